@@ -1,0 +1,13 @@
+# skyloom_add_room(<name> SOURCES ... USES <rooms...> LIBRARIES <foreign libraries...>)
+# A room is a static library that links only the rooms it may use; foreign libraries stay private.
+function(skyloom_add_room name)
+  cmake_parse_arguments(R "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
+  add_library(skyloom_${name} STATIC ${R_SOURCES})
+  add_library(skyloom::${name} ALIAS skyloom_${name})
+  target_include_directories(skyloom_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include)
+  target_compile_features(skyloom_${name} PUBLIC cxx_std_20)
+  target_link_libraries(skyloom_${name} PRIVATE skyloom_flags ${R_LIBRARIES})
+  foreach(room IN LISTS R_USES)
+    target_link_libraries(skyloom_${name} PUBLIC skyloom::${room})
+  endforeach()
+endfunction()

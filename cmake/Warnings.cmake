@@ -1,0 +1,12 @@
+# Flags of our own targets, and nothing else's.
+add_library(skyloom_flags INTERFACE)
+target_compile_options(skyloom_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -ffp-contract=off
+  $<$<BOOL:${SKYLOOM_WERROR}>:-Werror>
+  $<$<BOOL:${SKYLOOM_NATIVE}>:-march=native>
+  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>
+  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fsanitize=${SKYLOOM_SANITIZE}>
+  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fno-omit-frame-pointer>)
+target_link_options(skyloom_flags INTERFACE
+  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>
+  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fsanitize=${SKYLOOM_SANITIZE}>)

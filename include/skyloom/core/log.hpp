@@ -1,0 +1,55 @@
+#pragma once
+// Log lines: UTC time, rank, level, text; one line is one write. Rank 0 prints to the terminal,
+// every rank writes logs/rank-NNNN.log from warning up (the file appears with its first line).
+// Reached by reference from engine and load, never from kernels.
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace skyloom {
+
+enum class LogLevel { debug, info, warning, error };
+
+class Log {
+ public:
+  /// @param rank of this process; only rank 0 prints, from `terminal_level` up
+  explicit Log(int rank, LogLevel terminal_level = LogLevel::info);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  /// From now on also writes to folder/rank-NNNN.log, from `level` up.
+  void open_folder(const std::string& folder, LogLevel level = LogLevel::warning);
+  /// From now on rank 0 also appends every line from info up to this file ("" stops it).
+  void open_command_log(const std::string& file);
+  /// Called around every line printed to the terminal, so that a live progress line can be erased.
+  void on_print(std::function<void()> before);
+
+  void write(LogLevel level, const std::string& text);
+
+  template <class... Args>
+  void debug(fmt::format_string<Args...> format, Args&&... args) {
+    write(LogLevel::debug, fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void info(fmt::format_string<Args...> format, Args&&... args) {
+    write(LogLevel::info, fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void warning(fmt::format_string<Args...> format, Args&&... args) {
+    write(LogLevel::warning, fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void error(fmt::format_string<Args...> format, Args&&... args) {
+    write(LogLevel::error, fmt::format(format, std::forward<Args>(args)...));
+  }
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skyloom

@@ -1,0 +1,60 @@
+#pragma once
+// A pipeline: its configuration, its ordered stages, what is published at the end, its report and
+// its simulated survey. The engine and the program know pipelines only through this interface.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "skyloom/core/config.hpp"
+#include "skyloom/engine/products.hpp"
+#include "skyloom/engine/stage.hpp"
+#include "skyloom/web/report.hpp"
+
+namespace skyloom::engine {
+
+/// A table of the final product, taken from a stage's product.
+struct Published {
+  std::string stage;
+  std::string table;
+  std::string as;  ///< name in <pipeline>.h5
+};
+
+/// An export that a run writes: a table of the final product as a file in the run directory.
+struct Export {
+  std::string table;
+  std::string file;    ///< relative to the run directory
+  std::string format;  ///< csv | ecsv | fits | json
+};
+
+struct SimulateOptions {
+  std::filesystem::path folder;
+  std::string size = "small";  ///< tiny | small | full
+  std::uint64_t seed = 1;
+};
+
+class Pipeline {
+ public:
+  virtual ~Pipeline() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual std::string_view summary() const = 0;
+  /// Declares every key, bound to this object's configuration.
+  virtual void declare(ConfigSpec& spec) = 0;
+  /// Checks that span several keys, after the configuration was read. @throws ConfigError
+  virtual void check() = 0;
+  /// Run directory that the configuration names, or "" for the default beside the TOML.
+  [[nodiscard]] virtual std::string run_directory() const = 0;
+  [[nodiscard]] virtual std::vector<std::unique_ptr<StageBase>> stages() = 0;
+  [[nodiscard]] virtual std::vector<Published> published() const = 0;
+  [[nodiscard]] virtual std::vector<Export> exports() const = 0;
+  /// Lines printed at the end of a run, such as counts of converged sources.
+  [[nodiscard]] virtual std::vector<std::string> summary_lines(const Products& products) const = 0;
+  [[nodiscard]] virtual web::Report report(const Products& products) const = 0;
+  /// Writes a survey with known truth and <pipeline>.toml.
+  virtual void simulate(const SimulateOptions& options) const = 0;
+};
+
+}  // namespace skyloom::engine

@@ -1,0 +1,87 @@
+#pragma once
+// A stage: plan -> open -> [load -> compute -> append] -> product. A pipeline author writes a struct
+// that satisfies `Stage`; StageAdapter turns it into the virtual StageBase that the engine runs.
+
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "skyloom/core/log.hpp"
+#include "skyloom/core/random.hpp"
+#include "skyloom/engine/products.hpp"
+#include "skyloom/engine/rows.hpp"
+#include "skyloom/engine/unit.hpp"
+
+namespace skyloom::engine {
+
+/// Asked inside long units (between optimiser iterations): polls MPI and tells whether to stop.
+class StopToken {
+ public:
+  virtual ~StopToken() = default;
+  /// True when the run shall stop at the next border.
+  [[nodiscard]] virtual bool requested() = 0;
+};
+
+class StageBase {
+ public:
+  virtual ~StageBase() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// Files whose content the stage depends on. Called on rank 0 only.
+  [[nodiscard]] virtual std::vector<std::string> inputs() = 0;
+  /// Stages whose products it reads, by name; part of its hash.
+  [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
+  /// Called on rank 0 only; the result is broadcast. @throws ConfigError for bad input
+  [[nodiscard]] virtual Plan plan(const Products& before) = 0;
+  /// Called once on every rank before its first unit (and not on ranks without units).
+  virtual void open(const Products& before, Log& log) = 0;
+  /// One unit; throws UnitError when it cannot be done.
+  virtual void process(const Unit& unit, std::uint64_t seed, Rows& rows) = 0;
+  /// Frees what open() made.
+  virtual void close() = 0;
+};
+
+// clang-format off
+template <class S>
+concept Stage = requires(const typename S::Config& config, const Products& before, Log& log,
+                         typename S::Context& context, const Unit& unit,
+                         const typename S::Input& input, const typename S::Result& result,
+                         const Rng& rng, Rows& rows) {
+  { S::name } -> std::convertible_to<std::string_view>;
+  { S::inputs(config) } -> std::same_as<std::vector<std::string>>;
+  { S::needs() } -> std::same_as<std::vector<std::string>>;
+  { S::plan(config, before) } -> std::same_as<Plan>;
+  { S::open(config, before, log) } -> std::same_as<std::unique_ptr<typename S::Context>>;
+  { S::load(config, context, unit) } -> std::same_as<typename S::Input>;
+  { S::compute(config, input, rng) } -> std::same_as<typename S::Result>;
+  { S::append(config, result, rows) } -> std::same_as<void>;
+};
+// clang-format on
+
+template <Stage S>
+class StageAdapter final : public StageBase {
+ public:
+  explicit StageAdapter(const typename S::Config& config) : config_(config) {}
+
+  [[nodiscard]] std::string_view name() const override { return S::name; }
+  [[nodiscard]] std::vector<std::string> inputs() override { return S::inputs(config_); }
+  [[nodiscard]] std::vector<std::string> needs() const override { return S::needs(); }
+  [[nodiscard]] Plan plan(const Products& before) override { return S::plan(config_, before); }
+  void open(const Products& before, Log& log) override { context_ = S::open(config_, before, log); }
+  void process(const Unit& unit, std::uint64_t seed, Rows& rows) override {
+    const typename S::Input input = S::load(config_, *context_, unit);
+    const Rng rng(seed, S::name, unit.key);
+    const typename S::Result result = S::compute(config_, input, rng);
+    S::append(config_, result, rows);
+  }
+  void close() override { context_.reset(); }
+
+ private:
+  const typename S::Config& config_;
+  std::unique_ptr<typename S::Context> context_;
+};
+
+}  // namespace skyloom::engine

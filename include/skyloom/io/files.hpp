@@ -1,0 +1,50 @@
+#pragma once
+// Small files: CSV, ECSV, JSON, TOML, PNG, and writing a file so that it is there whole or not at
+// all. Knows no astronomy.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "skyloom/core/config.hpp"
+#include "skyloom/core/image.hpp"
+#include "skyloom/core/table.hpp"
+
+namespace skyloom::io {
+
+/// Whole content of a file. @throws ConfigError naming it when it cannot be read
+std::string read_text(const std::filesystem::path& path);
+/// Writes to a temporary name beside it, syncs, renames. @throws FatalError naming file and cause
+void write_atomically(const std::filesystem::path& path, std::string_view content);
+/// Hash of a file's size and content (up to 64 MiB whole, beyond that the ends and evenly spaced
+/// blocks), 16 hexadecimal digits.
+std::string fingerprint(const std::filesystem::path& path);
+
+/// Comma-separated table with a header line (RFC 4180 quoting, LF or CRLF). A column whose filled
+/// cells are all canonical integers and that has no empty cell becomes int64; one whose filled cells
+/// are all numbers (at least one) float64 with NaN for empty ones; True/False become booleans; the
+/// rest, and the columns in `as_text` (case-blind), stay text exactly as written.
+/// @throws ConfigError for a missing file, no header, doubled names, a row of another length (line)
+Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& as_text = {});
+/// Numbers in shortest round-trip form, NaN as an empty cell, booleans True/False.
+std::string csv_text(const Table& table);
+/// ECSV 1.0 (astropy): YAML header with unit and description, then the rows.
+std::string ecsv_text(const Table& table);
+/// JSON array of objects, NaN as null.
+std::string json_text(const Table& table);
+/// Writes in one of csv | ecsv | json | fits. @throws ConfigError for another format
+void write_table(const std::filesystem::path& path, const Table& table, std::string_view format);
+
+/// Parses TOML. @throws ConfigError with file and line
+ConfigValue read_toml(const std::filesystem::path& path);
+ConfigValue parse_toml(std::string_view text, const std::string& name);
+/// Applies "a.b.c=value" on top of a document (the value as TOML, or as text when it is none).
+void set_toml(ConfigValue& document, const std::string& assignment);
+
+/// PNG bytes of an 8-bit grey (channels 1) or RGB (3) image, rows from top to bottom.
+std::string png_bytes(const std::vector<std::uint8_t>& pixels, int width, int height, int channels);
+std::string base64(std::string_view bytes);
+
+}  // namespace skyloom::io

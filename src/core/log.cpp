@@ -1,0 +1,100 @@
+#include "skyloom/core/log.hpp"
+
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <functional>
+#include <utility>
+
+namespace skyloom {
+namespace {
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+std::unique_ptr<spdlog::formatter> utc_lines(const std::string& pattern) {
+  return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
+}
+
+}  // namespace
+
+struct Log::Impl {
+  int rank = 0;
+  LogLevel terminal_level = LogLevel::info;
+  LogLevel file_level = LogLevel::warning;
+  std::string folder;
+  std::shared_ptr<spdlog::sinks::sink> terminal;
+  std::shared_ptr<spdlog::sinks::sink> file;
+  std::shared_ptr<spdlog::sinks::sink> command;
+  std::function<void()> before;
+};
+
+Log::Log(int rank, LogLevel terminal_level) : impl_(std::make_unique<Impl>()) {
+  impl_->rank = rank;
+  impl_->terminal_level = terminal_level;
+  if (rank == 0) {
+    impl_->terminal = std::make_shared<spdlog::sinks::stderr_sink_st>();
+    impl_->terminal->set_pattern("%v");
+  }
+}
+
+Log::~Log() = default;
+
+void Log::open_folder(const std::string& folder, LogLevel level) {
+  impl_->folder = folder;
+  impl_->file_level = level;
+}
+
+void Log::open_command_log(const std::string& file) {
+  impl_->command.reset();
+  if (!file.empty() && impl_->rank == 0) {
+    impl_->command = std::make_shared<spdlog::sinks::basic_file_sink_st>(file, false);
+    impl_->command->set_formatter(utc_lines("%Y-%m-%dT%H:%M:%S.%eZ %l %v"));
+  }
+}
+
+void Log::on_print(std::function<void()> before) { impl_->before = std::move(before); }
+
+void Log::write(LogLevel level, const std::string& text) {
+  const spdlog::details::log_msg message("skyloom", level_of(level), text);
+  if (impl_->terminal && level >= impl_->terminal_level) {
+    if (impl_->before) {
+      impl_->before();
+    }
+    const std::string prefix = level == LogLevel::warning ? "skyloom: warning: "
+                               : level == LogLevel::error ? "skyloom: "
+                                                          : "";
+    impl_->terminal->log(
+        spdlog::details::log_msg("skyloom", level_of(level), prefix + text));
+    impl_->terminal->flush();
+  }
+  if (impl_->command && level >= LogLevel::info) {
+    impl_->command->log(message);
+    impl_->command->flush();
+  }
+  if (!impl_->folder.empty() && level >= impl_->file_level) {
+    if (!impl_->file) {
+      impl_->file = std::make_shared<spdlog::sinks::basic_file_sink_st>(
+          fmt::format("{}/rank-{:04d}.log", impl_->folder, impl_->rank), false);
+      impl_->file->set_formatter(
+          utc_lines(fmt::format("%Y-%m-%dT%H:%M:%S.%eZ rank={} %l %v", impl_->rank)));
+    }
+    impl_->file->log(message);
+    impl_->file->flush();
+  }
+}
+
+}  // namespace skyloom
