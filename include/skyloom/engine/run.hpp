@@ -1,0 +1,61 @@
+#pragma once
+// Running one stage: recover the journals, hand out units, compute, journal, and assemble the
+// product when every unit is there. The only catch around a unit is here.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "skyloom/core/log.hpp"
+#include "skyloom/engine/stage.hpp"
+#include "skyloom/parallel/comm.hpp"
+
+namespace skyloom::engine {
+
+struct StageSettings {
+  std::filesystem::path directory;   ///< the run directory
+  std::string stage_hash;            ///< 16 hexadecimal digits: seeds the journal's checksums
+  std::uint64_t seed = 0;            ///< of the run's random numbers
+  bool retry_failed = false;         ///< run units again that failed in an earlier attempt
+  double deadline_s = 0.0;           ///< steady-clock seconds (see now_s) to stop at; 0 = none
+  std::vector<std::pair<std::string, std::string>> provenance;  ///< attributes of /provenance
+};
+
+/// How far a stage is, for the live line, the heartbeat and `skyloom status`.
+struct StageProgress {
+  std::string stage;
+  std::size_t units_total = 0;
+  std::size_t units_done = 0;      ///< of all ranks; includes failed and recovered ones
+  std::size_t units_failed = 0;
+  std::size_t units_recovered = 0; ///< done by earlier attempts
+  double busy_s = 0.0;             ///< of this rank, inside units
+  double elapsed_s = 0.0;          ///< since the stage's loop began on this rank
+};
+/// Called on every rank after each unit of that rank, and on rank 0 also while it waits for others.
+using ProgressObserver = std::function<void(const StageProgress&)>;
+
+enum class StageEnd { complete, stopped };
+
+struct StageOutcome {
+  StageEnd end = StageEnd::complete;
+  std::size_t units = 0;
+  std::size_t failed = 0;
+  std::size_t recovered = 0;
+  double elapsed_s = 0.0;
+  std::vector<double> idle_fraction;          ///< per rank, on rank 0
+  std::vector<std::string> failures;          ///< "key: reason: text" of the first ten, on rank 0
+};
+
+/// Collective. Runs what is not yet journalled of `plan` and, when nothing is missing, writes
+/// <stage>.h5 (temporary name, fsync, rename) and removes the journals.
+/// @param plan the same on every rank
+StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan& plan,
+                       const Products& before, const StageSettings& settings,
+                       const ProgressObserver& observer, Log& log);
+
+/// Seconds of a steady clock.
+double now_s();
+
+}  // namespace skyloom::engine

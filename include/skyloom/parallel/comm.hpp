@@ -1,0 +1,83 @@
+#pragma once
+// Communication as a value: a duplicate of the world communicator and the few collectives that the
+// engine needs. Does not include mpi.h; comm_mpi.hpp opens it for rooms that must call MPI.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace skyloom::parallel {
+
+class Comm {
+ public:
+  struct Handle;
+  explicit Comm(std::shared_ptr<Handle> handle);
+
+  [[nodiscard]] int rank() const;
+  [[nodiscard]] int size() const;
+  void barrier() const;
+  /// Replaces `bytes` on every rank by those of rank 0.
+  void broadcast(std::string& bytes) const;
+  [[nodiscard]] bool any(bool value) const;
+  [[nodiscard]] bool all(bool value) const;
+  [[nodiscard]] std::int64_t sum(std::int64_t value) const;
+  [[nodiscard]] double max(double value) const;
+  /// Byte-wise OR of equally long arrays, on every rank.
+  void combine_or(std::vector<std::uint8_t>& bits) const;
+  /// The texts of all ranks, on rank 0 in rank order (empty elsewhere).
+  [[nodiscard]] std::vector<std::string> gather(const std::string& text) const;
+
+  [[nodiscard]] const Handle& handle() const { return *handle_; }
+
+ private:
+  std::shared_ptr<Handle> handle_;
+};
+
+/// Collective: when `ok` is false on any rank, every rank throws FatalError with the text of the
+/// lowest such rank. To be called before a collective that one rank might not reach.
+void agree(const Comm& comm, bool ok, const std::string& what);
+
+/// Counter shared by all ranks (one-sided fetch-and-add on rank 0). Construction and destruction
+/// are collective, next() is not.
+class SharedCounter {
+ public:
+  explicit SharedCounter(const Comm& comm);
+  ~SharedCounter();
+  SharedCounter(const SharedCounter&) = delete;
+  SharedCounter& operator=(const SharedCounter&) = delete;
+  /// Value before adding one.
+  [[nodiscard]] std::int64_t next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Lets MPI make progress (probe) inside long computations.
+void poll(const Comm& comm);
+
+/// Waits for everybody without spinning (non-blocking barrier, sleeping in between).
+void patient_barrier(const Comm& comm);
+
+/// Starts MPI and PETSc (their only initialisation in the program) and ends them. While an exception
+/// unwinds, nothing is finalised. Signals TERM, USR1 and INT set a flag.
+class Runtime {
+ public:
+  Runtime(int& argc, char**& argv);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  /// A duplicate of the world communicator.
+  [[nodiscard]] const Comm& world() const { return *world_; }
+  /// Ends the whole MPI job at once with this exit status; never returns.
+  [[noreturn]] static void abort(int status);
+
+ private:
+  std::unique_ptr<Comm> world_;
+};
+
+/// True once TERM, USR1 or INT has arrived at this process.
+[[nodiscard]] bool stop_signalled();
+
+}  // namespace skyloom::parallel
