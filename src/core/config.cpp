@@ -287,6 +287,9 @@ void ConfigSpec::set(Entry& entry, const ConfigValue& value, const std::string& 
     return *found;
   };
   const auto text = [&](const ConfigValue& v) {
+    if (const auto plain = as_number(v); plain && entry.key.number_as_text) {
+      return shortest(*plain);
+    }
     const auto* found = std::get_if<std::string>(&v.value);
     if (found == nullptr) {
       throw wrong_type();

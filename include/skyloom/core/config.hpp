@@ -34,6 +34,7 @@ struct Key {
   std::vector<std::string> choices = {};   ///< allowed texts; empty = any
   std::vector<std::string> stages = {};    ///< stages whose results depend on it; empty = none
   bool input_path = false;            ///< relative to the configuration file
+  bool number_as_text = false;        ///< a text field that also takes a number
 };
 
 /// The declared keys of one pipeline, bound to the fields of its Config struct, which must outlive

@@ -2,7 +2,9 @@
 // Communication as a value: a duplicate of the world communicator and the few collectives that the
 // engine needs. Does not include mpi.h; comm_mpi.hpp opens it for rooms that must call MPI.
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +29,8 @@ class Comm {
   void combine_or(std::vector<std::uint8_t>& bits) const;
   /// The texts of all ranks, on rank 0 in rank order (empty elsewhere).
   [[nodiscard]] std::vector<std::string> gather(const std::string& text) const;
+  /// The bytes of all ranks, on every rank in rank order.
+  [[nodiscard]] std::vector<std::string> gather_all(const std::string& bytes) const;
 
   [[nodiscard]] const Handle& handle() const { return *handle_; }
 
@@ -38,16 +42,23 @@ class Comm {
 /// lowest such rank. To be called before a collective that one rank might not reach.
 void agree(const Comm& comm, bool ok, const std::string& what);
 
-/// Counter shared by all ranks (one-sided fetch-and-add on rank 0). Construction and destruction
-/// are collective, next() is not.
+/// Collective: runs `action` on rank 0 only. When it throws, every rank throws: ConfigError when it
+/// was one, otherwise FatalError, with its text.
+void on_root(const Comm& comm, const std::function<void()>& action);
+
+/// Counters shared by all ranks (one-sided fetch-and-add on rank 0), all zero at first. Construction
+/// and destruction are collective, the rest is not. While an exception unwinds, nothing is freed.
 class SharedCounter {
  public:
-  explicit SharedCounter(const Comm& comm);
+  explicit SharedCounter(const Comm& comm, std::size_t slots = 1);
   ~SharedCounter();
   SharedCounter(const SharedCounter&) = delete;
   SharedCounter& operator=(const SharedCounter&) = delete;
-  /// Value before adding one.
+  /// Value of slot 0 before adding one.
   [[nodiscard]] std::int64_t next();
+  /// Adds to a slot and returns the value before.
+  std::int64_t add(std::size_t slot, std::int64_t amount);
+  [[nodiscard]] std::int64_t value(std::size_t slot);
 
  private:
   struct Impl;
@@ -59,6 +70,8 @@ void poll(const Comm& comm);
 
 /// Waits for everybody without spinning (non-blocking barrier, sleeping in between).
 void patient_barrier(const Comm& comm);
+/// The same, calling `idle` about every millisecond of the wait.
+void patient_barrier(const Comm& comm, const std::function<void()>& idle);
 
 /// Starts MPI and PETSc (their only initialisation in the program) and ends them. While an exception
 /// unwinds, nothing is finalised. Signals TERM, USR1 and INT set a flag.
@@ -79,5 +92,7 @@ class Runtime {
 
 /// True once TERM, USR1 or INT has arrived at this process.
 [[nodiscard]] bool stop_signalled();
+/// Forgets it: a server or a test goes on after it has answered the signal.
+void clear_stop_signal();
 
 }  // namespace skyloom::parallel

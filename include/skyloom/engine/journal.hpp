@@ -1,0 +1,106 @@
+#pragma once
+// The journal of a stage: a checksummed record of every finished unit, in few files shared by all
+// ranks, written without communication and recovered on any number of ranks. It is the checkpoint.
+//
+// <directory>/journal.gNNNN.JJJ: attempt NNNN, group JJJ of ranks. A file is an array of 1 MiB
+// segments; writer w of W owns the segments w, w + W, ... A record never crosses a segment; a larger
+// payload is split into pieces. Both checksums of a piece are seeded with the journal's key, so
+// records of another set-up are invalid by construction.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "skyloom/parallel/comm.hpp"
+
+namespace skyloom::engine {
+
+/// The numbers are stored in files: never renumber. `started` and `partial` are reserved.
+enum class RecordKind : std::uint32_t { result = 1, failed = 2, started = 3, partial = 4 };
+
+/// One piece of a record: what stands in its header, and where its payload lies.
+struct Piece {
+  std::uint64_t unit = 0;
+  std::uint64_t offset = 0;  ///< of the payload in its file
+  std::uint32_t length = 0;  ///< bytes of payload
+  std::uint32_t payload_crc = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t group = 0;
+  std::uint32_t part = 0;
+  std::uint32_t parts = 1;
+  RecordKind kind = RecordKind::result;
+  std::uint32_t attempt = 0;
+};
+
+inline constexpr std::size_t kSegmentBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kRecordHeaderBytes = 40;
+inline constexpr std::size_t kMaxPieceBytes = kSegmentBytes - kRecordHeaderBytes;
+
+/// Checksum of bytes continued from a seed (CRC-32 of zlib).
+std::uint32_t checksum(std::uint32_t seed, std::span<const std::byte> bytes);
+
+/// Header and payload of one piece as they stand in a file, padded to a multiple of 8 bytes.
+/// `offset`, `length`, `payload_crc`, `generation` and `group` of `piece` are not read.
+std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_view payload);
+
+/// The valid pieces of one segment (or its beginning), in order; after a damaged one the search goes
+/// on in steps of 8 bytes. `offset` is relative to the segment, generation and group are 0.
+std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment);
+
+/// For every unit the pieces of the record that counts: a result before a failure, then the lowest
+/// generation, group and position; incomplete records do not count. Pieces stay sorted by unit, part.
+std::vector<Piece> winning_pieces(std::vector<Piece> pieces);
+
+class Journal {
+ public:
+  /// Collective: creates the folder, recovers what earlier attempts finished, begins a new attempt.
+  /// @param key names the set-up (hash of configuration, inputs, schema)
+  /// @param units of the plan; records of larger units are ignored
+  Journal(const parallel::Comm& comm, std::filesystem::path directory, std::string key,
+          std::size_t units);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  /// What is known on all ranks: recovered and merged records.
+  [[nodiscard]] bool has(std::size_t unit) const;
+  [[nodiscard]] bool failed(std::size_t unit) const;
+  [[nodiscard]] std::size_t count() const;
+  [[nodiscard]] std::size_t count_failed() const;
+  /// Bytes of a unit's payload, 0 when it has none.
+  [[nodiscard]] std::size_t payload_bytes(std::size_t unit) const;
+  /// A unit's payload, read from its file. @throws FatalError when it cannot be read any more
+  [[nodiscard]] std::string payload(std::size_t unit) const;
+  /// Drops units (the same on every rank): they have to be done again.
+  void forget(std::span<const std::uint8_t> units);
+
+  /// Appends a record: one write per piece. @throws FatalError naming the file and the bytes needed
+  void put(std::size_t unit, RecordKind kind, std::string_view payload);
+  /// Forces what this rank wrote to disk; sync_due() says when 30 s have passed.
+  void sync();
+  [[nodiscard]] bool sync_due() const;
+  /// Collective: what any rank has put becomes known on all.
+  void merge();
+  /// Collective: deletes every journal file of the folder, and the folder when it is empty.
+  void remove();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// How far a stage is, from the files of its folder alone.
+struct JournalCount {
+  std::size_t units = 0;   ///< of the plan; 0 when the folder has no journal
+  std::size_t done = 0;    ///< finished ones, failed ones included
+  std::size_t failed = 0;
+};
+/// Serial; may be called by any process while a run writes. Never throws for damaged records.
+JournalCount count_journal(const std::filesystem::path& directory);
+
+}  // namespace skyloom::engine

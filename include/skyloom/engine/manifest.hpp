@@ -1,0 +1,109 @@
+#pragma once
+// What a run directory says about itself: manifest.json. It keeps, per stage, what the stage's
+// results depend on, so that a later command can tell exactly what changed, and it keeps one record
+// per attempt. Written by rank 0 only; knows no MPI and no HDF5.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace skyloom::engine {
+
+/// Version of the run directory's layout and of everything that stage hashes cover.
+inline constexpr int kRunFormat = 1;
+
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+
+/// Everything the result of a stage depends on besides the program.
+struct StageDescription {
+  std::string stage;
+  NamedTexts keys;    ///< (configuration key, value as TOML text)
+  NamedTexts inputs;  ///< (path, fingerprint)
+  NamedTexts needs;   ///< (earlier stage, identity of its product)
+
+  /// Sixteen hexadecimal digits over all of it and kRunFormat.
+  [[nodiscard]] std::string hash() const;
+  friend bool operator==(const StageDescription&, const StageDescription&) = default;
+};
+
+/// Differences as phrases, such as `fit.max_iterations 100 -> 50` or `input a.fits changed`.
+struct StageChanges {
+  std::vector<std::string> keys;
+  std::vector<std::string> inputs;
+  std::vector<std::string> needs;
+
+  [[nodiscard]] bool none() const { return keys.empty() && inputs.empty() && needs.empty(); }
+};
+StageChanges changes_between(const StageDescription& before, const StageDescription& now);
+
+struct StageRecord {
+  StageDescription description;
+  std::string code_version;  ///< of the program that computed it
+  std::string state;         ///< started | done
+  std::size_t units = 0;
+  std::size_t failed = 0;
+  std::size_t recovered = 0;  ///< units that the last attempt found finished
+  double elapsed_s = 0.0;     ///< of the last attempt
+  double idle_mean = 0.0;     ///< fraction of the last attempt, mean and largest over ranks
+  double idle_max = 0.0;
+  std::string finished;  ///< UTC, empty until done
+};
+
+struct Attempt {
+  std::string command;
+  std::string started;  ///< UTC
+  std::string ended;    ///< UTC, empty while it runs or when it died
+  int ranks = 0;
+  int exit_code = -1;  ///< -1 while it runs or when it died
+  std::string host;    ///< of rank 0
+  std::string code_version;
+  bool accepted_new_code = false;
+};
+
+struct Manifest {
+  std::string pipeline;
+  std::string config_file;
+  std::uint64_t seed = 0;
+  std::vector<std::string> stage_order;
+  std::vector<StageRecord> stages;
+  std::vector<Attempt> attempts;
+
+  [[nodiscard]] StageRecord* find(std::string_view stage);
+  [[nodiscard]] const StageRecord* find(std::string_view stage) const;
+  /// The record of a stage, made when absent.
+  StageRecord& record(const std::string& stage);
+  void erase(std::string_view stage);
+};
+
+/// nullopt when the directory holds no manifest.json.
+/// @throws ConfigError when it cannot be understood or has another format version
+std::optional<Manifest> read_manifest(const std::filesystem::path& run_directory);
+/// Written whole or not at all. @throws FatalError
+void write_manifest(const std::filesystem::path& run_directory, const Manifest& manifest);
+
+/// The present time, UTC, as 2026-01-31T12:00:00Z and as 20260131_120000.
+std::string utc_now();
+std::string utc_stamp();
+
+/// Keeps two runs out of one directory: an advisory lock on <dir>/run.lock that dies with its
+/// process.
+class RunLock {
+ public:
+  /// @throws ConfigError when another run holds it, FatalError when the file cannot be made
+  explicit RunLock(const std::filesystem::path& run_directory);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+  /// Whether a running process holds the lock of this directory.
+  static bool held(const std::filesystem::path& run_directory);
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace skyloom::engine

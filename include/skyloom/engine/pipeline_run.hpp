@@ -1,0 +1,79 @@
+#pragma once
+// A whole run: validate everything, lock and describe the run directory, run the stages that are
+// not finished, publish. docs/run-directory.md tells the rules of restarting.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "skyloom/core/config.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/log.hpp"
+#include "skyloom/engine/pipeline.hpp"
+#include "skyloom/parallel/comm.hpp"
+
+namespace skyloom::engine {
+
+/// Exit statuses of a run (docs/run-directory.md). A fatal error ends with 70 by way of main.
+inline constexpr int kExitComplete = 0;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitManyFailed = 3;
+inline constexpr int kExitFatal = 70;
+inline constexpr int kExitStopped = 75;
+
+/// The [run] table of every configuration.
+struct RunSettings {
+  std::int64_t seed = 1;
+  double time_limit_s = 0.0;
+  double max_failed_fraction = 0.0;
+};
+
+/// Declares [run]; the seed belongs to the description of every one of `stages`.
+void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages);
+
+struct RunOptions {
+  std::filesystem::path config_file;
+  std::filesystem::path run_directory;  ///< see run_directory_of
+  std::string stage;                    ///< only this stage; empty = all
+  std::string command;                  ///< what the user typed, for the manifest
+  bool fresh = false;                   ///< forget what the run directory holds of these stages
+  bool retry_failed = false;            ///< run failed units again
+  bool accept_new_code = false;         ///< go on although another version computed a part
+  bool dry_run = false;                 ///< validate and print, write nothing
+  bool live_progress = false;           ///< standard error is a terminal
+  std::size_t terminal_width = 80;
+  RunSettings settings;
+};
+
+/// Where a run keeps everything: `out`, else what the configuration names, else NAME.run beside
+/// NAME.toml. Absolute.
+std::filesystem::path run_directory_of(const Pipeline& pipeline,
+                                       const std::filesystem::path& config_file,
+                                       const std::filesystem::path& out);
+
+/// Calls `work` on rank 0; its ConfigError is thrown on every rank, with the same text. Collective.
+template <class Work>
+void on_root(const parallel::Comm& comm, Work&& work) {
+  std::string problem;
+  if (comm.rank() == 0) {
+    try {
+      work();
+    } catch (const ConfigError& error) {
+      problem = error.what();
+    }
+  }
+  comm.broadcast(problem);
+  if (!problem.empty()) {
+    throw ConfigError("", problem);
+  }
+}
+
+/// Collective. The configuration must have been applied on every rank.
+/// @return an exit status: 0, 3 or 75
+/// @throws ConfigError (on every rank) before anything was written, FatalError for broken promises
+int run_pipeline(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
+                 const RunOptions& options, Log& log);
+
+}  // namespace skyloom::engine

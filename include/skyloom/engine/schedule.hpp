@@ -1,0 +1,46 @@
+#pragma once
+// Who computes what next: units by decreasing cost, cut into guided chunks, handed out by one shared
+// counter. No master, no messages, and nothing in a result depends on it.
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "skyloom/engine/unit.hpp"
+#include "skyloom/parallel/comm.hpp"
+
+namespace skyloom::engine {
+
+/// Unit indices in the order of work, and where the chunks begin (one more entry than chunks).
+struct Chunks {
+  std::vector<std::size_t> order;
+  std::vector<std::size_t> begin;
+
+  [[nodiscard]] std::size_t count() const { return begin.size() - 1; }
+};
+
+/// Guided self-scheduling on cost: sorted by decreasing cost (ties by index; a cost that is not
+/// positive counts as zero), each chunk takes remaining cost / (4 * ranks), at least one unit.
+Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks);
+
+/// The chunks of one stage behind slot 0 of a shared counter.
+class Schedule {
+ public:
+  Schedule(Chunks chunks, parallel::SharedCounter& counter)
+      : chunks_(std::move(chunks)), counter_(counter) {}
+
+  /// The next unit for this rank, or nothing when all are handed out.
+  [[nodiscard]] std::optional<std::size_t> next();
+  /// Nobody gets another chunk (one rank has found a reason to end the run).
+  void drain();
+
+ private:
+  Chunks chunks_;
+  parallel::SharedCounter& counter_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
+}  // namespace skyloom::engine

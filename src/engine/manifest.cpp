@@ -1,0 +1,283 @@
+#include "skyloom/engine/manifest.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/hash.hpp"
+#include "skyloom/io/files.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+// Ordered, so that the file reads in the order in which things were declared.
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFile = "manifest.json";
+
+void add_texts(Hash& hash, const NamedTexts& texts) {
+  hash.number(texts.size());
+  for (const auto& [name, text] : texts) {
+    hash.text(name).text(text);
+  }
+}
+
+const std::string* find_text(const NamedTexts& texts, const std::string& name) {
+  const auto it = std::find_if(texts.begin(), texts.end(),
+                               [&](const auto& pair) { return pair.first == name; });
+  return it == texts.end() ? nullptr : &it->second;
+}
+
+Json pairs(const NamedTexts& texts) {
+  Json out = Json::array();
+  for (const auto& [name, text] : texts) {
+    out.push_back({name, text});
+  }
+  return out;
+}
+
+NamedTexts pairs_of(const Json& json) {
+  NamedTexts out;
+  for (const Json& pair : json) {
+    out.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  }
+  return out;
+}
+
+Json to_json(const StageRecord& record) {
+  return {{"stage", record.description.stage},
+          {"state", record.state},
+          {"hash", record.description.hash()},
+          {"code_version", record.code_version},
+          {"units", record.units},
+          {"failed", record.failed},
+          {"recovered", record.recovered},
+          {"elapsed_s", record.elapsed_s},
+          {"idle_mean", record.idle_mean},
+          {"idle_max", record.idle_max},
+          {"finished", record.finished},
+          {"keys", pairs(record.description.keys)},
+          {"inputs", pairs(record.description.inputs)},
+          {"needs", pairs(record.description.needs)}};
+}
+
+StageRecord stage_of(const Json& json) {
+  StageRecord record;
+  record.description.stage = json.at("stage");
+  record.description.keys = pairs_of(json.at("keys"));
+  record.description.inputs = pairs_of(json.at("inputs"));
+  record.description.needs = pairs_of(json.at("needs"));
+  record.code_version = json.at("code_version");
+  record.state = json.at("state");
+  record.units = json.at("units");
+  record.failed = json.at("failed");
+  record.recovered = json.at("recovered");
+  record.elapsed_s = json.at("elapsed_s");
+  record.idle_mean = json.at("idle_mean");
+  record.idle_max = json.at("idle_max");
+  record.finished = json.at("finished");
+  return record;
+}
+
+Json to_json(const Attempt& attempt) {
+  return {{"command", attempt.command},
+          {"started", attempt.started},
+          {"ended", attempt.ended},
+          {"exit_code", attempt.exit_code},
+          {"ranks", attempt.ranks},
+          {"host", attempt.host},
+          {"code_version", attempt.code_version},
+          {"accepted_new_code", attempt.accepted_new_code}};
+}
+
+Attempt attempt_of(const Json& json) {
+  Attempt attempt;
+  attempt.command = json.at("command");
+  attempt.started = json.at("started");
+  attempt.ended = json.at("ended");
+  attempt.exit_code = json.at("exit_code");
+  attempt.ranks = json.at("ranks");
+  attempt.host = json.at("host");
+  attempt.code_version = json.at("code_version");
+  attempt.accepted_new_code = json.at("accepted_new_code");
+  return attempt;
+}
+
+Manifest manifest_of(const Json& json, const std::string& file) {
+  const int format = json.at("format");
+  if (format != kRunFormat) {
+    throw ConfigError(file, "run directory has format " + std::to_string(format),
+                      "this skyloom reads format " + std::to_string(kRunFormat));
+  }
+  Manifest manifest;
+  manifest.pipeline = json.at("pipeline");
+  manifest.config_file = json.at("config_file");
+  manifest.seed = json.at("seed");
+  manifest.stage_order = json.at("stage_order").get<std::vector<std::string>>();
+  for (const Json& stage : json.at("stages")) {
+    manifest.stages.push_back(stage_of(stage));
+  }
+  for (const Json& attempt : json.at("attempts")) {
+    manifest.attempts.push_back(attempt_of(attempt));
+  }
+  return manifest;
+}
+
+std::string utc(const char* format) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, format, &parts)};
+}
+
+}  // namespace
+
+std::string StageDescription::hash() const {
+  Hash hash(static_cast<std::uint64_t>(kRunFormat));
+  hash.text(stage);
+  add_texts(hash, keys);
+  add_texts(hash, inputs);
+  add_texts(hash, needs);
+  return hash.hex();
+}
+
+StageChanges changes_between(const StageDescription& before, const StageDescription& now) {
+  StageChanges changes;
+  for (const auto& [name, value] : now.keys) {
+    const std::string* old = find_text(before.keys, name);
+    if (old == nullptr || *old != value) {
+      changes.keys.push_back(name + " " + (old == nullptr ? "(absent)" : *old) + " -> " + value);
+    }
+  }
+  for (const auto& [name, value] : before.keys) {
+    if (find_text(now.keys, name) == nullptr) {
+      changes.keys.push_back(name + " " + value + " -> (absent)");
+    }
+  }
+  for (const auto& [path, fingerprint] : now.inputs) {
+    const std::string* old = find_text(before.inputs, path);
+    if (old == nullptr) {
+      changes.inputs.push_back("input " + path + " is new");
+    } else if (*old != fingerprint) {
+      changes.inputs.push_back("input " + path + " changed");
+    }
+  }
+  for (const auto& [path, fingerprint] : before.inputs) {
+    if (find_text(now.inputs, path) == nullptr) {
+      changes.inputs.push_back("input " + path + " is gone");
+    }
+  }
+  for (const auto& [stage, identity] : now.needs) {
+    const std::string* old = find_text(before.needs, stage);
+    if (old == nullptr || *old != identity) {
+      changes.needs.push_back("the product of stage " + stage + " changed");
+    }
+  }
+  return changes;
+}
+
+StageRecord* Manifest::find(std::string_view stage) {
+  const auto it = std::find_if(stages.begin(), stages.end(), [&](const StageRecord& record) {
+    return record.description.stage == stage;
+  });
+  return it == stages.end() ? nullptr : &*it;
+}
+
+const StageRecord* Manifest::find(std::string_view stage) const {
+  return const_cast<Manifest*>(this)->find(stage);
+}
+
+StageRecord& Manifest::record(const std::string& stage) {
+  if (StageRecord* found = find(stage)) {
+    return *found;
+  }
+  stages.emplace_back().description.stage = stage;
+  return stages.back();
+}
+
+void Manifest::erase(std::string_view stage) {
+  std::erase_if(stages,
+                [&](const StageRecord& record) { return record.description.stage == stage; });
+}
+
+std::optional<Manifest> read_manifest(const std::filesystem::path& run_directory) {
+  const std::filesystem::path path = run_directory / kFile;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    return std::nullopt;
+  }
+  const std::string text = io::read_text(path);
+  try {
+    return manifest_of(Json::parse(text), path.string());
+  } catch (const nlohmann::json::exception& error) {
+    throw ConfigError(path.string(), "cannot be understood", error.what());
+  }
+}
+
+void write_manifest(const std::filesystem::path& run_directory, const Manifest& manifest) {
+  Json json = {{"format", kRunFormat},
+               {"pipeline", manifest.pipeline},
+               {"config_file", manifest.config_file},
+               {"seed", manifest.seed},
+               {"stage_order", manifest.stage_order},
+               {"stages", Json::array()},
+               {"attempts", Json::array()}};
+  for (const StageRecord& record : manifest.stages) {
+    json["stages"].push_back(to_json(record));
+  }
+  for (const Attempt& attempt : manifest.attempts) {
+    json["attempts"].push_back(to_json(attempt));
+  }
+  // File names need not be UTF-8; a replaced byte in a message beats a run that cannot be saved.
+  const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
+  io::write_atomically(run_directory / kFile, text + "\n");
+}
+
+std::string utc_now() {
+  return utc("%Y-%m-%dT%H:%M:%SZ");
+}
+
+std::string utc_stamp() {
+  return utc("%Y%m%d_%H%M%S");
+}
+
+RunLock::RunLock(const std::filesystem::path& run_directory) {
+  const std::string file = (run_directory / "run.lock").string();
+  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) {
+    throw FatalError(file + ": cannot be opened: " + std::strerror(errno));
+  }
+  // A file system without locks (some network mounts) must not forbid running at all.
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    descriptor_ = -1;
+    throw ConfigError(run_directory.string(), "another run is using this run directory",
+                      "wait for it to end, or choose another directory with --out");
+  }
+}
+
+RunLock::~RunLock() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+}
+
+bool RunLock::held(const std::filesystem::path& run_directory) {
+  const int descriptor = ::open((run_directory / "run.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return false;
+  }
+  const bool held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return held;
+}
+
+}  // namespace skyloom::engine

@@ -1,0 +1,209 @@
+#include "restart.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/publish.hpp"
+#include "skyloom/io/files.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+bool contains(const std::vector<std::string>& texts, std::string_view text) {
+  return std::find(texts.begin(), texts.end(), text) != texts.end();
+}
+
+std::string joined(const std::vector<std::string>& texts, const char* separator) {
+  std::string out;
+  for (const std::string& text : texts) {
+    out += (out.empty() ? "" : separator) + text;
+  }
+  return out;
+}
+
+/// The stage and everything it builds upon.
+std::vector<std::string> needed_by(const Stages& stages, const std::string& name) {
+  std::vector<std::string> out{name};
+  for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
+    if (contains(out, (*stage)->name())) {
+      for (const std::string& need : (*stage)->needs()) {
+        if (!contains(out, need)) {
+          out.push_back(need);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/// Collects what is wrong over all stages, so that one message names everything.
+struct Findings {
+  std::vector<std::string> changes;    // keys and inputs
+  std::vector<std::string> stages;     // concerned by these
+  std::vector<std::string> outdated;   // stages whose earlier products changed
+  std::vector<std::string> old_code;   // "stage (version)"
+};
+
+void add_once(std::vector<std::string>& texts, const std::string& text) {
+  if (!contains(texts, text)) {
+    texts.push_back(text);
+  }
+}
+
+void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions& options) {
+  const std::string where = options.run_directory.string();
+  if (!findings.changes.empty()) {
+    throw ConfigError(where,
+                      "made with other settings: " + joined(findings.changes, "; ") + " (stage" +
+                          (findings.stages.size() > 1 ? "s " : " ") +
+                          joined(findings.stages, ", ") + ")",
+                      "undo the change, use --fresh to start again, or choose a new run directory "
+                      "with --out");
+  }
+  if (!findings.outdated.empty()) {
+    throw ConfigError(where, "stages before " + joined(findings.outdated, ", ") + " were redone",
+                      "run 'skyloom " + std::string(pipeline.name()) + " " +
+                          findings.outdated.front() + " " + options.config_file.string() +
+                          "', or use --fresh");
+  }
+  if (!findings.old_code.empty()) {
+    throw ConfigError(where,
+                      "computed by another version of skyloom: " + joined(findings.old_code, ", "),
+                      std::string("this is ") + SKYLOOM_VERSION +
+                          "; use --accept-new-code, --fresh, or a new run directory");
+  }
+}
+
+}  // namespace
+
+StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished) {
+  StageDescription description;
+  description.stage = stage.name();
+  description.keys = spec_.values_of(stage.name());
+  for (const std::string& file : stage.inputs()) {
+    auto found = fingerprints_.find(file);
+    if (found == fingerprints_.end()) {
+      found = fingerprints_.emplace(file, io::fingerprint(file)).first;
+    }
+    description.inputs.emplace_back(file, found->second);
+  }
+  for (const std::string& need : stage.needs()) {
+    if (contains(finished, need)) {
+      description.needs.emplace_back(need, product_identity(products_, need));
+    }
+  }
+  return description;
+}
+
+std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions& options,
+                                         const Products& products) {
+  std::vector<std::size_t> out;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    names.emplace_back(stages[i]->name());
+    if (options.stage.empty() || stages[i]->name() == options.stage) {
+      out.push_back(i);
+    }
+  }
+  if (out.empty()) {
+    throw ConfigError(options.stage, "no such stage", "one of " + joined(names, ", "));
+  }
+  // The first stage looks at the input only; a stage command does it on the way.
+  if (out.front() != 0 && !products.has(names.front()) &&
+      contains(needed_by(stages, options.stage), names.front())) {
+    out.insert(out.begin(), 0);
+  }
+  return out;
+}
+
+void check_restart(const Pipeline& pipeline, const Stages& stages,
+                   const std::vector<std::size_t>& selected, const RunOptions& options,
+                   const Manifest& manifest, const Products& products, Describer& describer) {
+  if (manifest.pipeline != pipeline.name()) {
+    throw ConfigError(options.run_directory.string(),
+                      "run directory of the pipeline " + manifest.pipeline,
+                      "choose another directory with --out");
+  }
+  const std::vector<std::string> concerned =
+      options.stage.empty() ? std::vector<std::string>{} : needed_by(stages, options.stage);
+  Findings findings;
+  std::vector<std::string> finished;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const std::string name(stages[i]->name());
+    if (!concerned.empty() && !contains(concerned, name)) {
+      continue;
+    }
+    const bool runs = std::find(selected.begin(), selected.end(), i) != selected.end();
+    const StageRecord* record = manifest.find(name);
+    if (record == nullptr) {
+      if (!runs) {
+        throw ConfigError(options.run_directory.string(), "stage " + name + " is not finished",
+                          "run '" + name + "' first");
+      }
+      continue;
+    }
+    const StageDescription now = describer.describe(*stages[i], finished);
+    const StageChanges changes = changes_between(record->description, now);
+    const bool redo = name == options.stage && !changes.none();
+    if (redo) {
+      continue;
+    }
+    for (const auto& list : {changes.keys, changes.inputs}) {
+      for (const std::string& change : list) {
+        add_once(findings.changes, change);
+        add_once(findings.stages, name);
+      }
+    }
+    if (!changes.needs.empty() && !options.retry_failed) {
+      findings.outdated.push_back(name);
+    }
+    if (record->code_version != SKYLOOM_VERSION && !options.accept_new_code) {
+      findings.old_code.push_back(name + " (" + record->code_version + ")");
+    }
+    const bool done = product_hash(products, name) == now.hash();
+    if (done) {
+      finished.push_back(name);
+    } else if (!runs) {
+      throw ConfigError(options.run_directory.string(), "stage " + name + " is not finished",
+                        "run '" + name + "' first");
+    }
+  }
+  refuse(findings, pipeline, options);
+}
+
+void remove_stages(const Pipeline& pipeline, const Stages& stages,
+                   const std::vector<std::size_t>& selected,
+                   const std::filesystem::path& run_directory, Manifest& manifest) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
+  for (const std::size_t i : selected) {
+    const std::string name(stages[i]->name());
+    for (const char* suffix : {".h5", ".h5.tmp", ".slabs.h5", ".slabs.h5.tmp"}) {
+      remove(name + suffix);
+    }
+    const fs::path folder = run_directory / name;
+    if (fs::is_directory(folder, ignored)) {
+      std::vector<fs::path> journals;
+      for (const auto& entry : fs::directory_iterator(folder)) {
+        if (entry.path().filename().string().starts_with("journal.")) {
+          journals.push_back(entry.path());
+        }
+      }
+      for (const fs::path& journal : journals) {
+        fs::remove(journal, ignored);
+      }
+      fs::remove(folder, ignored);  // only when nothing else is in it
+    }
+    manifest.erase(name);
+  }
+  remove(std::string(pipeline.name()) + ".h5");
+  remove("report.html");
+  remove("progress.json");
+  for (const Export& exported : pipeline.exports()) {
+    remove(exported.file);
+  }
+}
+
+}  // namespace skyloom::engine

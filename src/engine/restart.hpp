@@ -1,0 +1,52 @@
+#pragma once
+// What a run directory already holds, set against what this command asks for. Rank 0 only.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "skyloom/core/config.hpp"
+#include "skyloom/engine/manifest.hpp"
+#include "skyloom/engine/pipeline_run.hpp"
+#include "skyloom/engine/products.hpp"
+#include "skyloom/engine/stage.hpp"
+
+namespace skyloom::engine {
+
+using Stages = std::vector<std::unique_ptr<StageBase>>;
+
+/// Describes stages; each input file is read once.
+class Describer {
+ public:
+  Describer(const ConfigSpec& spec, const Products& products) : spec_(spec), products_(products) {}
+
+  /// @param finished stages whose present product counts; the needs of others stay out
+  [[nodiscard]] StageDescription describe(StageBase& stage,
+                                          const std::vector<std::string>& finished);
+
+ private:
+  const ConfigSpec& spec_;
+  const Products& products_;
+  std::map<std::string, std::string> fingerprints_;
+};
+
+/// Positions of the stages that a command runs, in order.
+/// @throws ConfigError for an unknown stage
+std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions& options,
+                                         const Products& products);
+
+/// Refuses to mix results: names the keys and files that changed and the stages concerned, a
+/// missing or outdated earlier product, another code version.
+/// @throws ConfigError
+void check_restart(const Pipeline& pipeline, const Stages& stages,
+                   const std::vector<std::size_t>& selected, const RunOptions& options,
+                   const Manifest& manifest, const Products& products, Describer& describer);
+
+/// Removes what skyloom wrote of these stages, and everything that was derived from them.
+void remove_stages(const Pipeline& pipeline, const Stages& stages,
+                   const std::vector<std::size_t>& selected,
+                   const std::filesystem::path& run_directory, Manifest& manifest);
+
+}  // namespace skyloom::engine

@@ -1,0 +1,200 @@
+#include "skyloom/io/files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "atomic_file.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/hash.hpp"
+
+namespace skyloom::io {
+namespace {
+
+constexpr std::size_t kMebibyte = std::size_t{1} << 20;
+constexpr std::size_t kWholeUpTo = 64 * kMebibyte;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) {
+      ::close(fd_);
+    }
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] int get() const { return fd_; }
+  /// Some file systems report a failed write only here.
+  [[nodiscard]] bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+std::string cause() { return std::strerror(errno); }
+
+struct InputFile {
+  Descriptor fd;
+  std::size_t size;
+};
+
+InputFile open_input(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    throw ConfigError(path.string(), "cannot be opened: " + cause(), "a readable file");
+  }
+  InputFile file{Descriptor(fd), 0};
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) {
+    throw ConfigError(path.string(), "cannot be examined: " + cause());
+  }
+  if (!S_ISREG(info.st_mode)) {
+    throw ConfigError(path.string(), "is not a file", "a regular file");
+  }
+  file.size = static_cast<std::size_t>(info.st_size);
+  return file;
+}
+
+void read_at(const InputFile& file, std::size_t offset, std::span<char> out,
+             const std::filesystem::path& path) {
+  while (!out.empty()) {
+    const ssize_t count = ::pread(file.fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      throw ConfigError(path.string(),
+                        count < 0 ? "cannot be read: " + cause() : "became shorter while being read");
+    }
+    out = out.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::size_t>(count);
+  }
+}
+
+void write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t count = ::write(fd, content.data(), content.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      throw FatalError(path.string() + ": cannot be written: " + cause());
+    }
+    content.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void sync_folder(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.parent_path();
+  const Descriptor folder(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY));
+  // Not every file system can sync a folder; the rename itself has already succeeded.
+  if (folder.get() >= 0) {
+    ::fsync(folder.get());
+  }
+}
+
+}  // namespace
+
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  return temporary;
+}
+
+void publish(const std::filesystem::path& temporary, const std::filesystem::path& path) {
+  const auto fail = [&](const std::string& what) {
+    const std::string text = path.string() + ": " + what + ": " + cause();
+    ::unlink(temporary.c_str());
+    throw FatalError(text);
+  };
+  {
+    Descriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0 || ::fsync(file.get()) != 0) {
+      fail("cannot be saved");
+    }
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    fail("cannot be renamed from its temporary name");
+  }
+  sync_folder(path);
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  const InputFile file = open_input(path);
+  std::string text(file.size, '\0');
+  read_at(file, 0, text, path);
+  return text;
+}
+
+void write_atomically(const std::filesystem::path& path, std::string_view content) {
+  const std::filesystem::path temporary = temporary_name(path);
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.get() < 0) {
+    throw FatalError(path.string() + ": cannot be created: " + cause());
+  }
+  try {
+    write_all(file.get(), content, path);
+    if (!file.close()) {
+      throw FatalError(path.string() + ": cannot be written: " + cause());
+    }
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  publish(temporary, path);
+}
+
+std::string fingerprint(const std::filesystem::path& path) {
+  const InputFile file = open_input(path);
+  Hash hash;
+  hash.number(file.size);
+  std::vector<char> buffer(std::min(file.size, kMebibyte));
+  const auto add = [&](std::size_t offset) {
+    const std::size_t count = std::min(kMebibyte, file.size - offset);
+    read_at(file, offset, std::span(buffer).first(count), path);
+    hash.bytes(std::as_bytes(std::span(buffer).first(count)));
+  };
+  if (file.size <= kWholeUpTo) {
+    for (std::size_t offset = 0; offset < file.size; offset += kMebibyte) {
+      add(offset);
+    }
+    return hash.hex();
+  }
+  // Beyond the limit 64 blocks from the first to the last one: both ends are always in.
+  constexpr std::size_t kBlocks = kWholeUpTo / kMebibyte;
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    add((file.size - kMebibyte) / (kBlocks - 1) * i);
+  }
+  add(file.size - kMebibyte);
+  return hash.hex();
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t word = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      word = word << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      out += j <= count ? kDigits[word >> (18 - 6 * j) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+}  // namespace skyloom::io

@@ -1,0 +1,117 @@
+#pragma once
+// Configuration of the photometry pipeline: one field per TOML key, with its default.
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "pipelines/photometry/epsf/kernel.hpp"
+#include "pipelines/photometry/fit/kernel.hpp"
+#include "skyloom/core/config.hpp"
+
+namespace skyloom::photometry {
+
+/// One [[inputs.images]] table. NaN and "" mean: as the header says.
+struct ImageEntry {
+  std::string file;
+  int hdu = -1;
+  std::string invvar;
+  int invvar_hdu = -1;
+  std::string psf;
+  std::vector<double> psf_origin_pix{0.0, 0.0};
+  std::string filter;
+  double zp = std::numeric_limits<double>::quiet_NaN();
+  double skysig_adu = std::numeric_limits<double>::quiet_NaN();
+  double egain = std::numeric_limits<double>::quiet_NaN();
+  double saturate_adu = std::numeric_limits<double>::quiet_NaN();
+  std::string sky = "fit";  ///< "fit", or a number in ADU
+};
+
+struct Config {
+  struct Inputs {
+    std::string tile_name = "field";
+    std::string input_catalog;
+    std::string image_list_file;
+    std::string gaiaxp_synphot_csv;
+    std::string truth;
+    std::vector<ImageEntry> images;
+  } inputs;
+
+  struct Outputs {
+    std::string work_dir;
+    std::string final_catalog = "output_catalog.csv";
+    std::string epsf_dir = "EPSFs";
+    std::string patches_dir = "patches";
+  } outputs;
+
+  double zp_ref = 25.0;
+
+  struct Crop {
+    bool enabled = true;
+    int margin = 500;
+  } crop;
+
+  struct Checks {
+    bool require_wcs_alignment = true;
+    bool require_same_shape = true;
+    double crval = 1e-6;
+    double crpix = 1e-6;
+    double cd = 1e-9;
+    double cdelt = 1e-9;
+  } checks;
+
+  struct SaturationCut {
+    bool enabled = true;
+    double radius_pix = 20.0;
+    bool require_all_bands = false;
+  } saturation_cut;
+
+  struct Epsf {
+    bool use_gaiaxp = true;
+    int epsf_ngrid = 7;
+    int ngrid = 6;
+    bool skip_empty_epsf_patches = true;
+    std::string evaluate = "source";
+    std::string local_variation = "auto";
+    std::string residual = "auto";
+    epsf::Options kernel;
+  } epsf;
+
+  int halo_pix_min = 20;
+  bool skip_empty_patch = true;
+
+  struct PatchRun {
+    std::string gal_model = "exp";
+    int n_opt_iters = 60;
+    double dlnp_stop = 1e-6;
+    double sersic_n_init = 3.0;
+    double re_fallback_pix = 3.0;
+    std::string psf_fallback_model = "moffat";
+    int min_epsf_nstars_for_use = 2;
+    int ncircular_gaussian_n = 3;
+    double fallback_default_fwhm_pix = 4.0;
+    double fallback_stamp_radius_pix = 25.0;
+    int flag_maxiter_margin = 0;
+    std::string noise = "sky";
+    std::string shape_prior = "weak";
+    std::string solver = "bnls";
+    bool model_halo_sources = true;
+    double truncation_sigma = 0.1;
+    bool no_patch_overview = false;
+  } patch_run;
+
+  struct MoffatPsf {
+    double beta = 3.5;
+    double radius_pix = 25.0;
+  } moffat_psf;
+
+  std::string merge_wcs_fits;
+};
+
+/// Declares every key, bound to `config`.
+void declare(ConfigSpec& spec, Config& config);
+
+/// Checks that span several keys. @throws ConfigError
+void check(const Config& config);
+
+}  // namespace skyloom::photometry
