@@ -202,6 +202,9 @@ void ConfigSpec::apply(const ConfigValue& document, const std::string& file,
                        const std::string& base_folder) {
   warnings_.clear();
   ignored_seen_.clear();
+  if (base_field_ != nullptr) {
+    *base_field_ = base_folder;
+  }
   apply_at(document, file, base_folder, {});
   if (!ignored_seen_.empty()) {
     std::string text = file + ": accepted without effect:";

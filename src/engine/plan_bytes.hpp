@@ -1,7 +1,9 @@
 #pragma once
-// A plan as bytes, for the broadcast from rank 0.
+// A plan, and named texts, as bytes for the broadcast from rank 0.
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "skyloom/engine/unit.hpp"
 
@@ -9,5 +11,8 @@ namespace skyloom::engine {
 
 std::string plan_to_bytes(const Plan& plan);
 Plan plan_from_bytes(const std::string& bytes);
+
+std::string texts_to_bytes(const std::vector<std::pair<std::string, std::string>>& texts);
+std::vector<std::pair<std::string, std::string>> texts_from_bytes(const std::string& bytes);
 
 }  // namespace skyloom::engine

@@ -39,10 +39,11 @@ std::vector<std::string> needed_by(const Stages& stages, const std::string& name
 
 /// Collects what is wrong over all stages, so that one message names everything.
 struct Findings {
-  std::vector<std::string> changes;    // keys and inputs
-  std::vector<std::string> stages;     // concerned by these
-  std::vector<std::string> outdated;   // stages whose earlier products changed
-  std::vector<std::string> old_code;   // "stage (version)"
+  std::vector<std::string> changes;   // keys and inputs
+  std::vector<std::string> stages;    // concerned by these
+  std::vector<std::string> outdated;  // stages whose earlier products changed
+  std::vector<std::string> old_code;  // "stage (version)"
+  std::vector<std::string> missing;   // earlier stages that this command needs and does not run
 };
 
 void add_once(std::vector<std::string>& texts, const std::string& text) {
@@ -60,6 +61,10 @@ void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions
                           joined(findings.stages, ", ") + ")",
                       "undo the change, use --fresh to start again, or choose a new run directory "
                       "with --out");
+  }
+  if (!findings.missing.empty()) {
+    throw ConfigError(where, "stage " + findings.missing.front() + " is not finished",
+                      "run '" + findings.missing.front() + "' first");
   }
   if (!findings.outdated.empty()) {
     throw ConfigError(where, "stages before " + joined(findings.outdated, ", ") + " were redone",
@@ -138,8 +143,7 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     const StageRecord* record = manifest.find(name);
     if (record == nullptr) {
       if (!runs) {
-        throw ConfigError(options.run_directory.string(), "stage " + name + " is not finished",
-                          "run '" + name + "' first");
+        findings.missing.push_back(name);
       }
       continue;
     }
@@ -165,8 +169,7 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     if (done) {
       finished.push_back(name);
     } else if (!runs) {
-      throw ConfigError(options.run_directory.string(), "stage " + name + " is not finished",
-                        "run '" + name + "' first");
+      findings.missing.push_back(name);
     }
   }
   refuse(findings, pipeline, options);

@@ -7,6 +7,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
+
 #include "table_text.hpp"
 
 namespace skyloom::io {
@@ -138,8 +139,8 @@ bool to_double(std::string_view text, double& value) {
 /// Digits that a double would not give back: an identifier rather than a quantity.
 bool looks_like_identifier(std::string_view text) {
   text = without_blanks(text);
-  const bool digits = std::all_of(text.begin(), text.end(),
-                                  [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits && ((text.size() > 1 && text[0] == '0') || text.size() > 15);
 }
 
@@ -191,7 +192,9 @@ ColumnData as_texts(const Cells& cells) {
   return values;
 }
 
-Type type_of_data(const ColumnData& data) { return static_cast<Type>(data.index()); }
+Type type_of_data(const ColumnData& data) {
+  return static_cast<Type>(data.index());
+}
 
 std::vector<std::string> read_header(CsvReader& reader) {
   Cells header;
@@ -220,7 +223,7 @@ std::vector<Cells> read_rows(CsvReader& reader, std::size_t columns) {
       continue;
     }
     if (blank_before) {
-      out[0].emplace_back();   // of a single column, a blank line in the middle is an empty cell
+      out[0].emplace_back();  // of a single column, a blank line in the middle is an empty cell
     }
     blank_before = blank_line;
     if (blank_line) {
@@ -277,9 +280,9 @@ Table read_csv(const std::filesystem::path& path, const std::vector<std::string>
       return same_ignoring_case(name, names[i]);
     });
     ColumnData data;
-    const bool typed = !keep && !cells[i].empty() &&
-                       (as_integers(cells[i], data) || as_booleans(cells[i], data) ||
-                        as_numbers(cells[i], data));
+    const bool typed =
+        !keep && !cells[i].empty() &&
+        (as_integers(cells[i], data) || as_booleans(cells[i], data) || as_numbers(cells[i], data));
     if (!typed) {
       data = as_texts(cells[i]);
     }

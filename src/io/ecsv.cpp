@@ -1,9 +1,11 @@
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/fits.hpp"
+
 #include "table_text.hpp"
 
 namespace skyloom::io {
@@ -38,7 +40,8 @@ std::string nested_text(const ColumnData& data, std::size_t& element,
 }
 
 std::string ecsv_datatype(const Column& column) {
-  const std::string type = column.type == Type::text ? "string" : std::string(to_string(column.type));
+  const std::string type =
+      column.type == Type::text ? "string" : std::string(to_string(column.type));
   if (column.shape.empty()) {
     return "datatype: " + type;
   }

@@ -1,9 +1,5 @@
 #include "skyloom/io/files.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -12,9 +8,14 @@
 #include <string>
 #include <utility>
 
-#include "atomic_file.hpp"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/hash.hpp"
+
+#include "atomic_file.hpp"
 
 namespace skyloom::io {
 namespace {
@@ -41,9 +42,13 @@ class Descriptor {
   int fd_;
 };
 
-std::string cause() { return std::strerror(errno); }
+std::string cause() {
+  return std::strerror(errno);
+}
 
 struct InputFile {
+  InputFile(int descriptor, std::size_t bytes) : fd(descriptor), size(bytes) {}
+
   Descriptor fd;
   std::size_t size;
 };
@@ -53,28 +58,25 @@ InputFile open_input(const std::filesystem::path& path) {
   if (fd < 0) {
     throw ConfigError(path.string(), "cannot be opened: " + cause(), "a readable file");
   }
-  InputFile file{Descriptor(fd), 0};
   struct stat info {};
-  if (::fstat(fd, &info) != 0) {
-    throw ConfigError(path.string(), "cannot be examined: " + cause());
-  }
-  if (!S_ISREG(info.st_mode)) {
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
     throw ConfigError(path.string(), "is not a file", "a regular file");
   }
-  file.size = static_cast<std::size_t>(info.st_size);
-  return file;
+  return {fd, static_cast<std::size_t>(info.st_size)};
 }
 
 void read_at(const InputFile& file, std::size_t offset, std::span<char> out,
              const std::filesystem::path& path) {
   while (!out.empty()) {
-    const ssize_t count = ::pread(file.fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
+    const ssize_t count =
+        ::pread(file.fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) {
       continue;
     }
     if (count <= 0) {
-      throw ConfigError(path.string(),
-                        count < 0 ? "cannot be read: " + cause() : "became shorter while being read");
+      throw ConfigError(path.string(), count < 0 ? "cannot be read: " + cause()
+                                                 : "became shorter while being read");
     }
     out = out.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::size_t>(count);

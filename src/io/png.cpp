@@ -7,10 +7,10 @@ namespace skyloom::io {
 
 std::string png_bytes(const std::vector<std::uint8_t>& pixels, int width, int height,
                       int channels) {
-  const bool shape_is_right =
-      width > 0 && height > 0 && (channels == 1 || channels == 3) &&
-      pixels.size() == static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
-                           static_cast<std::size_t>(channels);
+  const bool shape_is_right = width > 0 && height > 0 && (channels == 1 || channels == 3) &&
+                              pixels.size() == static_cast<std::size_t>(width) *
+                                                   static_cast<std::size_t>(height) *
+                                                   static_cast<std::size_t>(channels);
   if (!shape_is_right) {
     throw FatalError("png_bytes: the pixels do not fill an image of the given shape");
   }

@@ -63,8 +63,8 @@ void merge(ConfigValue& target, ConfigValue change, const std::string& assignmen
   }
   for (auto& [key, value] : *from) {
     const auto found = into->find(key);
-    const bool descend = found != into->end() &&
-                         std::holds_alternative<ConfigValue::TableMap>(value.value);
+    const bool descend =
+        found != into->end() && std::holds_alternative<ConfigValue::TableMap>(value.value);
     if (descend) {
       merge(found->second, std::move(value), assignment);
     } else {

@@ -8,6 +8,7 @@ namespace skyloom::web::page {
 extern const std::string_view kHtml;
 extern const std::string_view kStyle;
 extern const std::string_view kChartLibrary;
+extern const std::string_view kChartLicense;
 extern const std::string_view kScript;
 
 }  // namespace skyloom::web::page

@@ -18,8 +18,8 @@ std::vector<float> finite_values(const Image<float>& pixels) {
 }
 
 double percentile(std::vector<float>& values, double fraction) {
-  const auto rank = static_cast<std::ptrdiff_t>(
-      std::lround(fraction * static_cast<double>(values.size() - 1)));
+  const auto rank =
+      static_cast<std::ptrdiff_t>(std::lround(fraction * static_cast<double>(values.size() - 1)));
   std::nth_element(values.begin(), values.begin() + rank, values.end());
   return static_cast<double>(values[static_cast<std::size_t>(rank)]);
 }

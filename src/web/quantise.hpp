@@ -1,6 +1,6 @@
 #pragma once
-// Pictures as the page carries them: 16-bit codes on an asinh scale, fine near the typical value and
-// relative far from it, so that contrast can be changed and values be read in the browser.
+// Pictures as the page carries them: 16-bit codes on an asinh scale, fine near the typical value
+// and relative far from it, so that contrast can be changed and values be read in the browser.
 
 #include <cstdint>
 #include <string>
@@ -34,8 +34,8 @@ struct Levels {
 /// 99.5 percentiles (for diverging colours symmetric about 0). high > low always.
 Levels display_levels(const Picture& picture);
 
-/// Codes of all pixels. The step is below 1e-3 of the display range inside it, and below 1e-3 of
-/// the distance from the median outside it.
+/// Codes of all pixels. For values up to 1e9 display ranges from the median the error is below 1e-3
+/// of the value's distance from the median plus 1e-4 of the display range.
 Quantised quantise(const Image<float>& pixels, const Levels& levels);
 
 /// Base 64 of the codes as little-endian bytes.

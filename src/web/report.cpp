@@ -1,12 +1,16 @@
 #include "skyloom/web/report.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <limits>
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
 #include "skyloom/core/errors.hpp"
+
 #include "web/page.hpp"
 #include "web/quantise.hpp"
 
@@ -21,8 +25,8 @@ Json number(double value) {
     return nullptr;
   }
   std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value,
-                                 std::chars_format::general, 9);
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 9);
   double rounded = value;
   std::from_chars(text.data(), end.ptr, rounded);
   if (rounded == std::floor(rounded) && std::abs(rounded) < 1e15) {
@@ -52,8 +56,8 @@ Json json_of(const Markers& markers) {
           markers.label, "lines need both ends");
   require(markers.names.empty() || markers.names.size() == markers.x.size(), markers.label,
           "names need one entry per marker");
-  Json json = {{"label", markers.label}, {"color", markers.color},
-               {"shape", markers.shape}, {"radius", number(markers.radius_pix)},
+  Json json = {{"label", markers.label},  {"color", markers.color},
+               {"shape", markers.shape},  {"radius", number(markers.radius_pix)},
                {"x", numbers(markers.x)}, {"y", numbers(markers.y)}};
   if (line) {
     json["x2"] = numbers(markers.x2);
@@ -93,25 +97,54 @@ Json json_of(const Picture& picture) {
   return json;
 }
 
+struct Outline {
+  std::vector<double> x;
+  std::vector<double> y;  ///< y[i] holds from x[i] to x[i + 1]; the last one closes the figure
+};
+
+/// Bins around their centres, all as wide as the closest two are apart; zero in between.
+Outline outline_of_centres(const Series& series, bool log_x) {
+  const auto place = [&](double x) { return log_x ? std::log(x) : x; };
+  const auto back = [&](double x) { return log_x ? std::exp(x) : x; };
+  double width = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 1; i < series.x.size(); ++i) {
+    width = std::min(width, place(series.x[i]) - place(series.x[i - 1]));
+  }
+  width = std::isfinite(width) ? width : 1.0;
+  require(width > 0.0, series.label, "bins must be in increasing order");
+  Outline outline;
+  for (std::size_t i = 0; i < series.x.size(); ++i) {
+    const double centre = place(series.x[i]);
+    outline.x.push_back(back(centre - 0.5 * width));
+    outline.y.push_back(series.y[i]);
+    const bool last = i + 1 == series.x.size();
+    if (last || place(series.x[i + 1]) - centre > 1.01 * width) {
+      outline.x.push_back(back(centre + 0.5 * width));
+      outline.y.push_back(last ? series.y[i] : 0.0);
+    }
+  }
+  return outline;
+}
+
 Json json_of(const Series& series, bool log_x) {
   const bool steps = series.kind == "steps";
-  require(series.x.size() == series.y.size() ||
-              (steps && series.x.size() == series.y.size() + 1),
-          series.label, "a series needs as many x as y");
+  const bool edges = steps && series.x.size() == series.y.size() + 1;
+  require(edges || series.x.size() == series.y.size(), series.label,
+          "a series needs as many x as y");
   require(series.error.empty() || series.error.size() == series.y.size(), series.label,
           "errors need one entry per point");
-  std::vector<double> x = series.x;
-  std::vector<double> y = series.y;
-  if (steps && !y.empty()) {
-    if (x.size() == y.size()) {
-      const double last = x.back();
-      const double before = x.size() > 1 ? x[x.size() - 2] : (log_x ? last / 2.0 : last - 1.0);
-      x.push_back(log_x ? last * last / before : 2.0 * last - before);
-    }
-    y.push_back(y.back());
+  require(!steps || series.error.empty(), series.label, "steps have no errors");
+  Outline drawn{series.x, series.y};
+  if (edges && !series.y.empty()) {
+    drawn.y.push_back(series.y.back());
+  } else if (steps) {
+    drawn = outline_of_centres(series, log_x);
   }
-  Json json = {{"label", series.label}, {"color", series.color}, {"kind", series.kind},
-               {"x", numbers(x)},       {"y", numbers(y)}};
+  Json json = {{"label", series.label},
+               {"color", series.color},
+               {"kind", series.kind},
+               {"x", numbers(drawn.x)},
+               {"y", numbers(drawn.y)}};
   if (!series.error.empty()) {
     json["error"] = numbers(series.error);
   }
@@ -123,10 +156,11 @@ struct ToJson {
 
   Json operator()(const DataTable& block) const {
     for (const auto& row : block.rows) {
-      require(row.size() == block.header.size(), block.title, "a row is longer or shorter than the header");
+      require(row.size() == block.header.size(), block.title,
+              "a row is longer or shorter than the header");
     }
-    return {{"type", "table"}, {"title", block.title}, {"header", block.header},
-            {"rows", block.rows}};
+    return {
+        {"type", "table"}, {"title", block.title}, {"header", block.header}, {"rows", block.rows}};
   }
 
   Json operator()(const PictureRow& block) const {
@@ -142,8 +176,12 @@ struct ToJson {
     for (const Series& one : block.series) {
       series.push_back(json_of(one, block.log_x));
     }
-    return {{"type", "chart"},       {"title", block.title},   {"x_label", block.x_label},
-            {"y_label", block.y_label}, {"log_x", block.log_x}, {"log_y", block.log_y},
+    return {{"type", "chart"},
+            {"title", block.title},
+            {"x_label", block.x_label},
+            {"y_label", block.y_label},
+            {"log_x", block.log_x},
+            {"log_y", block.log_y},
             {"series", std::move(series)}};
   }
 };
@@ -221,6 +259,8 @@ std::string render(const Report& report) {
       html += page::kStyle;
     } else if (part == "chart-library") {
       html += page::kChartLibrary;
+    } else if (part == "chart-license") {
+      html += page::kChartLicense;
     } else if (part == "script") {
       html += page::kScript;
     } else if (part == "data") {

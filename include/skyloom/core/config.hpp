@@ -50,6 +50,9 @@ class ConfigSpec {
   /// A key that other programs have: accepted, without effect, named in one warning.
   void ignore(std::string name, std::string why);
 
+  /// apply() stores the folder that relative input paths are relative to in `field`.
+  void bind_base_folder(std::string* field) { base_field_ = field; }
+
   /// An array of tables ([[name]]): each element is a T described by `declare(ConfigSpec&, T&)`.
   template <class T>
   void add_tables(std::string name, std::vector<T>& field, Key key,
@@ -135,6 +138,7 @@ class ConfigSpec {
   std::vector<std::string> ignored_seen_;
   std::string file_;
   std::string base_;
+  std::string* base_field_ = nullptr;
 };
 
 /// A text as a TOML basic string, quotes included.

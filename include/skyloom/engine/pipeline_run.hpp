@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "skyloom/core/config.hpp"
-#include "skyloom/core/errors.hpp"
 #include "skyloom/core/log.hpp"
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/parallel/comm.hpp"
@@ -52,23 +51,6 @@ struct RunOptions {
 std::filesystem::path run_directory_of(const Pipeline& pipeline,
                                        const std::filesystem::path& config_file,
                                        const std::filesystem::path& out);
-
-/// Calls `work` on rank 0; its ConfigError is thrown on every rank, with the same text. Collective.
-template <class Work>
-void on_root(const parallel::Comm& comm, Work&& work) {
-  std::string problem;
-  if (comm.rank() == 0) {
-    try {
-      work();
-    } catch (const ConfigError& error) {
-      problem = error.what();
-    }
-  }
-  comm.broadcast(problem);
-  if (!problem.empty()) {
-    throw ConfigError("", problem);
-  }
-}
 
 /// Collective. The configuration must have been applied on every rank.
 /// @return an exit status: 0, 3 or 75

@@ -19,13 +19,15 @@ std::string read_text(const std::filesystem::path& path);
 /// Writes to a temporary name beside it, syncs, renames. @throws FatalError naming file and cause
 void write_atomically(const std::filesystem::path& path, std::string_view content);
 /// Hash of a file's size and content (up to 64 MiB whole, beyond that the ends and evenly spaced
-/// blocks), 16 hexadecimal digits.
+/// blocks), 16 hexadecimal digits. @throws ConfigError naming it when it cannot be read
 std::string fingerprint(const std::filesystem::path& path);
 
 /// Comma-separated table with a header line (RFC 4180 quoting, LF or CRLF). A column whose filled
-/// cells are all canonical integers and that has no empty cell becomes int64; one whose filled cells
-/// are all numbers (at least one) float64 with NaN for empty ones; True/False become booleans; the
-/// rest, and the columns in `as_text` (case-blind), stay text exactly as written.
+/// cells are all canonical integers and that has no empty cell becomes int64; one whose filled
+/// cells are all numbers (at least one) float64 with NaN for empty ones; True/False (none empty)
+/// become booleans; the rest, and the columns in `as_text` (case-blind), stay text exactly as
+/// written. A column of digits that a float64 would not give back (leading zeros; more than 15
+/// digits beside empty cells) stays text too, so that identifiers survive.
 /// @throws ConfigError for a missing file, no header, doubled names, a row of another length (line)
 Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& as_text = {});
 /// Numbers in shortest round-trip form, NaN as an empty cell, booleans True/False.

@@ -2,6 +2,7 @@
 // FITS files through CFITSIO: images (tile-compressed or not), headers, binary tables. 0-based
 // pixels. Knows no astronomy.
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,7 +20,9 @@ namespace skyloom::io {
 /// An open FITS file positioned on one HDU.
 class FitsFile {
  public:
-  /// Opens for reading. @param hdu 0-based HDU number; -1 = the first HDU that holds a 2-D image
+  /// Opens for reading, gz and bz2 included (these are decompressed into memory).
+  /// @param hdu 0-based HDU number; -1 = the first HDU that holds a 2-D image. A given HDU may hold
+  ///   a 3-D image (width and height are those of one plane) or a table (both are 0).
   /// @throws ConfigError (file, what is wrong) when missing, not FITS, or without such an HDU
   explicit FitsFile(const std::filesystem::path& path, int hdu = -1);
   ~FitsFile();
@@ -31,10 +34,12 @@ class FitsFile {
   [[nodiscard]] int hdu_count() const;
   [[nodiscard]] int width() const;
   [[nodiscard]] int height() const;
-  /// A card of this HDU, or of the primary HDU when this one lacks it. nullopt when absent.
+  /// A card of this HDU, or of the primary HDU when this one lacks it. nullopt when absent; a card
+  /// without a value is "" as text, and what does not read as a number is NaN (T and F: 1 and 0).
   [[nodiscard]] std::optional<std::string> text(const std::string& keyword) const;
   [[nodiscard]] std::optional<double> number(const std::string& keyword) const;
-  /// All cards of this HDU, 80 characters each, for the WCS (compressed images: as the image has it).
+  /// All cards of this HDU, 80 characters each, for the WCS (compressed images: as the image has
+  /// it).
   [[nodiscard]] std::string cards() const;
   /// Pixels inside the box, blanks as NaN. The box must lie inside the image.
   /// @throws ConfigError naming the file when it cannot be read (truncated)
@@ -52,9 +57,20 @@ class FitsFile {
 };
 
 /// Binary or ASCII table of an HDU (0-based; -1 = the first table), columns by name; TUNIT as unit.
-/// Scalar and fixed-size array columns; text columns keep their trimmed text.
+/// Scalar and fixed-size array columns; the cell shape of an array has its slowest axis first, as
+/// numpy does. Text columns keep their trimmed text. Integers narrower than 32 bit become int32,
+/// TSCAL and TZERO are applied, TCOMM is the description. Variable-length and complex columns are
+/// left out. @throws ConfigError naming the file (missing, no table, truncated)
 Table read_fits_table(const std::filesystem::path& path, int hdu = -1);
 
+/// A card of a table or image HDU (0-based; -1 = the first table), or of the primary HDU.
+std::optional<double> fits_number(const std::filesystem::path& path, int hdu,
+                                  const std::string& keyword);
+/// Position of the HDU with this EXTNAME (case-blind). @throws ConfigError when there is none
+int fits_hdu_named(const std::filesystem::path& path, const std::string& extname);
+
+/// Keyword and value. A double that is not finite becomes a card without value; COMMENT and HISTORY
+/// append a line of text.
 using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::string>>;
 
 /// Writes one image HDU (float32) with cards, to a temporary name, then renames.

@@ -89,6 +89,9 @@ class FieldPsf : public Psf {
 
   [[nodiscard]] const FieldPsfModel& model() const { return model_; }
   [[nodiscard]] const RadialProfile& profile() const { return profile_; }
+  /// Residual coefficients on the full square of nodes -reach..reach, row by row.
+  [[nodiscard]] const std::vector<double>& node_grid() const { return node_grid_; }
+  [[nodiscard]] int node_reach() const { return node_reach_; }
   [[nodiscard]] int stamp_size_pix() const { return stamp_size_; }
   [[nodiscard]] int oversampling() const { return oversampling_; }
 

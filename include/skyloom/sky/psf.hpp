@@ -46,7 +46,7 @@ std::shared_ptr<const Psf> make_gaussian_psf(std::vector<double> sigma_pix,
                                              std::vector<double> weight, double radius_pix);
 
 /// PSFEx model (Bertin 2011): planes * polynomial in scaled position, sampled at `step_pix`
-/// image pixels per sample (bicubic resampling when it is not 1).
+/// image pixels per sample (Lanczos-3 resampling to whole pixels when it is not 1, sum kept).
 struct PsfexModel {
   std::vector<Image<float>> planes;  ///< order 1, u, u^2, ..., v, uv, ...
   int degree = 0;

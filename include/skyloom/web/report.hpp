@@ -19,35 +19,38 @@ struct Markers {
   double radius_pix = 6.0;
   std::vector<double> x;
   std::vector<double> y;
-  std::vector<double> x2;         ///< ends of lines, for shape "line"
+  std::vector<double> x2;  ///< ends of lines, for shape "line"
   std::vector<double> y2;
-  std::vector<std::string> names; ///< shown when the mouse is near; may be empty
+  std::vector<std::string> names;  ///< shown when the mouse is near; may be empty
 };
 
 /// A grey-scale or diverging picture. Values outside [low, high] are clamped; NaN is drawn in blue.
 struct Picture {
   std::string title;
-  Image<float> pixels;            ///< row 0 is drawn at the bottom, as astronomers do
+  Image<float> pixels;  ///< row 0 is drawn at the bottom, as astronomers do
   double low = 0.0;
-  double high = 0.0;              ///< low == high: the 1 and 99.5 percentiles are used
-  std::string stretch = "linear"; ///< linear | asinh | log
-  std::string colors = "gray";    ///< gray | diverging
+  double high = 0.0;               ///< low == high: the 1 and 99.5 percentiles are used
+  std::string stretch = "linear";  ///< linear | asinh | log
+  std::string colors = "gray";     ///< gray | diverging
   std::string unit;
-  double scale = 1.0;             ///< display pixels per image pixel on the page
-  double pixel_size = 1.0;        ///< image pixels of the survey per pixel of this picture
-  double x0 = 0.0;                ///< survey coordinates of pixel (0, 0)
+  double scale = 1.0;       ///< display pixels per image pixel on the page
+  double pixel_size = 1.0;  ///< image pixels of the survey per pixel of this picture
+  double x0 = 0.0;          ///< survey coordinates of pixel (0, 0)
   double y0 = 0.0;
   std::vector<Markers> markers;
 };
 
-/// Lines, points and error bars over a common x axis, or a histogram.
+/// Lines (through their points by increasing x), points and error bars, or a histogram. NaN is left
+/// out; on a logarithmic axis so are values that are not positive. For "steps" x holds the edges of the bins,
+/// one more than y, or their increasing centres: then all bins are as wide as the closest two
+/// centres are apart (1 if there is one), and missing bins are drawn as 0.
 struct Series {
   std::string label;
-  std::string color;
+  std::string color;            ///< CSS colour; empty = the next of the palette
   std::string kind = "points";  ///< points | line | steps
   std::vector<double> x;
   std::vector<double> y;
-  std::vector<double> error;    ///< of y; may be empty
+  std::vector<double> error;  ///< of y; may be empty
 };
 struct Chart {
   std::string title;
@@ -88,7 +91,9 @@ struct Report {
   std::vector<Section> sections;
 };
 
-/// One HTML page without references to anything outside itself.
+/// One HTML page without references to anything outside itself. Pictures keep about three digits of
+/// a pixel value, charts nine. Texts are shown as they are: nothing in them is markup.
+/// @throws FatalError when lengths within a series, marker group or table row do not agree
 std::string render(const Report& report);
 
 }  // namespace skyloom::web

@@ -297,6 +297,7 @@ void declare_ignored(ConfigSpec& spec) {
 }  // namespace
 
 void declare(ConfigSpec& spec, Config& c) {
+  spec.bind_base_folder(&c.base_folder);
   declare_inputs(spec, c);
   declare_frames(spec, c);
   declare_patches(spec, c);

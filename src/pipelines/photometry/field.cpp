@@ -42,9 +42,7 @@ void apply_crop(const Config& config, Field& field) {
 
 std::vector<surveys::FrameSpec> frame_specs(const Config& config) {
   if (config.inputs.images.empty()) {
-    // Paths in the list are relative to the folder of the configuration file, which is where the
-    // list's own relative path was resolved; it is carried in inputs.list_folder.
-    return surveys::read_image_list(config.inputs.image_list_file, config.inputs.base_folder);
+    return surveys::read_image_list(config.inputs.image_list_file, config.base_folder);
   }
   std::vector<surveys::FrameSpec> specs;
   for (const ImageEntry& image : config.inputs.images) {

@@ -79,7 +79,7 @@ struct Options {
   int background_mask_dilate = 1;
   double star_local_bkg_annulus_rin_pix = 20.0;   ///< start of the stars' sky
   int residual_diag_max_stars = 100;
-  double moffat_beta = 2.5;                ///< fixed when there is a single star
+  double moffat_beta = 3.5;                ///< fixed when there is a single star
 };
 
 /// One band. Pixels are (y, x); all images have the same size.

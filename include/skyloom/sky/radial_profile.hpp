@@ -1,0 +1,92 @@
+#pragma once
+// The radial profile behind the field-wise PSF: F(t) = (1 + t)^-beta * exp(q(s)), t = rho^2/alpha^2,
+// s = ln(1 + t)/2, with q piecewise linear in s and continued as a power law. Tabulated in sqrt(t),
+// since one table serves all positions, sizes and ellipticities of a band.
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+namespace skyloom::sky {
+
+class RadialProfile {
+ public:
+  /// @param knots increasing, the first 0; may be empty (a pure Moffat)   @param q one per knot
+  RadialProfile(double beta, std::vector<double> knots, std::vector<double> q);
+
+  struct Value {
+    double f = 0.0;
+    double df_dt = 0.0;
+  };
+
+  /// F(t), relative accuracy about 1e-6.
+  [[nodiscard]] double f(double t) const {
+    const double scaled = std::sqrt(t) * kPerUnit;
+    if (!(scaled < kNodes - 1)) {
+      return exact(t);
+    }
+    const auto i = static_cast<std::size_t>(scaled);
+    return hermite(nodes_[i], nodes_[i + 1], scaled - static_cast<double>(i));
+  }
+  /// F(t) and its derivative.
+  [[nodiscard]] Value value(double t) const {
+    const double scaled = std::sqrt(t) * kPerUnit;
+    if (!(scaled < kNodes - 1)) {
+      const double value = exact(t);
+      return {value, value * (0.5 * end_slope_ - beta_) / (1.0 + t)};
+    }
+    const auto i = static_cast<std::size_t>(scaled);
+    const double value = hermite(nodes_[i], nodes_[i + 1], scaled - static_cast<double>(i));
+    return {value, value * log_slope_[i] / (1.0 + t)};
+  }
+
+  /// s = ln(1 + t)/2, absolute accuracy about 1e-8.
+  [[nodiscard]] double half_log(double t) const {
+    const double scaled = std::sqrt(t) * kPerUnit;
+    if (!(scaled < kNodes - 1)) {
+      return 0.5 * std::log1p(t);
+    }
+    const auto i = static_cast<std::size_t>(scaled);
+    const std::vector<Node>& table = half_log_table();
+    return hermite(table[i], table[i + 1], scaled - static_cast<double>(i));
+  }
+
+  /// F(t) without the table.
+  [[nodiscard]] double exact(double t) const;
+  [[nodiscard]] double q(double s) const;
+  /// Integral over the plane of (beta - 1)/(pi alpha^2) F(rho^2/alpha^2): 1 for a pure Moffat.
+  [[nodiscard]] double integral() const;
+  /// Slope of q beyond the last knot, limited so that the integral exists.
+  [[nodiscard]] double end_slope() const { return end_slope_; }
+  /// True when that limit does not act.
+  [[nodiscard]] bool end_slope_free() const { return end_slope_free_; }
+  [[nodiscard]] double beta() const { return beta_; }
+  [[nodiscard]] const std::vector<double>& knots() const { return knots_; }
+  [[nodiscard]] const std::vector<double>& q_values() const { return q_; }
+
+ private:
+  static constexpr double kPerUnit = 32.0;
+  static constexpr int kNodes = 2049;
+
+  struct Node {
+    double f;
+    double slope;   // per table step
+  };
+  static double hermite(const Node& a, const Node& b, double u) {
+    const double rise = b.f - a.f;
+    return a.f + u * (a.slope + u * ((3.0 * rise - 2.0 * a.slope - b.slope) +
+                                     u * (a.slope + b.slope - 2.0 * rise)));
+  }
+  [[nodiscard]] double slope(double s) const;
+  static const std::vector<Node>& half_log_table();
+
+  double beta_;
+  std::vector<double> knots_;
+  std::vector<double> q_;
+  double end_slope_ = 0.0;
+  bool end_slope_free_ = true;
+  std::vector<Node> nodes_;
+  std::vector<double> log_slope_;   // d ln F / d ln(1 + t) in the middle of each interval
+};
+
+}  // namespace skyloom::sky

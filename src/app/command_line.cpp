@@ -1,0 +1,206 @@
+#include "command_line.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "skyloom/core/errors.hpp"
+
+#include "names.hpp"
+
+namespace skyloom::app {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  skyloom simulate photometry --out survey             a small survey with known truth
+  mpirun -n 4 skyloom photometry run survey/photometry.toml
+  skyloom status survey/photometry.run                 how far it is, running or not
+  skyloom config photometry --out my.toml              every key with its meaning)";
+
+constexpr const char* kRunExamples = R"(Examples:
+  mpirun -n 4 skyloom PIPELINE run survey.toml --out night1.run
+  skyloom PIPELINE run survey.toml --dry-run --set run.seed=7
+An interrupted run is continued by the same command, on any number of ranks.)";
+
+std::vector<std::string> stage_names(const PipelineEntry& entry) {
+  std::vector<std::string> names;
+  for (const auto& stage : entry.make()->stages()) {
+    names.emplace_back(stage->name());
+  }
+  return names;
+}
+
+void add_run_options(CLI::App& app, CommandLine& line, std::vector<std::string>& words) {
+  app.add_option("CONFIG", words, "configuration file (TOML)")->required()->type_name("FILE");
+  app.add_option("--out", line.out, "run directory (default: NAME.run beside NAME.toml)")
+      ->type_name("DIR");
+  app.add_option("--set", line.assignments, "set a configuration key, such as run.seed=7")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_flag("--dry-run", line.dry_run, "check everything, write nothing");
+  app.add_flag("--fresh", line.fresh, "forget what the run directory holds of these stages");
+  app.add_flag("--retry-failed", line.retry_failed, "run failed units again");
+  app.add_flag("--accept-new-code", line.accept_new_code,
+               "go on with a run that another version of skyloom began");
+}
+
+void add_pipelines(CLI::App& app, std::span<const PipelineEntry> pipelines, CommandLine& line,
+                   std::vector<std::string>& words) {
+  for (const PipelineEntry& entry : pipelines) {
+    const std::string name(entry.name);
+    CLI::App* pipeline = app.add_subcommand(name, std::string(entry.summary));
+    pipeline->require_subcommand(1);
+    std::string examples = kRunExamples;
+    for (std::size_t at = 0; (at = examples.find("PIPELINE", at)) != std::string::npos;) {
+      examples.replace(at, 8, name);
+    }
+    pipeline->footer(examples);
+    const auto add = [&](const std::string& stage, const std::string& help) {
+      CLI::App* command = pipeline->add_subcommand(stage.empty() ? "run" : stage, help);
+      add_run_options(*command, line, words);
+      command->footer(examples);
+      command->callback([&line, name, stage] {
+        line.action = Action::run;
+        line.pipeline = name;
+        line.stage = stage;
+      });
+    };
+    add("", "run all stages that are not finished");
+    for (const std::string& stage : stage_names(entry)) {
+      add(stage, "only the stage " + stage + ", from what the earlier ones left");
+    }
+  }
+}
+
+void add_simulate(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("simulate", "write a survey with known truth");
+  command->add_option("PIPELINE", line.pipeline, "for this pipeline")->required();
+  command->add_option("--out", line.out, "folder for it")->required()->type_name("DIR");
+  command->add_option("--size", line.size, "how big")
+      ->check(CLI::IsMember({"tiny", "small", "full"}))
+      ->capture_default_str();
+  command->add_option("--seed", line.seed, "seed of its random numbers")->capture_default_str();
+  command->callback([&line] { line.action = Action::simulate; });
+}
+
+void add_config(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("config", "print every configuration key");
+  command->add_option("PIPELINE", line.pipeline, "of this pipeline")->required();
+  command->add_option("--out", line.out, "write to a new file instead")->type_name("FILE");
+  command->add_flag("--markdown", line.markdown, "as a reference page instead of TOML");
+  command->callback([&line] { line.action = Action::config; });
+}
+
+void add_directory_commands(CLI::App& app, CommandLine& line) {
+  CLI::App* status = app.add_subcommand("status", "how far a run is, from its files alone");
+  status->add_option("DIR", line.target, "run directory")->required();
+  status->add_flag("--json", line.json, "for programs");
+  status->callback([&line] { line.action = Action::status; });
+
+  CLI::App* report = app.add_subcommand("report", "draw report.html of a run again");
+  report->add_option("DIR", line.target, "run directory")->required();
+  report->callback([&line] { line.action = Action::report; });
+
+  CLI::App* exported = app.add_subcommand("export", "write a table in another format");
+  exported->add_option("DIR|FILE", line.target, "run directory or HDF5 product")->required();
+  exported->add_option("--format", line.format, "fits | csv | ecsv | json")
+      ->check(CLI::IsMember({"fits", "csv", "ecsv", "json"}))
+      ->required();
+  exported->add_option("--table", line.table, "which table (default: the first published)");
+  exported->add_option("--out", line.out, "file to write")->required()->type_name("FILE");
+  exported->footer(
+      "Example:\n  skyloom export survey/photometry.run --format fits --out catalogue.fits");
+  exported->callback([&line] { line.action = Action::export_table; });
+}
+
+void check_words(const std::vector<std::string>& arguments,
+                 std::span<const PipelineEntry> pipelines) {
+  if (arguments.empty() || arguments[0].starts_with("-")) {
+    return;
+  }
+  std::vector<std::string> known{"simulate", "config", "status", "report", "export"};
+  for (const PipelineEntry& entry : pipelines) {
+    known.emplace_back(entry.name);
+  }
+  require_known(arguments[0], known, "command or pipeline");
+  const auto entry = std::find_if(pipelines.begin(), pipelines.end(),
+                                  [&](const auto& e) { return e.name == arguments[0]; });
+  if (entry != pipelines.end() && arguments.size() > 1 && !arguments[1].starts_with("-")) {
+    std::vector<std::string> commands = stage_names(*entry);
+    commands.insert(commands.begin(), "run");
+    require_known(arguments[1], commands, "command of " + arguments[0]);
+  }
+}
+
+/// The first word is the configuration; `--set a=1 b=2` leaves the others behind.
+void take_words(CommandLine& line, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (line.target.empty()) {
+      line.target = word;
+    } else if (!line.assignments.empty() && word.find('=') != std::string::npos) {
+      line.assignments.push_back(word);
+    } else {
+      throw ConfigError(word, "unexpected argument", "one configuration file");
+    }
+  }
+}
+
+std::string quoted(const std::string& text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("-_./=+:,@%").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) {
+    return text;
+  }
+  std::string out = "'";
+  for (const char c : text) {
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return out + "'";
+}
+
+}  // namespace
+
+Parsed parse_command_line(const std::vector<std::string>& arguments,
+                          std::span<const PipelineEntry> pipelines) {
+  check_words(arguments, pipelines);
+  CommandLine line;
+  std::vector<std::string> words;
+  CLI::App app{"skyloom: MPI-parallel survey astronomy", "skyloom"};
+  app.set_version_flag("--version", std::string("skyloom ") + SKYLOOM_VERSION);
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  add_pipelines(app, pipelines, line, words);
+  add_simulate(app, line);
+  add_config(app, line);
+  add_directory_commands(app, line);
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(std::move(reversed));
+  } catch (const CLI::Success& success) {
+    std::ostringstream out;
+    app.exit(success, out, out);
+    return {std::nullopt, out.str()};
+  } catch (const CLI::ParseError& error) {
+    throw ConfigError("command line", error.what(), "see --help");
+  }
+  take_words(line, words);
+  return {line, {}};
+}
+
+std::string spelled(const CommandLine& command, const std::string& config, const std::string& out) {
+  std::string text = "skyloom " + command.pipeline + " " +
+                     (command.stage.empty() ? "run" : command.stage) + " " + quoted(config) +
+                     " --out " + quoted(out);
+  for (const std::string& assignment : command.assignments) {
+    text += " --set " + quoted(assignment);
+  }
+  return text;
+}
+
+}  // namespace skyloom::app

@@ -1,0 +1,201 @@
+#include "skyloom/engine/assemble.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "payload.hpp"
+#include "posix_file.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/io/hdf5.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What one rank contributes: its block of units, decoded.
+struct Block {
+  std::vector<Table> tables;  ///< of the schema, then /units
+  std::vector<SlabClaim> claims;
+};
+
+/// Units [first, last) of this rank: contiguous, about equally many bytes for everybody.
+std::pair<std::size_t, std::size_t> block_of(const Journal& journal, std::size_t units, int rank,
+                                             int ranks) {
+  constexpr std::uint64_t kUnitBytes = 64;  // a row of /units, so that empty units count too
+  std::uint64_t total = 0;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    total += journal.payload_bytes(unit) + kUnitBytes;
+  }
+  const auto owner = [&](std::uint64_t before) {
+    return static_cast<int>(static_cast<double>(before) / static_cast<double>(total) * ranks);
+  };
+  std::pair<std::size_t, std::size_t> block{units, units};
+  std::uint64_t before = 0;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    const int owning = std::min(owner(before), ranks - 1);
+    if (owning >= rank && block.first == units) {
+      block.first = unit;
+    }
+    if (owning > rank) {
+      block.second = unit;
+      break;
+    }
+    before += journal.payload_bytes(unit) + kUnitBytes;
+  }
+  return block;
+}
+
+TableSchema units_schema(const Schema& schema) {
+  TableSchema units{"units",
+                    {{"unit", Type::int64, "", "index of the unit in its plan"},
+                     {"key", Type::text, "", "stable name of the unit"},
+                     {"outcome", Type::text, "", "ok or failed"},
+                     {"reason", Type::text, "", "why it failed, none otherwise"},
+                     {"message", Type::text, "", "what was wrong, in words"}}};
+  for (const TableSchema& table : schema.tables) {
+    units.columns.push_back({"rows_" + table.name, Type::int64, "",
+                             "rows of the unit in table " + table.name});
+  }
+  return units;
+}
+
+void append_unit(const Unit& unit, const Payload& payload, Table& units) {
+  const std::size_t row = units.add_row();
+  const bool ok = payload.outcome.reason == Reason::none;
+  units.set(row, "unit", static_cast<std::int64_t>(unit.index));
+  units.set(row, "key", unit.key);
+  units.set(row, "outcome", ok ? "ok" : "failed");
+  units.set(row, "reason", to_string(payload.outcome.reason));
+  units.set(row, "message", payload.outcome.text);
+  for (const Table& table : payload.tables) {
+    units.set(row, "rows_" + table.name(), static_cast<std::int64_t>(table.rows()));
+  }
+}
+
+Block read_block(const parallel::Comm& comm, const Plan& plan, const Journal& journal) {
+  Block block;
+  for (const TableSchema& table : plan.schema.tables) {
+    block.tables.emplace_back(table);
+  }
+  block.tables.emplace_back(units_schema(plan.schema));
+  const auto [first, last] = block_of(journal, plan.units.size(), comm.rank(), comm.size());
+  for (std::size_t unit = first; unit < last; ++unit) {
+    Payload payload = decode_payload(journal.payload(unit), plan.schema);
+    append_unit(plan.units[unit], payload, block.tables.back());
+    for (std::size_t i = 0; i < payload.tables.size(); ++i) {
+      block.tables[i].append(payload.tables[i]);
+    }
+    std::move(payload.claims.begin(), payload.claims.end(), std::back_inserter(block.claims));
+  }
+  return block;
+}
+
+std::size_t elements(const std::vector<std::size_t>& sides) {
+  std::size_t out = 1;
+  for (const std::size_t side : sides) {
+    out *= side;
+  }
+  return out;
+}
+
+/// The claims of all ranks on one slab array.
+std::vector<SlabBox> gather_boxes(const parallel::Comm& comm, const std::vector<SlabClaim>& claims,
+                                  std::size_t slab, std::size_t axes) {
+  std::vector<std::uint64_t> numbers;
+  for (const SlabClaim& claim : claims) {
+    if (claim.slab == slab) {
+      numbers.insert(numbers.end(), claim.start.begin(), claim.start.end());
+      numbers.insert(numbers.end(), claim.count.begin(), claim.count.end());
+    }
+  }
+  const std::string mine(reinterpret_cast<const char*>(numbers.data()),
+                         numbers.size() * sizeof(std::uint64_t));
+  std::vector<SlabBox> boxes;
+  for (const std::string& bytes : comm.gather_all(mine)) {
+    numbers.resize(bytes.size() / sizeof(std::uint64_t));
+    if (!bytes.empty()) {
+      std::memcpy(numbers.data(), bytes.data(), bytes.size());
+    }
+    for (auto at = numbers.cbegin(); at != numbers.cend();) {
+      const auto middle = at + static_cast<std::ptrdiff_t>(axes);
+      const auto end = middle + static_cast<std::ptrdiff_t>(axes);
+      boxes.push_back({{at, middle}, {middle, end}});
+      at = end;
+    }
+  }
+  return boxes;
+}
+
+// What no unit wrote must not look like data: neither the zeros of a new file nor what an earlier
+// attempt of a unit left there. Units do not overlap, so equal counts mean that nothing is open.
+void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
+                     const std::vector<SlabClaim>& claims, SlabFile& slabs) {
+  const auto ranks = static_cast<std::size_t>(comm.size());
+  for (std::size_t slab = 0; slab < schema.slabs.size(); ++slab) {
+    std::size_t covered = 0;
+    for (const SlabClaim& claim : claims) {
+      covered += claim.slab == slab ? elements(claim.count) : 0;
+    }
+    const std::vector<std::size_t>& shape = schema.slabs[slab].shape;
+    if (static_cast<std::size_t>(comm.sum(static_cast<std::int64_t>(covered))) == elements(shape)) {
+      continue;
+    }
+    const std::vector<SlabBox> open =
+        uncovered(shape, gather_boxes(comm, claims, slab, shape.size()));
+    for (std::size_t i = static_cast<std::size_t>(comm.rank()); i < open.size(); i += ranks) {
+      slabs.fill_missing(slab, open[i]);
+    }
+  }
+}
+
+void write_product(const parallel::Comm& comm, const Schema& schema, const Block& block,
+                   const SlabFile* slabs, const fs::path& path,
+                   const ProductAttributes& attributes) {
+  io::Hdf5Writer writer(comm, path);
+  for (const Table& table : block.tables) {
+    writer.write_table(table);
+  }
+  for (const SlabArray& slab : schema.slabs) {
+    writer.link(slab.name, slabs->final_name(), "/" + slab.name);
+  }
+  writer.attribute("/", "stage", attributes.stage);
+  writer.attribute("/", "stage_hash", attributes.stage_hash);
+  writer.attribute("/", "format_version", kProductFormatVersion);
+  writer.make_group("provenance");
+  for (const auto& [name, text] : attributes.provenance) {
+    writer.attribute("provenance", name, text);
+  }
+  writer.close();
+}
+
+}  // namespace
+
+void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journal, SlabFile* slabs,
+              const fs::path& product, const ProductAttributes& attributes) {
+  std::optional<Block> block;
+  std::string trouble;
+  try {
+    block = read_block(comm, plan, journal);
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  parallel::agree(comm, trouble.empty(), trouble);
+  if (slabs != nullptr) {
+    fill_open_parts(comm, plan.schema, block->claims, *slabs);
+    slabs->finish();
+  }
+  const fs::path temporary = product.string() + ".tmp";
+  write_product(comm, plan.schema, *block, slabs, temporary, attributes);
+  parallel::on_root(comm, [&] { rename_durably(temporary, product); });
+}
+
+bool product_has_failures(const fs::path& product) {
+  const Table units = io::Hdf5File(product).read_table("units");
+  const auto& outcomes = units.get<std::string>("outcome");
+  return std::find(outcomes.begin(), outcomes.end(), "failed") != outcomes.end();
+}
+
+}  // namespace skyloom::engine

@@ -1,0 +1,37 @@
+#pragma once
+// Private to the engine: what a journal record holds, as bytes (Boost.Serialization, binary, no
+// header). A result has the rows of all tables and the claims on slabs; a failure its reason.
+
+#include <string>
+#include <vector>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/table.hpp"
+#include "skyloom/engine/rows.hpp"
+#include "skyloom/engine/slabs.hpp"
+
+namespace skyloom::engine {
+
+struct Outcome {
+  Reason reason = Reason::none;
+  std::string text;
+};
+
+/// A record read back: `tables` has the schema's tables; all are empty for a failure.
+struct Payload {
+  Outcome outcome;
+  std::vector<SlabClaim> claims;
+  std::vector<Table> tables;
+};
+
+std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims);
+std::string encode_failure(const Outcome& outcome);
+/// @throws FatalError when the bytes do not match the schema
+Payload decode_payload(const std::string& bytes, const Schema& schema);
+/// Only outcome and claims, which stand first.
+Payload decode_head(const std::string& bytes);
+
+/// Names a set-up of a stage: its hash and the schema, so that rows of another schema never match.
+std::string journal_key(const std::string& stage_hash, const Schema& schema);
+
+}  // namespace skyloom::engine

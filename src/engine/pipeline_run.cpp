@@ -1,0 +1,496 @@
+#include "skyloom/engine/pipeline_run.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include <unistd.h>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/manifest.hpp"
+#include "skyloom/engine/progress.hpp"
+#include "skyloom/engine/publish.hpp"
+#include "skyloom/engine/run.hpp"
+#include "skyloom/io/files.hpp"
+
+#include "plan_bytes.hpp"
+#include "restart.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+double mean(const std::vector<double>& values) {
+  return values.empty() ? 0.0
+                        : std::accumulate(values.begin(), values.end(), 0.0) /
+                              static_cast<double>(values.size());
+}
+
+double largest(const std::vector<double>& values) {
+  return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
+}
+
+class PipelineRun {
+ public:
+  PipelineRun(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
+              const RunOptions& options, Log& log)
+      : comm_(comm),
+        pipeline_(pipeline),
+        spec_(spec),
+        options_(options),
+        log_(log),
+        root_(comm.rank() == 0),
+        start_s_(now_s()),
+        products_(options.run_directory),
+        describer_(spec, products_) {}
+
+  int execute();
+
+ private:
+  void validate();
+  void print_dry_run() const;
+  void open_directory();
+  int run_stages();
+  /// False when the stage was finished earlier. Collective.
+  bool prepare_stage(std::size_t i);
+  StageEnd run_one(std::size_t i);
+  void record_outcome(const std::string& stage, const StageOutcome& outcome);
+  int finish();
+  void publish_all();
+  int report_failures(const std::vector<std::string>& names);
+  [[nodiscard]] NamedTexts provenance(const StageDescription* description) const;
+  [[nodiscard]] bool is_finished(std::size_t i) const;
+  [[nodiscard]] bool must_stop() const;
+  void save_manifest() { write_manifest(options_.run_directory, manifest_); }
+
+  const parallel::Comm& comm_;
+  Pipeline& pipeline_;
+  const ConfigSpec& spec_;
+  const RunOptions& options_;
+  Log& log_;
+  bool root_;
+  double start_s_;
+  Products products_;
+  Describer describer_;
+  Stages stages_;
+  std::vector<std::size_t> selected_;
+  std::optional<Plan> first_plan_;     // rank 0: made while validating
+  Plan plan_;                          // of the present stage, on every rank
+  std::string hash_;                   // of the present stage, on every rank
+  std::string provenance_;             // the same; as bytes
+  std::vector<std::string> finished_;  // rank 0
+  std::unique_ptr<RunLock> lock_;      // rank 0
+  Manifest manifest_;                  // rank 0
+};
+
+int PipelineRun::execute() {
+  validate();
+  if (options_.dry_run) {
+    parallel::on_root(comm_, [&] { print_dry_run(); });
+    return kExitComplete;
+  }
+  parallel::on_root(comm_, [&] { open_directory(); });
+  log_.open_folder((options_.run_directory / "logs").string());
+  int status = kExitUsage;
+  try {
+    status = run_stages();
+    if (status == kExitComplete) {
+      status = finish();
+    }
+  } catch (const ConfigError&) {
+    if (root_) {
+      manifest_.attempts.back().ended = utc_now();
+      manifest_.attempts.back().exit_code = kExitUsage;
+      save_manifest();
+    }
+    throw;
+  }
+  if (root_) {
+    manifest_.attempts.back().ended = utc_now();
+    manifest_.attempts.back().exit_code = status;
+    save_manifest();
+  }
+  return status;
+}
+
+void PipelineRun::validate() {
+  parallel::on_root(comm_, [&] { pipeline_.check(); });
+  if (!root_) {
+    pipeline_.check();
+  }
+  stages_ = pipeline_.stages();
+  std::string chosen;
+  parallel::on_root(comm_, [&] {
+    selected_ = selected_stages(stages_, options_, products_);
+    if (selected_.front() == 0) {
+      first_plan_ = stages_.front()->plan(products_);
+    }
+    for (const std::size_t i : selected_) {
+      chosen.push_back(static_cast<char>(i));
+    }
+  });
+  comm_.broadcast(chosen);
+  selected_.assign(chosen.begin(), chosen.end());
+}
+
+void PipelineRun::print_dry_run() const {
+  log_.info("run directory: {}", options_.run_directory.string());
+  for (const std::size_t i : selected_) {
+    const std::string name(stages_[i]->name());
+    if (i != 0) {
+      log_.info("stage {}: planned when its predecessors are finished", name);
+      continue;
+    }
+    double cost = 0.0;
+    double highest = 0.0;
+    for (const Unit& unit : first_plan_->units) {
+      cost += unit.cost;
+      highest = std::max(highest, unit.cost);
+    }
+    std::size_t columns = 0;
+    for (const TableSchema& table : first_plan_->schema.tables) {
+      columns += table.columns.size();
+    }
+    double slab_bytes = 0.0;
+    for (const SlabArray& slab : first_plan_->schema.slabs) {
+      double bytes = static_cast<double>(size_of(slab.type));
+      for (const std::size_t extent : slab.shape) {
+        bytes *= static_cast<double>(extent);
+      }
+      slab_bytes += bytes;
+    }
+    log_.info(
+        "stage {}: {} units, the largest {:.1f}% of the work; {} tables with {} columns, "
+        "arrays of {:.1f} MB",
+        name, first_plan_->units.size(), cost > 0 ? 100 * highest / cost : 0.0,
+        first_plan_->schema.tables.size(), columns, slab_bytes / 1e6);
+  }
+  log_.info("dry run: everything was checked, nothing was written");
+}
+
+void PipelineRun::open_directory() {
+  const fs::path& directory = options_.run_directory;
+  std::error_code problem;
+  fs::create_directories(directory, problem);
+  if (problem) {
+    throw FatalError(directory.string() + ": cannot be created: " + problem.message());
+  }
+  lock_ = std::make_unique<RunLock>(directory);
+  manifest_ = read_manifest(directory).value_or(Manifest{});
+  if (manifest_.pipeline.empty()) {
+    manifest_.pipeline = pipeline_.name();
+  }
+  if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
+    remove_stages(pipeline_, stages_, selected_, directory, manifest_);
+  }
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  manifest_.config_file = options_.config_file.string();
+  manifest_.seed = static_cast<std::uint64_t>(options_.settings.seed);
+  manifest_.stage_order.clear();
+  for (const auto& stage : stages_) {
+    manifest_.stage_order.emplace_back(stage->name());
+  }
+  Attempt attempt;
+  attempt.command = options_.command;
+  attempt.started = utc_now();
+  attempt.ranks = comm_.size();
+  attempt.host = host_name();
+  attempt.code_version = SKYLOOM_VERSION;
+  attempt.accepted_new_code = options_.accept_new_code;
+  manifest_.attempts.push_back(attempt);
+  save_manifest();
+  const std::string text = spec_.toml();
+  io::write_atomically(directory / "config.toml", text);
+  io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"), text);
+  fs::create_directories(directory / "logs", problem);
+  if (problem) {
+    throw FatalError((directory / "logs").string() + ": cannot be created: " + problem.message());
+  }
+  const std::string command = options_.stage.empty() ? "run" : options_.stage;
+  log_.open_command_log((directory / "logs" / (command + ".log")).string());
+  for (const std::string& warning : spec_.warnings()) {
+    log_.warning("{}", warning);
+  }
+}
+
+bool PipelineRun::must_stop() const {
+  const double limit = options_.settings.time_limit_s;
+  return comm_.any(parallel::stop_signalled() || (limit > 0 && now_s() - start_s_ >= limit));
+}
+
+int PipelineRun::run_stages() {
+  // What earlier commands finished is found in order, since a stage is described by its
+  // predecessors.
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < stages_.size() && next < selected_.size(); ++i) {
+    if (i != selected_[next]) {
+      if (root_ && is_finished(i)) {
+        finished_.emplace_back(stages_[i]->name());
+      }
+      continue;
+    }
+    ++next;
+    if (prepare_stage(i) && (must_stop() || run_one(i) == StageEnd::stopped)) {
+      log_.info("Stopped early; the same command goes on from here");
+      return kExitStopped;
+    }
+    if (root_) {
+      finished_.emplace_back(stages_[i]->name());
+    }
+  }
+  return kExitComplete;
+}
+
+bool PipelineRun::is_finished(std::size_t i) const {
+  const std::string name(stages_[i]->name());
+  const StageRecord* record = manifest_.find(name);
+  return record != nullptr && product_hash(products_, name) == record->description.hash();
+}
+
+bool PipelineRun::prepare_stage(std::size_t i) {
+  StageBase& stage = *stages_[i];
+  const std::string name(stage.name());
+  std::string bytes;
+  parallel::on_root(comm_, [&] {
+    const StageDescription description = describer_.describe(stage, finished_);
+    hash_ = description.hash();
+    const StageRecord* known = manifest_.find(name);
+    bool done = known != nullptr && product_hash(products_, name) == hash_;
+    if (done && options_.retry_failed) {
+      done = unit_counts(products_, name).failed == 0;
+    }
+    if (done) {
+      log_.info("Stage {}: finished earlier", name);
+      return;
+    }
+    bytes = plan_to_bytes(i == 0 && first_plan_ ? *first_plan_ : stage.plan(products_));
+    StageRecord record;
+    record.description = description;
+    record.code_version = SKYLOOM_VERSION;
+    record.state = "started";
+    manifest_.record(name) = record;
+    save_manifest();
+    provenance_ = texts_to_bytes(provenance(&description));
+  });
+  comm_.broadcast(bytes);
+  comm_.broadcast(hash_);
+  comm_.broadcast(provenance_);
+  if (bytes.empty()) {
+    return false;
+  }
+  plan_ = plan_from_bytes(bytes);
+  return true;
+}
+
+StageEnd PipelineRun::run_one(std::size_t i) {
+  StageBase& stage = *stages_[i];
+  const std::string name(stage.name());
+  StageSettings settings;
+  settings.directory = options_.run_directory;
+  settings.stage_hash = hash_;
+  settings.seed = static_cast<std::uint64_t>(options_.settings.seed);
+  settings.retry_failed = options_.retry_failed;
+  if (options_.settings.time_limit_s > 0) {
+    settings.deadline_s = start_s_ + options_.settings.time_limit_s;
+  }
+  std::optional<Progress> progress;
+  settings.provenance = texts_from_bytes(provenance_);
+  if (root_) {
+    progress.emplace(options_.run_directory, log_, options_.live_progress, options_.terminal_width);
+  }
+  bool announced = false;
+  const auto announce = [&](std::size_t recovered) {
+    if (root_ && !announced) {
+      log_.info("Starting stage {}: {} units ({} recovered) on {} rank{}", name, plan_.units.size(),
+                recovered, comm_.size(), comm_.size() == 1 ? "" : "s");
+      announced = true;
+    }
+  };
+  const ProgressObserver observer = [&](const StageProgress& state) {
+    announce(state.units_recovered);
+    if (progress) {
+      progress->update(state);
+    }
+  };
+  const StageOutcome outcome = run_stage(comm_, stage, plan_, products_, settings, observer, log_);
+  announce(outcome.recovered);
+  if (progress) {
+    progress->finish();
+  }
+  progress.reset();
+  products_.forget(name);
+  if (root_) {
+    record_outcome(name, outcome);
+  }
+  return outcome.end;
+}
+
+void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& outcome) {
+  StageRecord& record = manifest_.record(stage);
+  record.units = outcome.units;
+  record.failed = outcome.failed;
+  record.recovered = outcome.recovered;
+  record.elapsed_s = outcome.elapsed_s;
+  record.idle_mean = mean(outcome.idle_fraction);
+  record.idle_max = largest(outcome.idle_fraction);
+  if (outcome.end == StageEnd::complete) {
+    record.state = "done";
+    record.finished = utc_now();
+    log_.info(
+        "Finished stage {} in {:.1f} s: {} units, {} failed, idle fraction mean {:.1f}% "
+        "max {:.1f}%",
+        stage, outcome.elapsed_s, outcome.units, outcome.failed, 100 * record.idle_mean,
+        100 * record.idle_max);
+  }
+  save_manifest();
+}
+
+NamedTexts PipelineRun::provenance(const StageDescription* description) const {
+  NamedTexts out{{"skyloom_version", SKYLOOM_VERSION},
+                 {"pipeline", std::string(pipeline_.name())},
+                 {"seed", std::to_string(options_.settings.seed)},
+                 {"written", utc_now()},
+                 {"ranks", std::to_string(comm_.size())},
+                 {"host", host_name()},
+                 {"command", options_.command},
+                 {"config", spec_.toml()},
+                 {"accepted_new_code", options_.accept_new_code ? "true" : "false"}};
+  if (description != nullptr) {
+    std::string inputs;
+    for (const auto& [path, fingerprint] : description->inputs) {
+      inputs += fingerprint + "  " + path + "\n";
+    }
+    out.emplace_back("inputs", inputs);
+  }
+  return out;
+}
+
+int PipelineRun::finish() {
+  int status = kExitComplete;
+  parallel::on_root(comm_, [&] {
+    // Against the present description: a stage whose predecessors were redone is not finished.
+    std::vector<std::string> names;
+    for (const auto& stage : stages_) {
+      const std::string name(stage->name());
+      if (product_hash(products_, name) == describer_.describe(*stage, names).hash()) {
+        names.push_back(name);
+      }
+    }
+    if (names.size() == stages_.size()) {
+      publish_all();
+    } else {
+      log_.info("{} of {} stages are finished; 'skyloom {} run' does the others", names.size(),
+                stages_.size(), pipeline_.name());
+    }
+    status = report_failures(names);
+  });
+  std::string text = std::to_string(status);
+  comm_.broadcast(text);
+  return std::stoi(text);
+}
+
+void PipelineRun::publish_all() {
+  NamedTexts facts = provenance(nullptr);
+  std::string inputs;
+  std::string versions;
+  for (const StageRecord& record : manifest_.stages) {
+    versions += record.description.stage + " " + record.code_version + "\n";
+    for (const auto& [path, fingerprint] : record.description.inputs) {
+      const std::string line = fingerprint + "  " + path + "\n";
+      if (inputs.find(line) == std::string::npos) {
+        inputs += line;
+      }
+    }
+  }
+  facts.emplace_back("stage_versions", versions);
+  facts.emplace_back("inputs", inputs);
+  publish(pipeline_, products_, manifest_.stage_order, facts);
+  const fs::path report = write_report(pipeline_, products_);
+  for (const std::string& line : pipeline_.summary_lines(products_)) {
+    log_.info("{}", line);
+  }
+  log_.info("Catalogue: {}",
+            (options_.run_directory / (std::string(pipeline_.name()) + ".h5")).string());
+  log_.info("Report: {}", report.string());
+}
+
+int PipelineRun::report_failures(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 10;
+  bool too_many = false;
+  std::size_t failed = 0;
+  std::vector<std::string> shown;
+  for (const std::string& name : names) {
+    const UnitCounts counts = unit_counts(products_, name);
+    failed += counts.failed;
+    shown.insert(shown.end(), counts.failures.begin(), counts.failures.end());
+    too_many =
+        too_many || static_cast<double>(counts.failed) >
+                        options_.settings.max_failed_fraction * static_cast<double>(counts.units);
+  }
+  if (failed == 0) {
+    return kExitComplete;
+  }
+  shown.resize(std::min(shown.size(), kShown));
+  log_.warning("{} unit{} failed{}", failed, failed == 1 ? "" : "s",
+               failed > shown.size() ? "; the first of them:" : ":");
+  for (const std::string& line : shown) {
+    log_.info("  {}", line);
+  }
+  if (too_many) {
+    log_.warning("more than run.max_failed_fraction = {} allows; --retry-failed runs them again",
+                 options_.settings.max_failed_fraction);
+  }
+  return too_many ? kExitManyFailed : kExitComplete;
+}
+
+}  // namespace
+
+void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages) {
+  spec.table("run", "How the run goes, for every pipeline.");
+  spec.add("run.seed", &settings.seed,
+           {.help = "seed of all random numbers", .min = 0, .stages = stages});
+  spec.add("run.time_limit_s", &settings.time_limit_s,
+           {.help = "stop at the next unit border after this time with exit status 75, to be "
+                    "continued by the same command; 0 = no limit",
+            .unit = "s",
+            .min = 0});
+  spec.add("run.max_failed_fraction", &settings.max_failed_fraction,
+           {.help = "largest fraction of the units of a stage that may fail before the run ends "
+                    "with exit status 3",
+            .min = 0,
+            .max = 1});
+}
+
+std::filesystem::path run_directory_of(const Pipeline& pipeline,
+                                       const std::filesystem::path& config_file,
+                                       const std::filesystem::path& out) {
+  const fs::path file = fs::absolute(config_file);
+  fs::path directory = out;
+  if (directory.empty()) {
+    directory = pipeline.run_directory();
+    if (!directory.empty() && directory.is_relative()) {
+      directory = file.parent_path() / directory;
+    }
+  }
+  if (directory.empty()) {
+    directory = file;
+    directory.replace_extension(".run");
+  }
+  const std::string text = fs::absolute(directory).lexically_normal().string();
+  return text.size() > 1 && text.back() == '/' ? text.substr(0, text.size() - 1) : text;
+}
+
+int run_pipeline(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
+                 const RunOptions& options, Log& log) {
+  return PipelineRun(comm, pipeline, spec, options, log).execute();
+}
+
+}  // namespace skyloom::engine

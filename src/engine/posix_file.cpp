@@ -1,0 +1,131 @@
+#include "posix_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
+  throw FatalError(path.string() + ": " + what + ": " + std::strerror(errno));
+}
+
+int flags_of(PosixFile::Mode mode) {
+  switch (mode) {
+    case PosixFile::Mode::read:
+      return O_RDONLY | O_CLOEXEC;
+    case PosixFile::Mode::read_write:
+      return O_RDWR | O_CLOEXEC;
+    case PosixFile::Mode::create:
+      return O_RDWR | O_CREAT | O_CLOEXEC;
+  }
+  return O_RDONLY;
+}
+
+std::size_t write_once(int descriptor, std::string_view bytes, std::uint64_t offset) {
+  ssize_t written = -1;
+  do {
+    written = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  } while (written < 0 && errno == EINTR);
+  return written < 0 ? 0 : static_cast<std::size_t>(written);
+}
+
+}  // namespace
+
+PosixFile::PosixFile(const std::filesystem::path& path, Mode mode)
+    : path_(path), descriptor_(::open(path.c_str(), flags_of(mode), 0666)) {
+  if (descriptor_ < 0) {
+    fail(path_, "cannot be opened");
+  }
+}
+
+PosixFile::~PosixFile() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+}
+
+PosixFile::PosixFile(PosixFile&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+PosixFile& PosixFile::operator=(PosixFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+void PosixFile::write(std::string_view bytes, std::uint64_t offset) {
+  // One call writes at most 2 GiB on Linux: large slabs go out in pieces.
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  while (!bytes.empty()) {
+    std::string_view piece = bytes.substr(0, kMost);
+    bytes.remove_prefix(piece.size());
+    errno = 0;
+    for (int attempt = 0; attempt < 2 && !piece.empty(); ++attempt) {
+      const std::size_t written = write_once(descriptor_, piece, offset);
+      piece.remove_prefix(written);
+      offset += written;
+    }
+    if (!piece.empty()) {
+      errno = errno == 0 ? ENOSPC : errno;
+      fail(path_, "cannot be written, " + std::to_string(piece.size() + bytes.size()) +
+                      " bytes are needed");
+    }
+  }
+}
+
+std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) const {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::pread(descriptor_, bytes.data() + done, bytes.size() - done,
+                                static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      fail(path_, "cannot be read");
+    }
+    if (got == 0) {
+      break;
+    }
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+void PosixFile::sync() {
+  if (::fdatasync(descriptor_) != 0) {
+    fail(path_, "cannot be forced to disk");
+  }
+}
+
+void sync_path(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    fail(path, "cannot be opened");
+  }
+  const int code = ::fsync(descriptor);
+  const int cause = errno;
+  ::close(descriptor);
+  // Some file systems cannot sync a folder; its entry is then as durable as they make it.
+  if (code != 0 && cause != EINVAL) {
+    errno = cause;
+    fail(path, "cannot be forced to disk");
+  }
+}
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  sync_path(from);
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    fail(from, "cannot be renamed to " + to.filename().string());
+  }
+  sync_path(to.parent_path());
+}
+
+}  // namespace skyloom::engine

@@ -1,0 +1,46 @@
+#pragma once
+// Private to the engine: files written and read in place at computed positions, and names that
+// change durably. Every error names the file.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace skyloom::engine {
+
+class PosixFile {
+ public:
+  enum class Mode { read, read_write, create };  ///< create: read and write, made when absent
+
+  PosixFile() = default;
+  /// @throws FatalError
+  PosixFile(const std::filesystem::path& path, Mode mode);
+  ~PosixFile();
+  PosixFile(PosixFile&& other) noexcept;
+  PosixFile& operator=(PosixFile&& other) noexcept;
+  PosixFile(const PosixFile&) = delete;
+  PosixFile& operator=(const PosixFile&) = delete;
+
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  /// One write; when it is cut short or fails, one more for the rest.
+  /// @throws FatalError naming the file and the bytes that are still needed
+  void write(std::string_view bytes, std::uint64_t offset);
+  /// Bytes read, less than asked for at the end of the file.
+  [[nodiscard]] std::size_t read(std::span<std::byte> bytes, std::uint64_t offset) const;
+  void sync();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// Forces a file (or the entries of a folder) to disk.
+void sync_path(const std::filesystem::path& path);
+
+/// Syncs a file, gives it its final name and syncs the folder.
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
+}  // namespace skyloom::engine

@@ -1,0 +1,83 @@
+#include "skyloom/engine/products.hpp"
+
+#include <mutex>
+#include <utility>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/io/hdf5.hpp"
+
+namespace skyloom::engine {
+
+struct Products::Cache {
+  // The viewer's server asks from several threads.
+  std::recursive_mutex mutex;
+  std::map<std::string, std::unique_ptr<io::Hdf5File>, std::less<>> files;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<Table>> tables;
+
+  io::Hdf5File& file(std::string_view stage, const std::filesystem::path& path) {
+    const auto found = files.find(stage);
+    if (found != files.end()) {
+      return *found->second;
+    }
+    return *files.emplace(std::string(stage), std::make_unique<io::Hdf5File>(path)).first->second;
+  }
+};
+
+Products::Products(std::filesystem::path run_directory)
+    : directory_(std::move(run_directory)), cache_(std::make_unique<Cache>()) {}
+
+Products::~Products() = default;
+
+std::filesystem::path Products::path(std::string_view stage) const {
+  return directory_ / (std::string(stage) + ".h5");
+}
+
+bool Products::has(std::string_view stage) const { return std::filesystem::exists(path(stage)); }
+
+const Table& Products::table(std::string_view stage, std::string_view table) const {
+  const std::lock_guard lock(cache_->mutex);
+  const std::pair<std::string, std::string> key{stage, table};
+  const auto found = cache_->tables.find(key);
+  if (found != cache_->tables.end()) {
+    return *found->second;
+  }
+  Table read = cache_->file(stage, path(stage)).read_table(table);
+  return *cache_->tables.emplace(key, std::make_unique<Table>(std::move(read))).first->second;
+}
+
+bool Products::has_table(std::string_view stage, std::string_view table) const {
+  const std::lock_guard lock(cache_->mutex);
+  return has(stage) && cache_->file(stage, path(stage)).has_table(table);
+}
+
+Image<float> Products::image(std::string_view stage, std::string_view name, const Box& box) const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->file(stage, path(stage)).read_image(name, box);
+}
+
+Image<float> Products::image(std::string_view stage, std::string_view name) const {
+  return image(stage, name, image_box(stage, name));
+}
+
+Box Products::image_box(std::string_view stage, std::string_view name) const {
+  const std::lock_guard lock(cache_->mutex);
+  const std::vector<std::size_t> shape = cache_->file(stage, path(stage)).shape(name);
+  if (shape.size() != 2) {
+    throw FatalError(path(stage).string() + ": dataset " + std::string(name) +
+                     " is no two-dimensional array");
+  }
+  return {0, static_cast<int>(shape[1]), 0, static_cast<int>(shape[0])};
+}
+
+bool Products::has_image(std::string_view stage, std::string_view name) const {
+  const std::lock_guard lock(cache_->mutex);
+  return has(stage) && cache_->file(stage, path(stage)).has(name);
+}
+
+void Products::forget(std::string_view stage) {
+  const std::lock_guard lock(cache_->mutex);
+  cache_->files.erase(std::string(stage));
+  std::erase_if(cache_->tables, [stage](const auto& entry) { return entry.first.first == stage; });
+}
+
+}  // namespace skyloom::engine

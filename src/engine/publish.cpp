@@ -1,0 +1,148 @@
+#include "skyloom/engine/publish.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/hash.hpp"
+#include "skyloom/engine/assemble.hpp"
+#include "skyloom/io/files.hpp"
+#include "skyloom/io/hdf5.hpp"
+#include "skyloom/web/report.hpp"
+
+#include "posix_file.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNotFailed = "ok";
+
+/// The units of all stages below each other, with a leading column `stage`. The counts of rows,
+/// whose columns are another set in every stage, stay in the stages' own products.
+Table all_units(const Products& products, const std::vector<std::string>& stages) {
+  constexpr std::array kTexts{"key", "outcome", "reason", "message"};
+  TableSchema schema{"units",
+                     {{"stage", Type::text, "", "stage of the unit"},
+                      {"unit", Type::int64, "", "index of the unit in the plan of its stage"}}};
+  schema.columns.push_back({"key", Type::text, "", "stable name of the unit"});
+  schema.columns.push_back({"outcome", Type::text, "", "ok or failed"});
+  schema.columns.push_back({"reason", Type::text, "", "why it failed, none otherwise"});
+  schema.columns.push_back({"message", Type::text, "", "what was wrong, in words"});
+  Table all(schema);
+  for (const std::string& stage : stages) {
+    const Table& part = products.table(stage, "units");
+    Table labelled(schema);
+    labelled.add_rows(part.rows());
+    labelled.get<std::string>("stage").assign(part.rows(), stage);
+    labelled.get<std::int64_t>("unit") = part.get<std::int64_t>("unit");
+    for (const char* name : kTexts) {
+      labelled.get<std::string>(name) = part.get<std::string>(name);
+    }
+    all.append(labelled);
+  }
+  return all;
+}
+
+}  // namespace
+
+UnitCounts unit_counts(const Products& products, const std::string& stage) {
+  constexpr std::size_t kShown = 10;
+  UnitCounts counts;
+  const Table& units = products.table(stage, "units");
+  const auto& keys = units.get<std::string>("key");
+  const auto& outcomes = units.get<std::string>("outcome");
+  const auto& reasons = units.get<std::string>("reason");
+  const auto& texts = units.get<std::string>("message");
+  counts.units = units.rows();
+  for (std::size_t i = 0; i < units.rows(); ++i) {
+    if (outcomes[i] == kNotFailed) {
+      continue;
+    }
+    ++counts.failed;
+    if (counts.failures.size() < kShown) {
+      counts.failures.push_back(stage + "/" + keys[i] + ": " + reasons[i] + ": " + texts[i]);
+    }
+  }
+  return counts;
+}
+
+std::string product_hash(const Products& products, const std::string& stage) {
+  if (!products.has(stage)) {
+    return {};
+  }
+  try {
+    return io::Hdf5File(products.path(stage)).attribute("/", "stage_hash").value_or("");
+  } catch (const ConfigError&) {
+    return {};
+  }
+}
+
+std::string product_identity(const Products& products, const std::string& stage) {
+  const std::string hash = product_hash(products, stage);
+  if (hash.empty()) {
+    return hash;
+  }
+  const Table& units = products.table(stage, "units");
+  const auto& keys = units.get<std::string>("key");
+  const auto& outcomes = units.get<std::string>("outcome");
+  Hash failed;
+  bool any = false;
+  for (std::size_t i = 0; i < units.rows(); ++i) {
+    if (outcomes[i] != kNotFailed) {
+      failed.text(keys[i]);
+      any = true;
+    }
+  }
+  return any ? hash + "-" + failed.hex() : hash;
+}
+
+void publish(const Pipeline& pipeline, const Products& products,
+             const std::vector<std::string>& stages,
+             const std::vector<std::pair<std::string, std::string>>& provenance) {
+  const std::string name(pipeline.name());
+  const fs::path path = products.directory() / (name + ".h5");
+  const fs::path temporary = path.string() + ".tmp";
+  {
+    io::Hdf5Writer writer(temporary);
+    writer.attribute("/", "pipeline", std::string_view(name));
+    writer.attribute("/", "format_version", kProductFormatVersion);
+    for (const Published& item : pipeline.published()) {
+      Table table = products.table(item.stage, item.table);
+      table.rename(item.as);
+      writer.write_table(table);
+    }
+    writer.write_table(all_units(products, stages));
+    writer.make_group("provenance");
+    for (const auto& [key, text] : provenance) {
+      writer.attribute("provenance", key, std::string_view(text));
+    }
+    writer.close();
+  }
+  rename_durably(temporary, path);
+  const std::vector<Published> published = pipeline.published();
+  for (const Export& exported : pipeline.exports()) {
+    const auto source =
+        std::find_if(published.begin(), published.end(),
+                     [&](const Published& item) { return item.as == exported.table; });
+    if (source == published.end()) {
+      throw FatalError("export of the table " + exported.table + ", which " + name +
+                       " does not publish");
+    }
+    Table table = products.table(source->stage, source->table);
+    table.rename(source->as);
+    const fs::path file = products.directory() / exported.file;
+    std::error_code ignored;
+    fs::create_directories(file.parent_path(), ignored);
+    io::write_table(file, table, exported.format);
+  }
+}
+
+std::filesystem::path write_report(const Pipeline& pipeline, const Products& products) {
+  const fs::path path = products.directory() / "report.html";
+  io::write_atomically(path, web::render(pipeline.report(products)));
+  return path;
+}
+
+}  // namespace skyloom::engine

@@ -1,0 +1,353 @@
+#include "skyloom/engine/run.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+
+#include "payload.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/assemble.hpp"
+#include "skyloom/engine/journal.hpp"
+#include "skyloom/engine/schedule.hpp"
+#include "skyloom/engine/slabs.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+constexpr std::size_t kDoneSlot = 1;
+constexpr std::size_t kFailedSlot = 2;
+constexpr std::size_t kShownFailures = 10;
+constexpr double kReportInterval_s = 0.2;
+constexpr std::size_t kMessageBytes = 400;
+
+/// One line of at most kMessageBytes, cut between UTF-8 characters.
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  std::size_t size = std::min(text.size(), kMessageBytes);
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
+    --size;
+  }
+  text.resize(size);
+  return text;
+}
+
+std::string describe(const Unit& unit, const Outcome& outcome) {
+  return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
+}
+
+/// The independent part of a stage: between recovery and the last barrier no rank waits for another.
+class Loop {
+ public:
+  Loop(const parallel::Comm& comm, StageBase& stage, const Plan& plan, const Products& before,
+       const StageSettings& settings, const ProgressObserver& observer, Log& log, Journal& journal,
+       SlabFile* slabs)
+      : comm_(comm),
+        stage_(stage),
+        plan_(plan),
+        before_(before),
+        settings_(settings),
+        observer_(observer),
+        log_(log),
+        journal_(journal),
+        slabs_(slabs),
+        counter_(comm, 3),
+        rows_(plan.schema) {
+    progress_.stage = stage.name();
+    progress_.units_total = plan.units.size();
+  }
+
+  /// Collective. True when every unit of `todo` was done by somebody.
+  bool run(std::vector<std::size_t> todo, std::size_t failed_before);
+  [[nodiscard]] double elapsed_s() const { return progress_.elapsed_s; }
+  [[nodiscard]] double idle_fraction() const {
+    return progress_.elapsed_s > 0.0 ? std::max(0.0, 1.0 - progress_.busy_s / progress_.elapsed_s)
+                                     : 0.0;
+  }
+
+ private:
+  void work(Schedule& schedule);
+  bool open();
+  [[nodiscard]] std::optional<Outcome> attempt(const Unit& unit);
+  void finish(const Unit& unit, const std::optional<Outcome>& failure);
+  void note_failure(const Unit& unit, const Outcome& failure);
+  [[nodiscard]] bool must_stop() const;
+  void sync();
+  void share_counts(bool now);
+  void report();
+  void wait_for_all();
+
+  const parallel::Comm& comm_;
+  StageBase& stage_;
+  const Plan& plan_;
+  const Products& before_;
+  const StageSettings& settings_;
+  const ProgressObserver& observer_;
+  Log& log_;
+  Journal& journal_;
+  SlabFile* slabs_;
+  parallel::SharedCounter counter_;
+  Rows rows_;
+  StageProgress progress_;
+  bool opened_ = false;
+  std::string config_error_;
+  double begin_s_ = 0.0;
+  double shared_s_ = 0.0;
+  std::int64_t done_ = 0;
+  std::int64_t unshared_done_ = 0;
+  std::int64_t unshared_failed_ = 0;
+  std::size_t failed_before_ = 0;
+  std::size_t noted_ = 0;
+};
+
+bool Loop::run(std::vector<std::size_t> todo, std::size_t failed_before) {
+  const std::size_t count = todo.size();
+  progress_.units_recovered = plan_.units.size() - count;
+  failed_before_ = failed_before;
+  Schedule schedule(guided_chunks(plan_.units, std::move(todo), comm_.size()), counter_);
+  begin_s_ = now_s();
+  work(schedule);
+  sync();
+  if (opened_) {
+    stage_.close();
+  }
+  share_counts(true);
+  wait_for_all();
+  // A configuration that one rank found wrong is everybody's error.
+  for (const std::string& text : comm_.gather_all(config_error_)) {
+    if (!text.empty()) {
+      throw ConfigError({}, text);
+    }
+  }
+  return static_cast<std::size_t>(comm_.sum(done_)) == count;
+}
+
+void Loop::work(Schedule& schedule) {
+  while (!must_stop()) {
+    const std::optional<std::size_t> index = schedule.next();
+    if (!index) {
+      return;
+    }
+    if (!opened_ && !open()) {
+      break;
+    }
+    const Unit& unit = plan_.units[*index];
+    const double begin = now_s();
+    finish(unit, attempt(unit));
+    progress_.busy_s += now_s() - begin;
+    if (journal_.sync_due()) {
+      sync();
+    }
+    share_counts(false);
+    report();
+  }
+  schedule.drain();
+}
+
+bool Loop::open() {
+  try {
+    stage_.open(before_, log_);
+  } catch (const ConfigError& error) {
+    config_error_ = error.what();
+    return false;
+  } catch (const FatalError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw FatalError("stage " + progress_.stage + " cannot begin: " + error.what());
+  }
+  opened_ = true;
+  return true;
+}
+
+// The one place that catches around a unit.
+std::optional<Outcome> Loop::attempt(const Unit& unit) {
+  rows_.clear();
+  try {
+    stage_.process(unit, settings_.seed, rows_);
+    return std::nullopt;
+  } catch (const UnitError& error) {
+    return Outcome{error.reason(), one_line(error.what())};
+  } catch (const FatalError& error) {
+    throw FatalError("unit " + unit.key + ": " + error.what());
+  } catch (const ConfigError& error) {
+    // A reader refuses a file of this unit.
+    return Outcome{Reason::bad_input, one_line(error.what())};
+  } catch (const std::exception& error) {
+    return Outcome{Reason::internal, one_line(error.what())};
+  }
+}
+
+void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure) {
+  if (failure) {
+    journal_.put(unit.index, RecordKind::failed, encode_failure(*failure));
+    note_failure(unit, *failure);
+    ++unshared_failed_;
+  } else {
+    std::vector<SlabClaim> claims;
+    for (const SlabPart& part : rows_.slabs()) {
+      claims.push_back(slabs_->write(part));
+    }
+    journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims));
+  }
+  ++done_;
+  ++unshared_done_;
+}
+
+void Loop::note_failure(const Unit& unit, const Outcome& failure) {
+  // Beyond the first few they would bury the log; the product has them all.
+  const LogLevel level = noted_ < kShownFailures ? LogLevel::warning : LogLevel::debug;
+  log_.write(level, progress_.stage + ": unit " + describe(unit, failure));
+  ++noted_;
+}
+
+bool Loop::must_stop() const {
+  return parallel::stop_signalled() ||
+         (settings_.deadline_s > 0.0 && now_s() >= settings_.deadline_s);
+}
+
+// Slabs first: a record on disk must not claim bytes that are not.
+void Loop::sync() {
+  if (slabs_ != nullptr) {
+    slabs_->sync();
+  }
+  journal_.sync();
+}
+
+void Loop::share_counts(bool now) {
+  const double time = now_s();
+  if (!now && time - shared_s_ < kReportInterval_s) {
+    return;
+  }
+  shared_s_ = time;
+  const std::int64_t done = counter_.add(kDoneSlot, unshared_done_) + unshared_done_;
+  const std::int64_t failed = counter_.add(kFailedSlot, unshared_failed_) + unshared_failed_;
+  unshared_done_ = 0;
+  unshared_failed_ = 0;
+  progress_.units_done = progress_.units_recovered + static_cast<std::size_t>(done);
+  progress_.units_failed = failed_before_ + static_cast<std::size_t>(failed);
+}
+
+void Loop::report() {
+  progress_.elapsed_s = now_s() - begin_s_;
+  if (observer_) {
+    observer_(progress_);
+  }
+}
+
+void Loop::wait_for_all() {
+  double reported_s = now_s();
+  parallel::patient_barrier(comm_, [&] {
+    if (comm_.rank() == 0 && now_s() - reported_s >= kReportInterval_s) {
+      reported_s = now_s();
+      share_counts(true);
+      report();
+    }
+  });
+  share_counts(true);
+  report();
+}
+
+/// Drops units whose slab parts are not in the file as their record says.
+void forget_unsound(const parallel::Comm& comm, Journal& journal, const SlabFile& slabs,
+                    std::size_t units) {
+  std::vector<std::uint8_t> unsound(units, 0);
+  std::string trouble;
+  try {
+    for (auto unit = static_cast<std::size_t>(comm.rank()); unit < units;
+         unit += static_cast<std::size_t>(comm.size())) {
+      if (!journal.has(unit) || journal.failed(unit)) {
+        continue;
+      }
+      const Payload head = decode_head(journal.payload(unit));
+      const bool sound = std::all_of(head.claims.begin(), head.claims.end(),
+                                     [&](const SlabClaim& claim) { return slabs.verify(claim); });
+      unsound[unit] = sound ? 0 : 1;
+    }
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  parallel::agree(comm, trouble.empty(), trouble);
+  comm.combine_or(unsound);
+  journal.forget(unsound);
+}
+
+std::vector<std::size_t> remaining(const Journal& journal, std::size_t units, bool retry_failed) {
+  std::vector<std::size_t> todo;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    if (!journal.has(unit) || (retry_failed && journal.failed(unit))) {
+      todo.push_back(unit);
+    }
+  }
+  return todo;
+}
+
+/// The first failures of the whole stage, in the order of its units; on rank 0.
+std::vector<std::string> first_failures(const parallel::Comm& comm, const Plan& plan,
+                                        const Journal& journal) {
+  std::vector<std::string> out;
+  for (std::size_t unit = 0;
+       comm.rank() == 0 && unit < plan.units.size() && out.size() < kShownFailures; ++unit) {
+    if (journal.failed(unit)) {
+      out.push_back(describe(plan.units[unit], decode_head(journal.payload(unit)).outcome));
+    }
+  }
+  return out;
+}
+
+std::vector<double> gather_idle(const parallel::Comm& comm, double idle_fraction) {
+  std::vector<double> out;
+  for (const std::string& text : comm.gather(shortest(idle_fraction))) {
+    out.push_back(to_number(text));
+  }
+  return out;
+}
+
+}  // namespace
+
+StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan& plan,
+                       const Products& before, const StageSettings& settings,
+                       const ProgressObserver& observer, Log& log) {
+  const std::string name(stage.name());
+  const std::size_t units = plan.units.size();
+  const std::string key = journal_key(settings.stage_hash, plan.schema);
+  Journal journal(comm, settings.directory / name, key, units);
+  std::unique_ptr<SlabFile> slabs;
+  if (!plan.schema.slabs.empty()) {
+    slabs = std::make_unique<SlabFile>(comm, settings.directory, name, key, plan.schema);
+    forget_unsound(comm, journal, *slabs, units);
+  }
+  std::vector<std::size_t> todo = remaining(journal, units, settings.retry_failed);
+  StageOutcome outcome;
+  outcome.units = units;
+  outcome.recovered = units - todo.size();
+  bool complete = todo.empty();
+  {
+    Loop loop(comm, stage, plan, before, settings, observer, log, journal, slabs.get());
+    const std::size_t failed_before = settings.retry_failed ? 0 : journal.count_failed();
+    complete = loop.run(std::move(todo), failed_before);
+    outcome.elapsed_s = loop.elapsed_s();
+    outcome.idle_fraction = gather_idle(comm, loop.idle_fraction());
+  }
+  journal.merge();
+  outcome.failed = journal.count_failed();
+  outcome.failures = first_failures(comm, plan, journal);
+  if (!complete) {
+    outcome.end = StageEnd::stopped;
+    return outcome;
+  }
+  assemble(comm, plan, journal, slabs.get(), settings.directory / (name + ".h5"),
+           {name, settings.stage_hash, settings.provenance});
+  if (outcome.failed == 0) {
+    // Kept otherwise, so that a retry of the failed units finds the others done.
+    journal.remove();
+  }
+  return outcome;
+}
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace skyloom::engine

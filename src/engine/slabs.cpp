@@ -1,0 +1,302 @@
+#include "skyloom/engine/slabs.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "posix_file.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/journal.hpp"
+#include "skyloom/io/hdf5.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kKeyName = "skyloom_key";
+constexpr const char* kOffsetsName = "skyloom_offsets";
+
+std::size_t product(std::span<const std::size_t> sides) {
+  std::size_t out = 1;
+  for (const std::size_t side : sides) {
+    out *= side;
+  }
+  return out;
+}
+
+std::string offsets_text(const std::vector<std::uint64_t>& offsets) {
+  std::string text;
+  for (const std::uint64_t offset : offsets) {
+    text += std::to_string(offset) + " ";
+  }
+  return text;
+}
+
+std::vector<std::uint64_t> parse_offsets(const std::string& text) {
+  std::vector<std::uint64_t> offsets;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::size_t used = 0;
+    offsets.push_back(std::stoull(text.substr(at), &used));
+    at += used + 1;
+  }
+  return offsets;
+}
+
+/// Key of a slab file, or "" when it is missing, damaged or has none.
+std::string key_of(const fs::path& path) {
+  try {
+    return io::is_hdf5(path) ? io::Hdf5File(path).attribute("/", kKeyName).value_or("") : "";
+  } catch (const std::runtime_error&) {
+    return {};
+  }
+}
+
+/// Rest of `box` along `axis` and the following ones that `covered` leaves open.
+void open_boxes(std::size_t axis, SlabBox box, const std::vector<const SlabBox*>& covered,
+                std::vector<SlabBox>& out) {
+  const std::size_t first = box.start[axis];
+  const std::size_t last = first + box.count[axis];
+  std::vector<std::size_t> borders{first, last};
+  for (const SlabBox* part : covered) {
+    borders.push_back(std::clamp(part->start[axis], first, last));
+    borders.push_back(std::clamp(part->start[axis] + part->count[axis], first, last));
+  }
+  std::sort(borders.begin(), borders.end());
+  borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
+  std::vector<const SlabBox*> by_start = covered;
+  std::sort(by_start.begin(), by_start.end(), [axis](const SlabBox* a, const SlabBox* b) {
+    return a->start[axis] < b->start[axis];
+  });
+  std::size_t entering = 0;
+  std::vector<const SlabBox*> active;
+  for (std::size_t i = 0; i + 1 < borders.size(); ++i) {
+    while (entering < by_start.size() && by_start[entering]->start[axis] <= borders[i]) {
+      active.push_back(by_start[entering++]);
+    }
+    std::erase_if(active, [&](const SlabBox* part) {
+      return part->start[axis] + part->count[axis] <= borders[i];
+    });
+    box.start[axis] = borders[i];
+    box.count[axis] = borders[i + 1] - borders[i];
+    if (active.empty()) {
+      out.push_back(box);
+    } else if (axis + 1 < box.start.size()) {
+      open_boxes(axis + 1, box, active, out);
+    }
+  }
+}
+
+}  // namespace
+
+void for_each_run(std::span<const std::size_t> shape, std::size_t element_bytes,
+                  std::span<const std::size_t> start, std::span<const std::size_t> count,
+                  const std::function<void(std::uint64_t, std::size_t, std::size_t)>& visit) {
+  if (shape.empty() || product(count) == 0) {
+    return;
+  }
+  // Axes behind `split` are covered in full, so a run spans them and the part's range of `split`.
+  std::size_t split = shape.size() - 1;
+  while (split > 0 && count[split] == shape[split]) {
+    --split;
+  }
+  const std::size_t run_bytes = product(count.subspan(split)) * element_bytes;
+  std::vector<std::size_t> index(start.begin(), start.end());
+  std::size_t position = 0;
+  for (;;) {
+    std::uint64_t element = 0;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      element = element * shape[axis] + index[axis];
+    }
+    visit(element * element_bytes, run_bytes, position);
+    position += run_bytes;
+    std::size_t axis = split;
+    while (axis > 0 && ++index[axis - 1] == start[axis - 1] + count[axis - 1]) {
+      index[axis - 1] = start[axis - 1];
+      --axis;
+    }
+    if (axis == 0) {
+      return;
+    }
+  }
+}
+
+std::vector<SlabBox> uncovered(std::span<const std::size_t> shape, std::vector<SlabBox> covered) {
+  std::vector<SlabBox> out;
+  SlabBox all{std::vector<std::size_t>(shape.size(), 0), {shape.begin(), shape.end()}};
+  std::erase_if(covered, [](const SlabBox& box) { return product(box.count) == 0; });
+  std::vector<const SlabBox*> parts;
+  parts.reserve(covered.size());
+  for (const SlabBox& box : covered) {
+    parts.push_back(&box);
+  }
+  if (!shape.empty() && product(shape) > 0) {
+    open_boxes(0, all, parts, out);
+  }
+  return out;
+}
+
+struct SlabFile::Impl {
+  const parallel::Comm& comm;
+  const Schema& schema;
+  fs::path final_path;
+  fs::path path;  // the temporary name
+  std::string key;
+  std::vector<std::uint64_t> offsets;
+  mutable PosixFile file;  // opened by the first rank-local use
+  bool dirty = false;
+
+  [[nodiscard]] PosixFile& opened() const;
+  [[nodiscard]] bool reuse() const;
+  void create() const;
+};
+
+PosixFile& SlabFile::Impl::opened() const {
+  if (!file.is_open()) {
+    file = PosixFile(path, PosixFile::Mode::read_write);
+  }
+  return file;
+}
+
+/// Rank 0 only: makes the temporary name an existing file of this key, if there is one.
+bool SlabFile::Impl::reuse() const {
+  if (key_of(path) == key) {
+    return true;
+  }
+  if (key_of(final_path) != key) {
+    return false;
+  }
+  fs::path finished = final_path;
+  const std::string suffix = ".slabs.h5";
+  std::string product = final_path.string();
+  product.replace(product.size() - suffix.size(), suffix.size(), ".h5");
+  if (fs::exists(product)) {
+    // A finished product still links to it: work goes on in a copy.
+    fs::copy_file(finished, path, fs::copy_options::overwrite_existing);
+  } else {
+    fs::rename(finished, path);
+  }
+  return true;
+}
+
+// Created under a third name: a file that carries the temporary name is whole.
+void SlabFile::Impl::create() const {
+  const fs::path unfinished = path.string() + ".new";
+  std::vector<std::uint64_t> places;
+  {
+    io::Hdf5Writer writer(comm, unfinished);
+    for (const SlabArray& slab : schema.slabs) {
+      writer.create_array(slab);
+      places.push_back(product(slab.shape) == 0 ? 0 : writer.array_offset(slab.name));
+    }
+    writer.attribute("/", kOffsetsName, offsets_text(places));
+    writer.attribute("/", kKeyName, key);
+    writer.close();
+  }
+  parallel::on_root(comm, [&] { rename_durably(unfinished, path); });
+}
+
+SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::string_view stage,
+                   std::string_view key, const Schema& schema)
+    : impl_(std::make_unique<Impl>(Impl{comm, schema, directory / (std::string(stage) + ".slabs.h5"),
+                                        {}, std::string(key), {}, {}, false})) {
+  impl_->path = impl_->final_path.string() + ".tmp";
+  bool found = false;
+  parallel::on_root(comm, [&] { found = impl_->reuse(); });
+  if (!comm.any(found)) {
+    impl_->create();
+  }
+  std::string offsets;
+  parallel::on_root(comm, [&] {
+    offsets = io::Hdf5File(impl_->path).attribute("/", kOffsetsName).value_or("");
+  });
+  comm.broadcast(offsets);
+  impl_->offsets = parse_offsets(offsets);
+  if (impl_->offsets.size() != schema.slabs.size()) {
+    throw FatalError(impl_->path.string() + ": the places of its arrays are not known");
+  }
+}
+
+SlabFile::~SlabFile() = default;
+
+SlabClaim SlabFile::write(const SlabPart& part) {
+  const SlabArray& slab = impl_->schema.slabs[part.slab];
+  PosixFile& file = impl_->opened();
+  const char* bytes = reinterpret_cast<const char*>(part.bytes.data());
+  for_each_run(slab.shape, size_of(slab.type), part.start, part.count,
+               [&](std::uint64_t offset, std::size_t length, std::size_t position) {
+                 file.write({bytes + position, length}, impl_->offsets[part.slab] + offset);
+               });
+  impl_->dirty = true;
+  return {part.slab, part.start, part.count, checksum(0, part.bytes)};
+}
+
+bool SlabFile::verify(const SlabClaim& claim) const {
+  if (claim.slab >= impl_->schema.slabs.size()) {
+    return false;
+  }
+  const SlabArray& slab = impl_->schema.slabs[claim.slab];
+  const PosixFile& file = impl_->opened();
+  std::uint32_t crc = checksum(0, {});
+  bool whole = true;
+  std::vector<std::byte> buffer;
+  for_each_run(slab.shape, size_of(slab.type), claim.start, claim.count,
+               [&](std::uint64_t offset, std::size_t length, std::size_t) {
+                 buffer.resize(length);
+                 whole = whole &&
+                         file.read(buffer, impl_->offsets[claim.slab] + offset) == length;
+                 crc = checksum(crc, buffer);
+               });
+  return whole && crc == claim.crc;
+}
+
+void SlabFile::sync() {
+  if (impl_->dirty) {
+    impl_->file.sync();
+    impl_->dirty = false;
+  }
+}
+
+void SlabFile::fill_missing(std::size_t slab, const SlabBox& box) {
+  const SlabArray& array = impl_->schema.slabs[slab];
+  const std::size_t size = size_of(array.type);
+  std::string element(size, '\0');
+  if (array.type == Type::float32) {
+    const float missing = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(element.data(), &missing, size);
+  } else if (array.type == Type::float64) {
+    const double missing = std::numeric_limits<double>::quiet_NaN();
+    std::memcpy(element.data(), &missing, size);
+  }
+  constexpr std::size_t kBlockElements = std::size_t{1} << 17;
+  std::string block;
+  for (std::size_t i = 0; i < kBlockElements; ++i) {
+    block += element;
+  }
+  PosixFile& file = impl_->opened();
+  for_each_run(array.shape, size, box.start, box.count,
+               [&](std::uint64_t offset, std::size_t length, std::size_t) {
+                 for (std::size_t done = 0; done < length; done += block.size()) {
+                   const std::size_t count = std::min(block.size(), length - done);
+                   file.write({block.data(), count}, impl_->offsets[slab] + offset + done);
+                 }
+               });
+  impl_->dirty = true;
+}
+
+void SlabFile::finish() {
+  std::string trouble;
+  try {
+    sync();
+    impl_->file = PosixFile();
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  parallel::agree(impl_->comm, trouble.empty(), trouble);
+  parallel::on_root(impl_->comm, [this] { rename_durably(impl_->path, impl_->final_path); });
+}
+
+std::string SlabFile::final_name() const { return impl_->final_path.filename().string(); }
+
+}  // namespace skyloom::engine

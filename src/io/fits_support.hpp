@@ -1,0 +1,41 @@
+#pragma once
+// What the FITS sources share: an owner of CFITSIO's handle and its messages. Private to the room
+// io.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <fitsio.h>
+
+namespace skyloom::io {
+
+struct FitsCloser {
+  void operator()(fitsfile* file) const;
+};
+using FitsHandle = std::unique_ptr<fitsfile, FitsCloser>;
+
+/// CFITSIO's first message (or the text of `status`), one line; clears its message stack.
+std::string fits_message(int status);
+
+/// @throws ConfigError (file, what and CFITSIO's message) when status is not 0
+void check_read(int status, const std::string& file, const std::string& what);
+
+/// Opens the file under exactly this name (no extended syntax), gz and bz2 included.
+/// @throws ConfigError when it is missing or not FITS
+FitsHandle open_fits(const std::filesystem::path& path);
+
+/// Creates a FITS file under a temporary name, lets `write` fill it, and renames it when it is
+/// whole. `write` returns CFITSIO's status. @throws FatalError naming file and cause
+void create_fits(const std::filesystem::path& path, const std::function<int(fitsfile*)>& write);
+
+/// Moves to a 0-based HDU and tells its type. @throws ConfigError when there is none
+int move_to(fitsfile* file, int hdu, const std::string& name);
+
+/// Position of the first binary or ASCII table that is no compressed image.
+/// @throws ConfigError when there is none
+int first_table(fitsfile* file, const std::string& name);
+
+}  // namespace skyloom::io

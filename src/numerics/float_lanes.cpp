@@ -1,0 +1,91 @@
+#include "skyloom/numerics/float_lanes.hpp"
+
+// The same source three times, chosen once per process; see sky/render_lanes.cpp.
+
+namespace skyloom::numerics {
+
+namespace {
+
+struct Kernels {
+  void (*products)(Rows, std::ptrdiff_t, int, Rows, std::ptrdiff_t, int, bool, int, int, double*,
+                   int);
+  void (*multiply)(Rows, Rows, int, int, float*, std::ptrdiff_t);
+  void (*add_scaled)(Rows, float, int, int, float*, std::ptrdiff_t);
+  double (*weighted_residual)(Rows, Rows, float, Rows, int, int, float*, std::ptrdiff_t);
+  double (*total)(Rows, int, int);
+  void (*subtract_products)(const double*, std::ptrdiff_t, const double*, std::ptrdiff_t, int, int,
+                            int, double*, std::ptrdiff_t);
+};
+
+namespace portable {
+#define SKYLOOM_LANES 4
+#include "float_lanes.inc"
+#undef SKYLOOM_LANES
+}  // namespace portable
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#define SKYLOOM_LANES 8
+#include "float_lanes.inc"
+#undef SKYLOOM_LANES
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
+namespace avx512 {
+#define SKYLOOM_LANES 16
+#include "float_lanes.inc"
+#undef SKYLOOM_LANES
+}  // namespace avx512
+#pragma GCC pop_options
+#endif
+
+const Kernels& best() {
+  static const Kernels* const kBest = [] {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+      return &avx512::kKernels;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+      return &avx2::kKernels;
+    }
+#endif
+    return &portable::kKernels;
+  }();
+  return *kBest;
+}
+
+}  // namespace
+
+void products(Rows x, std::ptrdiff_t x_plane, int nx, Rows y, std::ptrdiff_t y_plane, int ny,
+              bool only_upper, int rows, int width, double* out, int ld) {
+  best().products(x, x_plane, nx, y, y_plane, ny, only_upper, rows, width, out, ld);
+}
+
+void multiply(Rows x, Rows y, int rows, int width, float* out, std::ptrdiff_t out_stride) {
+  best().multiply(x, y, rows, width, out, out_stride);
+}
+
+void add_scaled(Rows x, float factor, int rows, int width, float* y, std::ptrdiff_t y_stride) {
+  best().add_scaled(x, factor, rows, width, y, y_stride);
+}
+
+double weighted_residual(Rows data, Rows model, float sky, Rows weight, int rows, int width,
+                         float* weighted, std::ptrdiff_t weighted_stride) {
+  return best().weighted_residual(data, model, sky, weight, rows, width, weighted, weighted_stride);
+}
+
+double total(Rows x, int rows, int width) {
+  return best().total(x, rows, width);
+}
+
+void subtract_products(const double* a, std::ptrdiff_t lda, const double* b, std::ptrdiff_t ldb,
+                       int rows, int n, int m, double* c, std::ptrdiff_t ldc) {
+  best().subtract_products(a, lda, b, ldb, rows, n, m, c, ldc);
+}
+
+}  // namespace skyloom::numerics

@@ -1,0 +1,264 @@
+#include <cmath>
+#include <exception>
+
+#include <petsctao.h>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/numerics/least_squares.hpp"
+
+namespace skyloom::numerics {
+
+namespace {
+
+/// Owners of PETSc objects. Errors on destruction have nobody to go to.
+struct VecOwner {
+  Vec handle = nullptr;
+  ~VecOwner() { VecDestroy(&handle); }
+};
+struct MatOwner {
+  Mat handle = nullptr;
+  ~MatOwner() { MatDestroy(&handle); }
+};
+struct TaoOwner {
+  Tao handle = nullptr;
+  ~TaoOwner() { TaoDestroy(&handle); }
+};
+
+/// PETSc's default handler prints tracebacks; ours returns the code, and the caller reports.
+class QuietErrors {
+ public:
+  QuietErrors() { PetscPushErrorHandler(PetscReturnErrorHandler, nullptr); }
+  ~QuietErrors() { PetscPopErrorHandler(); }
+  QuietErrors(const QuietErrors&) = delete;
+  QuietErrors& operator=(const QuietErrors&) = delete;
+};
+
+struct Context {
+  LeastSquaresProblem& problem;
+  const LeastSquaresOptions& options;
+  std::size_t n;
+  std::exception_ptr error;
+  Verdict verdict = Verdict::proceed;
+};
+
+/// Read access to a sequential vector.
+class ReadArray {
+ public:
+  ReadArray(Vec vec, std::size_t n) : vec_(vec), n_(n) { VecGetArrayRead(vec_, &data_); }
+  ~ReadArray() { VecRestoreArrayRead(vec_, &data_); }
+  ReadArray(const ReadArray&) = delete;
+  ReadArray& operator=(const ReadArray&) = delete;
+  [[nodiscard]] std::span<const double> span() const { return {data_, n_}; }
+
+ private:
+  Vec vec_;
+  std::size_t n_;
+  const PetscScalar* data_ = nullptr;
+};
+
+PetscErrorCode objective(Tao /*tao*/, Vec x, PetscReal* f, void* raw) noexcept {
+  auto& context = *static_cast<Context*>(raw);
+  try {
+    *f = context.problem.value(ReadArray(x, context.n).span());
+    return std::isfinite(*f) ? 0 : PETSC_ERR_FP;
+  } catch (...) {
+    context.error = std::current_exception();
+    return PETSC_ERR_USER;
+  }
+}
+
+PetscErrorCode objective_gradient(Tao /*tao*/, Vec x, PetscReal* f, Vec g, void* raw) noexcept {
+  auto& context = *static_cast<Context*>(raw);
+  PetscScalar* data = nullptr;
+  PetscErrorCode code = VecGetArray(g, &data);
+  if (code != 0) {
+    return code;
+  }
+  try {
+    *f = context.problem.gradient(ReadArray(x, context.n).span(), {data, context.n});
+    code = std::isfinite(*f) ? 0 : PETSC_ERR_FP;
+  } catch (...) {
+    context.error = std::current_exception();
+    code = PETSC_ERR_USER;
+  }
+  VecRestoreArray(g, &data);
+  return code;
+}
+
+PetscErrorCode hessian(Tao /*tao*/, Vec x, Mat h, Mat /*preconditioner*/, void* raw) noexcept {
+  auto& context = *static_cast<Context*>(raw);
+  PetscScalar* data = nullptr;
+  PetscErrorCode code = MatDenseGetArrayWrite(h, &data);
+  if (code != 0) {
+    return code;
+  }
+  try {
+    const std::span<double> matrix{data, context.n * context.n};
+    context.problem.normal_matrix(ReadArray(x, context.n).span(), matrix);
+    add_ridge(matrix, static_cast<int>(context.n));
+  } catch (...) {
+    context.error = std::current_exception();
+    code = PETSC_ERR_USER;
+  }
+  MatDenseRestoreArrayWrite(h, &data);
+  if (code == 0) {
+    code = MatAssemblyBegin(h, MAT_FINAL_ASSEMBLY);
+    code = code != 0 ? code : MatAssemblyEnd(h, MAT_FINAL_ASSEMBLY);
+  }
+  return code;
+}
+
+PetscErrorCode convergence(Tao tao, void* raw) noexcept {
+  auto& context = *static_cast<Context*>(raw);
+  try {
+    Vec x = nullptr;
+    PetscInt iteration = 0;
+    PetscReal value = 0.0;
+    PetscErrorCode code = TaoGetSolution(tao, &x);
+    code = code != 0
+               ? code
+               : TaoGetSolutionStatus(tao, &iteration, &value, nullptr, nullptr, nullptr, nullptr);
+    if (code != 0) {
+      return code;
+    }
+    if (context.options.monitor) {
+      const ReadArray point(x, context.n);
+      context.verdict = context.options.monitor({static_cast<int>(iteration), value, point.span()});
+      if (context.verdict != Verdict::proceed) {
+        return TaoSetConvergedReason(
+            tao, context.verdict == Verdict::stop ? TAO_DIVERGED_USER : TAO_CONVERGED_USER);
+      }
+    }
+    return TaoDefaultConvergenceTest(tao, nullptr);
+  } catch (...) {
+    context.error = std::current_exception();
+    return PETSC_ERR_USER;
+  }
+}
+
+PetscErrorCode fill(Vec vec, std::span<const double> values) {
+  PetscScalar* data = nullptr;
+  const PetscErrorCode code = VecGetArray(vec, &data);
+  if (code != 0) {
+    return code;
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    data[i] = values[i];
+  }
+  return VecRestoreArray(vec, &data);
+}
+
+/// Runs calls until the first error.
+#define SKYLOOM_TRY(call)              \
+  do {                                 \
+    const PetscErrorCode code_ = call; \
+    if (code_ != 0) {                  \
+      return code_;                    \
+    }                                  \
+  } while (false)
+
+struct Objects {
+  VecOwner x, lower, upper;
+  MatOwner matrix;
+  TaoOwner tao;
+};
+
+PetscErrorCode set_up(Objects& o, Context& context, std::span<const double> start,
+                      std::span<const double> lower, std::span<const double> upper) {
+  const auto n = static_cast<PetscInt>(context.n);
+  SKYLOOM_TRY(VecCreateSeq(PETSC_COMM_SELF, n, &o.x.handle));
+  SKYLOOM_TRY(VecDuplicate(o.x.handle, &o.lower.handle));
+  SKYLOOM_TRY(VecDuplicate(o.x.handle, &o.upper.handle));
+  SKYLOOM_TRY(fill(o.x.handle, start));
+  SKYLOOM_TRY(fill(o.lower.handle, lower));
+  SKYLOOM_TRY(fill(o.upper.handle, upper));
+  SKYLOOM_TRY(MatCreateSeqDense(PETSC_COMM_SELF, n, n, nullptr, &o.matrix.handle));
+  SKYLOOM_TRY(MatSetOption(o.matrix.handle, MAT_SPD, PETSC_TRUE));
+  SKYLOOM_TRY(TaoCreate(PETSC_COMM_SELF, &o.tao.handle));
+  Tao tao = o.tao.handle;
+  SKYLOOM_TRY(TaoSetType(tao, TAOBNLS));
+  SKYLOOM_TRY(TaoSetOptionsPrefix(tao, "patch_"));
+  SKYLOOM_TRY(TaoSetSolution(tao, o.x.handle));
+  SKYLOOM_TRY(TaoSetVariableBounds(tao, o.lower.handle, o.upper.handle));
+  SKYLOOM_TRY(TaoSetObjective(tao, objective, &context));
+  SKYLOOM_TRY(TaoSetObjectiveAndGradient(tao, nullptr, objective_gradient, &context));
+  SKYLOOM_TRY(TaoSetHessian(tao, o.matrix.handle, o.matrix.handle, hessian, &context));
+  SKYLOOM_TRY(TaoSetConvergenceTest(tao, convergence, &context));
+  SKYLOOM_TRY(TaoSetTolerances(tao, context.options.gradient_absolute,
+                               context.options.gradient_relative, 0.0));
+  SKYLOOM_TRY(TaoSetMaximumIterations(tao, context.options.max_iterations));
+  return TaoSetFromOptions(tao);
+}
+
+/// The preconditioner of the inner solver is only reachable by name; a user's own choice wins.
+void set_default_options() {
+  static const bool kDone = [] {
+    PetscBool found = PETSC_FALSE;
+    PetscOptionsHasName(nullptr, nullptr, "-patch_tao_bnk_pc_type", &found);
+    if (found == PETSC_FALSE) {
+      PetscOptionsInsertString(nullptr, "-patch_tao_bnk_pc_type jacobi");
+    }
+    return true;
+  }();
+  static_cast<void>(kDone);
+}
+
+Outcome outcome_of(TaoConvergedReason reason, Verdict verdict) {
+  if (verdict != Verdict::proceed) {
+    return verdict == Verdict::stop ? Outcome::stopped : Outcome::by_monitor;
+  }
+  if (reason > 0) {
+    return Outcome::converged;
+  }
+  switch (reason) {
+    case TAO_DIVERGED_MAXITS:
+    case TAO_DIVERGED_MAXFCN:
+      return Outcome::max_iterations;
+    case TAO_DIVERGED_LS_FAILURE:
+    case TAO_DIVERGED_TR_REDUCTION:
+      return Outcome::no_progress;
+    default:
+      return Outcome::failed;
+  }
+}
+
+}  // namespace
+
+LeastSquaresResult minimize_tao(LeastSquaresProblem& problem, std::span<const double> start,
+                                std::span<const double> lower, std::span<const double> upper,
+                                const LeastSquaresOptions& options) {
+  PetscBool ready = PETSC_FALSE;
+  PetscInitialized(&ready);
+  if (ready == PETSC_FALSE) {
+    throw FatalError("minimize_tao: PETSc is not initialised");
+  }
+  set_default_options();
+  Context context{problem, options, start.size(), nullptr, Verdict::proceed};
+  const QuietErrors quiet;
+  Objects objects;
+  LeastSquaresResult result;
+  PetscErrorCode code = set_up(objects, context, start, lower, upper);
+  code = code != 0 ? code : TaoSolve(objects.tao.handle);
+  if (context.error) {
+    std::rethrow_exception(context.error);
+  }
+  result.x.assign(start.begin(), start.end());
+  if (code != 0) {
+    const char* text = nullptr;
+    PetscErrorMessage(code, &text, nullptr);
+    result.detail = text != nullptr ? text : "PETSc error";
+    return result;
+  }
+  TaoConvergedReason reason = TAO_CONTINUE_ITERATING;
+  PetscInt iterations = 0;
+  PetscReal value = 0.0;
+  TaoGetSolutionStatus(objects.tao.handle, &iterations, &value, nullptr, nullptr, nullptr, &reason);
+  result.iterations = static_cast<int>(iterations);
+  result.value = value;
+  const ReadArray point(objects.x.handle, context.n);
+  result.x.assign(point.span().begin(), point.span().end());
+  result.outcome = outcome_of(reason, context.verdict);
+  return result;
+}
+
+}  // namespace skyloom::numerics

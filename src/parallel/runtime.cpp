@@ -1,0 +1,75 @@
+#include <petscsys.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <exception>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/parallel/comm_mpi.hpp"
+
+namespace skyloom::parallel {
+namespace {
+
+volatile sig_atomic_t stop_flag = 0;
+
+extern "C" void note_stop(int) { stop_flag = 1; }
+
+void install_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = note_stop;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
+    if (sigaction(signal, &action, nullptr) != 0) {
+      throw FatalError("cannot install a signal handler");
+    }
+  }
+}
+
+void check_petsc(PetscErrorCode code, const char* what) {
+  if (code != 0) {
+    throw FatalError(std::string("PETSc: ") + what + ": error " + std::to_string(code));
+  }
+}
+
+// PETSc would print a trace for signals that are ours, and would read option files of whatever
+// folder the run is started in.
+void start_petsc() {
+  check_petsc(PetscOptionsSetValue(nullptr, "-no_signal_handler", "true"), "options");
+  check_petsc(PetscOptionsSetValue(nullptr, "-skip_petscrc", "true"), "options");
+  check_petsc(PetscInitializeNoArguments(), "initialisation");
+  check_petsc(PetscPushErrorHandler(PetscReturnErrorHandler, nullptr), "error handler");
+}
+
+}  // namespace
+
+Runtime::Runtime(int& argc, char**& argv) {
+  int provided = 0;
+  if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+    throw FatalError("MPI cannot be started");
+  }
+  check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "set the error handler");
+  start_petsc();
+  install_handlers();
+  world_ = std::make_unique<Comm>(std::make_shared<Comm::Handle>(MPI_COMM_WORLD));
+}
+
+Runtime::~Runtime() {
+  if (std::uncaught_exceptions() > 0) {
+    return;
+  }
+  world_.reset();
+  PetscFinalize();
+  MPI_Finalize();
+}
+
+void Runtime::abort(int status) {
+  MPI_Abort(MPI_COMM_WORLD, status);
+  std::_Exit(status);
+}
+
+bool stop_signalled() { return stop_flag != 0; }
+
+void clear_stop_signal() { stop_flag = 0; }
+
+}  // namespace skyloom::parallel

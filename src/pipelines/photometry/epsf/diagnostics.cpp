@@ -1,0 +1,285 @@
+#include "pipelines/photometry/epsf/diagnostics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "pipelines/photometry/epsf/joint_fit.hpp"
+#include "pipelines/photometry/epsf/neighbours.hpp"
+#include "pipelines/photometry/epsf/star_model.hpp"
+
+namespace skyloom::photometry::epsf {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kModelError = 0.01;
+
+bool is_core(const Star& star) { return star.row.used && !star.row.wing; }
+
+void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain,
+                      Diagnostics& d) {
+  const double radius = 1.5 * effective_fwhm_pix(psf.model());
+  std::vector<double> z;
+  for (const Star& star : stars) {
+    if (!is_core(star)) {
+      continue;
+    }
+    const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+    std::size_t k = 0;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+        const double u = x - star.row.x;
+        const double v = y - star.row.y;
+        if (star.masked[k] == 0 && star.clipped[k] == 0 && std::hypot(u, v) < radius) {
+          const double light = star.row.flux * model.p(u, v);
+          z.push_back((star.data[k] - star.neighbours[k] - star.row.sky - light) /
+                      std::sqrt(pixel_variance({gain, kModelError}, star.variance[k], light)));
+        }
+      }
+    }
+  }
+  if (z.size() < 10) {
+    return;
+  }
+  const auto n = static_cast<double>(z.size());
+  double mean = 0.0;
+  for (const double value : z) {
+    mean += value / n;
+  }
+  double m2 = 0.0;
+  double m3 = 0.0;
+  double m4 = 0.0;
+  for (const double value : z) {
+    const double e = value - mean;
+    m2 += e * e / n;
+    m3 += e * e * e / n;
+    m4 += e * e * e * e / n;
+  }
+  d.resid_skew = m3 / std::pow(m2, 1.5);
+  d.resid_kurtosis = m4 / (m2 * m2);
+}
+
+/// Slope of ln chi^2 on ln S/N: a wrong model shows at high S/N first.
+double chi2_trend(const std::vector<Star>& stars) {
+  double n = 0.0;
+  double sx = 0.0;
+  double sy = 0.0;
+  double sxx = 0.0;
+  double sxy = 0.0;
+  for (const Star& star : stars) {
+    if (is_core(star) && star.row.snr > 50.0 && star.row.chi2_core > 0.0) {
+      const double x = std::log(star.row.snr);
+      const double y = std::log(star.row.chi2_core);
+      n += 1.0;
+      sx += x;
+      sy += y;
+      sxx += x * x;
+      sxy += x * y;
+    }
+  }
+  const double spread = n * sxx - sx * sx;
+  return n >= 3.0 && spread > 0.0 ? (n * sxy - sx * sy) / spread : kNaN;
+}
+
+/// Scatter of the shapes after the model, their errors removed. Weighted by what each star can say,
+/// or the faint ones' noise would swamp it.
+double shape_scatter(const std::vector<Star>& stars) {
+  constexpr double kIntrinsic = 0.01;
+  double sum = 0.0;
+  double total = 0.0;
+  for (const Star& star : stars) {
+    if (is_core(star)) {
+      for (std::size_t a = 0; a < 3; ++a) {
+        const double variance = star.excess_error[a] * star.excess_error[a];
+        const double expected = variance + kIntrinsic * kIntrinsic;
+        const double weight = 1.0 / (expected * expected);
+        sum += weight * (star.excess[a] * star.excess[a] - variance);
+        total += weight;
+      }
+    }
+  }
+  return total > 0.0 ? std::sqrt(std::max(sum / total, 0.0)) : kNaN;
+}
+
+/// Data over model inside 2.5 FWHM, masked pixels filled with the model; NaN when unusable.
+double aperture_ratio(const sky::FieldPsf& psf, const Star& star, double radius) {
+  const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+  double data = 0.0;
+  double expected = 0.0;
+  double foreign = 0.0;
+  double masked = 0.0;
+  double total = 0.0;
+  std::size_t k = 0;
+  for (int y = star.box.y0; y < star.box.y1; ++y) {
+    for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+      const double u = x - star.row.x;
+      const double v = y - star.row.y;
+      if (std::hypot(u, v) > radius) {
+        continue;
+      }
+      const double light = star.row.flux * model.p(u, v);
+      const bool good = star.masked[k] == 0 && star.clipped[k] == 0;
+      data += good ? star.data[k] - star.neighbours[k] - star.row.sky : light;
+      expected += light;
+      foreign += std::abs(star.neighbours[k]);
+      masked += good ? 0.0 : 1.0;
+      total += 1.0;
+    }
+  }
+  const bool usable = expected > 0.0 && masked < 0.02 * total && foreign < 0.02 * expected;
+  return usable ? data / expected : kNaN;
+}
+
+void aperture_check(const sky::FieldPsf& psf, const std::vector<Star>& stars, Diagnostics& d) {
+  const double radius = 2.5 * effective_fwhm_pix(psf.model());
+  std::vector<double> ratios;
+  for (const Star& star : stars) {
+    if (is_core(star) && star.row.snr > 50.0) {
+      const double ratio = aperture_ratio(psf, star, radius);
+      if (std::isfinite(ratio)) {
+        ratios.push_back(ratio - 1.0);
+      }
+    }
+  }
+  d.apcor_n = static_cast<int>(ratios.size());
+  if (!ratios.empty()) {
+    d.apcor = median_of(ratios);
+    d.apcor_err =
+        1.25 * robust_sigma(ratios, d.apcor) / std::sqrt(static_cast<double>(ratios.size()));
+  }
+}
+
+/// First whole radius at which the growth curve, as a fraction of its end, reaches `fraction`.
+double growth_radius(const std::vector<double>& growth, double fraction) {
+  for (std::size_t r = 0; r < growth.size(); ++r) {
+    if (growth[r] >= fraction * growth.back()) {
+      return static_cast<double>(r);
+    }
+  }
+  return kNaN;
+}
+
+/// Pixel-wise medians of the cell's stars and of their residuals, at the rounded positions.
+void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars,
+                 const Options& options, const Frame& frame, CellResult& cell) {
+  const int side = options.cutout_size;
+  const int half = (side - 1) / 2;
+  cell.median_star = Image<double>(side, side);
+  cell.median_residual = Image<double>(side, side);
+  const auto area = static_cast<std::size_t>(side * side);
+  std::vector<std::vector<double>> values(area);
+  std::vector<std::vector<double>> residuals(area);
+  std::vector<double> plain;
+  for (const Star* star : stars) {
+    const int cx = static_cast<int>(std::lround(star->row.x));
+    const int cy = static_cast<int>(std::lround(star->row.y));
+    const Image<double> model =
+        psf.stamp(star->row.x, star->row.y, star->row.x - cx, star->row.y - cy, side);
+    for (int y = 0; y < side; ++y) {
+      for (int x = 0; x < side; ++x) {
+        const int i = cx - half + x;
+        const int j = cy - half + y;
+        if (!frame.data.box().contains(i, j) || frame.mask(j, i) != 0) {
+          continue;
+        }
+        const double value = (frame.data(j, i) - star->row.sky) / star->row.flux;
+        const auto k = static_cast<std::size_t>(y * side + x);
+        values[k].push_back(value);
+        residuals[k].push_back(value - model(y, x));
+      }
+    }
+  }
+  for (std::size_t k = 0; k < area; ++k) {
+    cell.median_star.pixels()[k] = median_of(std::move(values[k]));
+    const double residual = median_of(std::move(residuals[k]));
+    cell.median_residual.pixels()[k] = residual;
+    plain.push_back(residual);
+  }
+  double square = 0.0;
+  for (const double value : plain) {
+    square += value * value;
+  }
+  cell.resid_rms = std::sqrt(square / static_cast<double>(plain.size()));
+  cell.resid_bias = median_of(std::move(plain));
+}
+
+}  // namespace
+
+void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Frame& frame,
+              const Options& options, Diagnostics& d) {
+  const double x = 0.5 * frame.data.width();
+  const double y = 0.5 * frame.data.height();
+  const sky::PsfShape shape = psf.shape(x, y);
+  d.order = psf.model().order;
+  d.beta = psf.model().beta;
+  d.fwhm_pix = psf.fwhm_pix();
+  d.ellipticity = std::hypot(shape.g1, shape.g2);
+  std::vector<double> chi2;
+  for (const Star& star : stars) {
+    if (is_core(star)) {
+      chi2.push_back(star.row.chi2_core);
+    }
+  }
+  d.chi2_core_median = chi2.empty() ? kNaN : median_of(std::move(chi2));
+  d.chi2_trend = chi2_trend(stars);
+  d.shape_scatter = shape_scatter(stars);
+  residual_moments(psf, stars, frame.gain, d);
+  aperture_check(psf, stars, d);
+  d.f_out = psf.light_outside(x, y);
+  d.wing_slope = psf.wing_slope();
+  d.neg_fraction = psf.negative_sum(x, y);
+  if (std::isfinite(d.flux_err_pred) && std::isfinite(d.shape_scatter)) {
+    d.flux_err_pred = std::hypot(d.flux_err_pred,
+                                 (options.method == "epsf" ? 0.6 : 1.0) * d.shape_scatter);
+  }
+}
+
+std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& input,
+                                       const Options& options, const Frame& frame,
+                                       const std::vector<Star>& stars) {
+  std::vector<CellResult> cells;
+  for (std::size_t i = 0; i < input.cells.size(); ++i) {
+    CellResult cell;
+    cell.tag = input.cells[i].tag;
+    cell.background = frame.cell_background[i];
+    std::vector<const Star*> members;
+    std::vector<double> chi2;
+    for (const Star& star : stars) {
+      if (star.row.cell != static_cast<int>(i) || star.row.wing) {
+        continue;
+      }
+      ++cell.n_candidates;
+      if (star.row.used) {
+        ++cell.n_stars;
+        chi2.push_back(star.row.chi2_core);
+        if (static_cast<int>(members.size()) < options.residual_diag_max_stars) {
+          members.push_back(&star);
+        }
+      }
+    }
+    if (psf != nullptr) {
+      const Box& box = input.cells[i].box;
+      const double x = 0.5 * (box.x0 + box.x1 - 1);
+      const double y = 0.5 * (box.y0 + box.y1 - 1);
+      cell.epsf = psf->stamp(x, y, 0.0, 0.0, options.final_psf_size);
+      cell.fwhm_pix = psf->fwhm_pix(x, y);
+      cell.light_outside = psf->light_outside(x, y);
+      cell.growth = sky::growth_curve(cell.epsf);
+      for (std::size_t r = 0; r < cell.growth.size(); ++r) {
+        cell.growth_radius_pix.push_back(static_cast<double>(r));
+      }
+      cell.r50_pix = growth_radius(cell.growth, 0.5);
+      cell.r80_pix = growth_radius(cell.growth, 0.8);
+      cell.r90_pix = growth_radius(cell.growth, 0.9);
+      if (!members.empty()) {
+        cell.chi2_core_median = median_of(chi2);
+        stack_stars(*psf, members, options, frame, cell);
+      }
+    }
+    cells.push_back(std::move(cell));
+  }
+  return cells;
+}
+
+}  // namespace skyloom::photometry::epsf

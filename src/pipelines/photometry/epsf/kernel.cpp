@@ -1,0 +1,314 @@
+#include "pipelines/photometry/epsf/kernel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "pipelines/photometry/epsf/diagnostics.hpp"
+#include "pipelines/photometry/epsf/joint_fit.hpp"
+#include "pipelines/photometry/epsf/local_variation.hpp"
+#include "pipelines/photometry/epsf/neighbours.hpp"
+#include "pipelines/photometry/epsf/residual.hpp"
+#include "pipelines/photometry/epsf/stars.hpp"
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::photometry::epsf {
+namespace {
+
+constexpr double kStartBeta = 3.5;
+constexpr double kFwhmPerR50 = 1.9;
+constexpr int kMaxRejectPasses = 5;
+constexpr int kMinStarsResidual = 4;
+constexpr int kMinStarsVariation = 15;
+constexpr double kMinNorm = 0.8;
+constexpr double kMaxNorm = 1.25;
+
+/// Steps of building one band, in the order of build().
+class Builder {
+ public:
+  Builder(const Options& options, const Frame& frame, Selection& selection, Result& result)
+      : options_(options), frame_(frame), selection_(selection), result_(result) {}
+
+  void run() {
+    if (count_core(stars()) == 0 || !fit_moffat()) {
+      result_.level_text = "no usable star";
+      return;
+    }
+    const int core = count_core(stars());
+    if (core == 1) {
+      result_.level = PsfLevel::moffat_fixed_beta;
+      result_.level_text = "one star";
+    } else {
+      result_.level = model_.order > 0 ? PsfLevel::moffat_field : PsfLevel::moffat;
+      if (core < kMinStarsResidual) {
+        result_.level_text = std::to_string(core) + " stars";
+      }
+    }
+    if (options_.method == "epsf" && core >= kMinStarsResidual) {
+      build_full();
+    }
+    finish();
+  }
+
+ private:
+  std::vector<Star>& stars() { return selection_.stars; }
+  [[nodiscard]] static sky::FieldPsf working(const sky::FieldPsfModel& model) {
+    return sky::FieldPsf(model, 1, 1);
+  }
+
+  bool fit_moffat() {
+    model_.width = frame_.data.width();
+    model_.height = frame_.data.height();
+    const bool one = count_core(stars()) == 1;
+    model_.beta = one ? options_.moffat_beta : kStartBeta;
+    const double fwhm = kFwhmPerR50 * selection_.locus_r50;
+    model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
+    model_.g1 = {0.0};
+    model_.g2 = {0.0};
+    ShapeFitOptions fit{{frame_.gain, options_.model_error_moffat}, 12, !one};
+    if (!shape_with_rejection(fit)) {
+      return false;
+    }
+    const OrderChoice choice = choose_order(model_, stars(), options_.poly_order_max);
+    result_.diagnostics.loo_chi2 = choice.loo_chi2;
+    if (choice.order > 0) {
+      const sky::FieldPsfModel constant = model_;
+      const std::vector<Star> before = stars();
+      model_ = choice.model;
+      if (!shape_with_rejection(fit)) {
+        model_ = constant;
+        stars() = before;
+      }
+    }
+    return count_core(stars()) > 0;
+  }
+
+  /// Shape fit, rejecting what is no star until nothing more is.
+  bool shape_with_rejection(const ShapeFitOptions& fit) {
+    for (int pass = 0; pass < kMaxRejectPasses; ++pass) {
+      ShapeFit shape = fit_shape(model_, stars(), fit);
+      if (shape.ok && shape.beta_on_bound && fit.free_beta) {
+        result_.warnings.push_back("beta of the Moffat sits on its bound");
+      }
+      if (!shape.ok) {
+        return false;
+      }
+      model_ = std::move(shape.model);
+      if (count_core(stars()) < kMinStarsResidual ||
+          reject_by_shape(stars(), options_.reject_nsigma) == 0) {
+        break;
+      }
+    }
+    return true;
+  }
+
+  void build_full() {
+    const sky::FieldPsfModel moffat = model_;
+    const std::vector<Star> before = stars();
+    if (options_.residual) {
+      model_ = with_residual_basis(std::move(model_), options_);
+    }
+    std::string wrong;
+    for (int round = 0; round < options_.rounds && wrong.empty(); ++round) {
+      wrong = run_round(round);
+    }
+    if (wrong.empty()) {
+      wrong = vary_locally();
+    }
+    if (!wrong.empty()) {
+      model_ = moffat;
+      stars() = before;
+      result_.level_text = wrong;
+      result_.diagnostics.flux_err_pred = std::numeric_limits<double>::quiet_NaN();
+      return;
+    }
+    if (options_.residual) {
+      result_.level = working(model_).is_constant() ? PsfLevel::constant : PsfLevel::field;
+    } else if (!working(model_).is_constant()) {
+      result_.level = PsfLevel::moffat_field;
+    }
+  }
+
+  /// @return what is wrong with the model; empty = nothing
+  std::string run_round(int round) {
+    const Weighting shape{frame_.gain, options_.model_error_shape};
+    if (round > 0) {
+      subtract_neighbours(frame_, working(model_), selection_);
+      if (model_.order > 0) {
+        ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true});
+        if (!refined.ok) {
+          return "the shape refinement is singular";
+        }
+        model_ = std::move(refined.model);
+      }
+    }
+    fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
+    result_.diagnostics.clipped_fraction =
+        clip_pixels(working(model_), stars(), frame_.gain, round < 2 ? 0.6 : 0.3);
+    if (round > 0) {
+      reject_by_chi2(working(model_), stars(), frame_.gain);
+    }
+    return options_.residual ? solve() : std::string();
+  }
+
+  std::string solve() {
+    ResidualSolution solution = solve_residual(working(model_), stars(), options_, frame_.gain,
+                                               frame_.sigma_median, hyper_);
+    if (!solution.ok) {
+      return "the system of wing and residual is singular";
+    }
+    const double norm = norm_of(solution.model);
+    if (!(norm > kMinNorm && norm < kMaxNorm)) {
+      return "norm of the model outside 0.8..1.25";
+    }
+    const sky::FieldPsf psf(solution.model, options_.final_psf_size, 1);
+    const Image<double> centre =
+        psf.stamp(0.5 * model_.width, 0.5 * model_.height, 0.0, 0.0, options_.final_psf_size);
+    const auto [low, high] = std::minmax_element(centre.pixels().begin(), centre.pixels().end());
+    if (*low < -0.02 * *high) {
+      return "the model is negative by more than 2 % of its peak";
+    }
+    model_ = std::move(solution.model);
+    hyper_ = solution.hyper;
+    Diagnostics& d = result_.diagnostics;
+    d.sigma_r = hyper_.sigma_r;
+    d.sigma_q = hyper_.sigma_q;
+    d.ell = hyper_.ell;
+    d.p = hyper_.p;
+    d.ln_evidence = solution.ln_evidence;
+    d.flux_err_pred = solution.flux_err;
+    d.flux_err_core = solution.flux_err_core;
+    d.flux_err_wing = solution.flux_err_wing;
+    return {};
+  }
+
+  static double norm_of(const sky::FieldPsfModel& model) {
+    double sum = 0.0;
+    for (const double c : model.c) {
+      sum += c;
+    }
+    return sky::RadialProfile(model.beta, model.knots, model.q).integral() +
+           model.node_spacing_pix * model.node_spacing_pix * sum;
+  }
+
+  std::string vary_locally() {
+    const Weighting shape{frame_.gain, options_.model_error_shape};
+    fit_stars(working(model_), stars(), shape, 4);
+    ShapeFit step = fit_shape(model_, stars(), {shape, 1, true});
+    if (!step.ok) {
+      return "the shape refinement is singular";
+    }
+    model_ = std::move(step.model);
+    if (!options_.local_variation || count_core(stars()) < kMinStarsVariation) {
+      return {};
+    }
+    LocalVariation local = fit_local_variation(model_, stars());
+    result_.diagnostics.gp_gain = local.gain;
+    if (!local.used) {
+      return {};
+    }
+    result_.diagnostics.gp_length = local.length;
+    result_.diagnostics.gp_tau = local.tau;
+    model_ = std::move(local.model);
+    fit_stars(working(model_), stars(), shape, 4);
+    return options_.residual ? solve() : std::string();
+  }
+
+  void finish() {
+    const Weighting shape{frame_.gain, options_.model_error_shape};
+    auto psf = std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size,
+                                                     options_.oversamp);
+    fit_stars(*psf, stars(), shape, 6);
+    measure_excess(model_, stars(), {shape, 1, true});
+    measure_core_chi2(*psf, stars(), frame_.gain);
+    diagnose(*psf, stars(), frame_, options_, result_.diagnostics);
+    result_.psf = std::move(psf);
+  }
+
+  const Options& options_;
+  const Frame& frame_;
+  Selection& selection_;
+  Result& result_;
+  sky::FieldPsfModel model_;
+  HyperParameters hyper_;
+};
+
+void count_stars(const Selection& selection, Result& result) {
+  Diagnostics& d = result.diagnostics;
+  d.n_detections = static_cast<int>(selection.objects.size());
+  d.n_candidates = selection.n_candidates;
+  d.locus_r50_pix = selection.locus_r50;
+  for (const Star& star : selection.stars) {
+    if (!star.row.used) {
+      ++d.n_rejected;
+    } else if (star.row.wing) {
+      ++d.n_wing;
+    } else {
+      ++d.n_stars;
+    }
+    result.stars.push_back(star.row);
+  }
+  result.stars.insert(result.stars.end(), selection.left_out.begin(), selection.left_out.end());
+}
+
+void add_warnings(const Options& options, Result& result) {
+  const Diagnostics& d = result.diagnostics;
+  if (d.flux_err_pred > options.warn_flux_err) {
+    result.warnings.push_back("predicted flux error of the PSF is " +
+                              std::to_string(100.0 * d.flux_err_pred) + " %");
+  }
+  if (d.apcor_n > 0 && std::abs(d.apcor) > 0.005 && std::abs(d.apcor) > 3.0 * d.apcor_err) {
+    result.warnings.push_back("apertures and PSF disagree by " + std::to_string(100.0 * d.apcor) +
+                              " %");
+  }
+}
+
+}  // namespace
+
+std::string to_string(PsfLevel level) {
+  switch (level) {
+    case PsfLevel::none:
+      return "none";
+    case PsfLevel::moffat_fixed_beta:
+      return "moffat_fixed_beta";
+    case PsfLevel::moffat:
+      return "moffat";
+    case PsfLevel::moffat_field:
+      return "moffat_field";
+    case PsfLevel::constant:
+      return "constant";
+    case PsfLevel::field:
+      return "field";
+  }
+  return "unknown";
+}
+
+std::string to_string(Rejected reason) {
+  switch (reason) {
+    case Rejected::no:
+      return "no";
+    case Rejected::quota:
+      return "quota";
+    case Rejected::shape:
+      return "shape";
+    case Rejected::chi2:
+      return "chi2";
+    case Rejected::fit:
+      return "fit";
+  }
+  return "unknown";
+}
+
+Result build(const Input& input, const Options& options) {
+  Result result;
+  const Frame frame = prepare_frame(input, options, result.warnings);
+  Selection selection = select_stars(input, options, frame);
+  Builder(options, frame, selection, result).run();
+  count_stars(selection, result);
+  result.cells = describe_cells(result.psf.get(), input, options, frame, selection.stars);
+  add_warnings(options, result);
+  return result;
+}
+
+}  // namespace skyloom::photometry::epsf

@@ -1,0 +1,230 @@
+#include "pipelines/photometry/epsf/neighbours.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numbers>
+
+#include "pipelines/photometry/epsf/star_model.hpp"
+
+namespace skyloom::photometry::epsf {
+namespace {
+
+constexpr double kCoreFraction = 0.08;   // of the peak: pixels that set a neighbour's amplitude
+constexpr double kInnerError = 0.03;
+constexpr double kChi2Error = 0.01;
+
+/// Model of one neighbour for flux 1 and where it lies.
+struct Patch {
+  Box box;       // on the frame
+  int x0 = 0;    // of the stamp
+  int y0 = 0;
+  Image<double> p;
+  double flux = 0.0;
+
+  [[nodiscard]] double at(int y, int x) const { return p(y - y0, x - x0); }
+};
+
+/// Half size that reaches down to a tenth of the sky noise.
+int useful_radius(const sky::FieldPsfModel& model, double flux, double sigma) {
+  const double alpha = std::exp(model.lambda[0]);
+  const double peak = flux * (model.beta - 1.0) / (std::numbers::pi * alpha * alpha);
+  const double contrast = std::max(peak / (0.1 * sigma), 1.0);
+  const double radius = 1.3 * alpha * std::sqrt(std::pow(contrast, 1.0 / model.beta) - 1.0);
+  return static_cast<int>(std::clamp(std::ceil(radius), 8.0, 60.0));
+}
+
+Patch make_patch(const sky::FieldPsf& psf, const Frame& frame, double x, double y, double flux) {
+  const int half = useful_radius(psf.model(), flux, frame.sigma_median);
+  const int cx = static_cast<int>(std::lround(x));
+  const int cy = static_cast<int>(std::lround(y));
+  Patch patch;
+  patch.x0 = cx - half;
+  patch.y0 = cy - half;
+  patch.box = Box{cx - half, cx + half + 1, cy - half, cy + half + 1}.intersect(frame.data.box());
+  patch.p = psf.stamp(x, y, x - cx, y - cy, 2 * half + 1);
+  return patch;
+}
+
+void add(const Patch& patch, double flux, Image<double>& light) {
+  for (int y = patch.box.y0; y < patch.box.y1; ++y) {
+    for (int x = patch.box.x0; x < patch.box.x1; ++x) {
+      light(y, x) += flux * patch.at(y, x);
+    }
+  }
+}
+
+/// Amplitude of a patch against what the other light leaves.
+double amplitude(const Frame& frame, const Patch& patch, const Image<double>& light, double sky) {
+  const double limit =
+      kCoreFraction * *std::max_element(patch.p.pixels().begin(), patch.p.pixels().end());
+  double product = 0.0;
+  double square = 0.0;
+  for (int y = patch.box.y0; y < patch.box.y1; ++y) {
+    for (int x = patch.box.x0; x < patch.box.x1; ++x) {
+      const double p = patch.at(y, x);
+      if (frame.mask(y, x) == 0 && p > limit) {
+        product += p * (frame.data(y, x) - sky - light(y, x) + patch.flux * p);
+        square += p * p;
+      }
+    }
+  }
+  return square > 0.0 ? std::max(product / square, 0.0) : 0.0;
+}
+
+template <class Visit>
+void each_good_pixel(const Star& star, Visit&& visit) {
+  std::size_t k = 0;
+  for (int y = star.box.y0; y < star.box.y1; ++y) {
+    for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+      if (star.masked[k] == 0) {
+        visit(k, x - star.row.x, y - star.row.y);
+      }
+    }
+  }
+}
+
+/// Mean square of the residual in units of its noise over an annulus.
+double mean_chi2(const sky::FieldPsf& psf, const Star& star, const Weighting& weighting,
+                 double inner, double outer) {
+  const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+  double sum = 0.0;
+  int count = 0;
+  each_good_pixel(star, [&](std::size_t k, double u, double v) {
+    const double r = std::hypot(u, v);
+    if (star.clipped[k] == 0 && r >= inner && r < outer) {
+      const double light = star.row.flux * model.p(u, v);
+      const double residual = star.data[k] - star.neighbours[k] - star.row.sky - light;
+      sum += residual * residual / pixel_variance(weighting, star.variance[k], light);
+      ++count;
+    }
+  });
+  return count > 0 ? sum / count : 0.0;
+}
+
+}  // namespace
+
+double effective_fwhm_pix(const sky::FieldPsfModel& model) {
+  const double fwhm =
+      2.0 * std::exp(model.lambda[0]) * std::sqrt(std::pow(2.0, 1.0 / model.beta) - 1.0);
+  return std::sqrt(fwhm * fwhm + 0.7);
+}
+
+void subtract_neighbours(const Frame& frame, const sky::FieldPsf& psf, Selection& selection) {
+  Image<double> light(frame.data.width(), frame.data.height());
+  std::vector<double> skies;
+  for (const Star& star : selection.stars) {
+    if (star.row.used) {
+      skies.push_back(star.row.sky);
+    }
+  }
+  const double sky = median_of(std::move(skies));
+  std::vector<Patch> patches;
+  for (const Neighbour& neighbour : selection.neighbours) {
+    const Star* star =
+        neighbour.star < 0 ? nullptr : &selection.stars[static_cast<std::size_t>(neighbour.star)];
+    if (star != nullptr && !star->row.used) {
+      patches.emplace_back();
+      continue;
+    }
+    Patch patch = star != nullptr
+                      ? make_patch(psf, frame, star->row.x, star->row.y, star->row.flux)
+                      : make_patch(psf, frame, neighbour.x, neighbour.y, neighbour.flux);
+    patch.flux = star != nullptr ? star->row.flux : 0.0;
+    add(patch, patch.flux, light);
+    patches.push_back(std::move(patch));
+  }
+  for (int sweep = 0; sweep < 2; ++sweep) {
+    for (std::size_t k = 0; k < patches.size(); ++k) {
+      if (selection.neighbours[k].star < 0) {
+        const double flux = amplitude(frame, patches[k], light, sky);
+        add(patches[k], flux - patches[k].flux, light);
+        patches[k].flux = flux;
+      }
+    }
+  }
+  std::vector<const Patch*> own(selection.stars.size(), nullptr);
+  for (std::size_t k = 0; k < patches.size(); ++k) {
+    if (selection.neighbours[k].star >= 0) {
+      own[static_cast<std::size_t>(selection.neighbours[k].star)] = &patches[k];
+    }
+  }
+  for (std::size_t i = 0; i < selection.stars.size(); ++i) {
+    Star& star = selection.stars[i];
+    std::size_t k = 0;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+        const bool inside = own[i] != nullptr && own[i]->box.contains(x, y);
+        star.neighbours[k] = light(y, x) - (inside ? own[i]->flux * own[i]->at(y, x) : 0.0);
+      }
+    }
+  }
+}
+
+double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double gain,
+                   double outer_error) {
+  const double fwhm = effective_fwhm_pix(psf.model());
+  double clipped = 0.0;
+  double total = 0.0;
+  for (Star& star : stars) {
+    if (!star.row.used) {
+      continue;
+    }
+    const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+    each_good_pixel(star, [&](std::size_t k, double u, double v) {
+      const double r = std::hypot(u, v);
+      const double light = star.row.flux * model.p(u, v);
+      const Weighting weighting{gain, r < 1.5 * fwhm ? kInnerError : outer_error};
+      const double residual = star.data[k] - star.neighbours[k] - star.row.sky - light;
+      const double z =
+          std::abs(residual) / std::sqrt(pixel_variance(weighting, star.variance[k], light));
+      star.clipped[k] = z <= (r < fwhm ? 8.0 : 5.0) ? 0 : 1;
+      clipped += star.clipped[k];
+      total += 1.0;
+    });
+  }
+  return total > 0.0 ? clipped / total : 0.0;
+}
+
+void measure_core_chi2(const sky::FieldPsf& psf, std::vector<Star>& stars, double gain) {
+  const double radius = 1.5 * effective_fwhm_pix(psf.model());
+  for (Star& star : stars) {
+    if (star.row.used && !star.row.wing) {
+      star.row.chi2_core = mean_chi2(psf, star, {gain, kChi2Error}, 0.0, radius);
+    }
+  }
+}
+
+int reject_by_chi2(const sky::FieldPsf& psf, std::vector<Star>& stars, double gain) {
+  measure_core_chi2(psf, stars, gain);
+  std::vector<double> values;
+  for (const Star& star : stars) {
+    if (star.row.used && !star.row.wing) {
+      values.push_back(star.row.chi2_core);
+    }
+  }
+  const double centre = median_of(values);
+  const double limit =
+      std::max(centre + 5.0 * std::max(robust_sigma(values, centre) / 1.4826, 0.15), 2.0);
+  const double wing_start = 2.0 * effective_fwhm_pix(psf.model());
+  auto left = static_cast<int>(values.size());
+  int count = 0;
+  for (Star& star : stars) {
+    if (!star.row.used) {
+      continue;
+    }
+    // A saturated star with ghosts or trails shows far from its centre.
+    const bool bad = star.row.wing
+                         ? mean_chi2(psf, star, {gain, kChi2Error}, wing_start, 1e9) > 25.0
+                         : star.row.chi2_core > limit && left > 4;
+    if (bad) {
+      star.row.used = false;
+      star.row.reason = Rejected::chi2;
+      left -= star.row.wing ? 0 : 1;
+      ++count;
+    }
+  }
+  return count;
+}
+
+}  // namespace skyloom::photometry::epsf

@@ -1,0 +1,260 @@
+#include <algorithm>
+#include <cmath>
+
+#include "pipelines/photometry/epsf/stage.hpp"
+
+namespace skyloom::photometry {
+
+std::size_t growth_steps(int psf_size) {
+  const double corner = std::hypot((psf_size - 1) / 2, (psf_size - 1) / 2);
+  return static_cast<std::size_t>(std::ceil(corner)) + 1;
+}
+
+namespace {
+
+TableSchema bands_schema() {
+  return {"bands",
+          {{"band", Type::text, "", "filter"},
+           {"frame", Type::int32, "", "row of /frames"},
+           {"psf_level", Type::int32, "", "0 none, 1 fixed beta, 2 Moffat, 3 Moffat field, 4 constant, 5 full field"},
+           {"psf_level_text", Type::text, "", "why not a higher level"},
+           {"n_detections", Type::int32, "", "objects found"},
+           {"n_candidates", Type::int32, "", "star candidates"},
+           {"n_stars", Type::int32, "", "stars of the core"},
+           {"n_wing", Type::int32, "", "saturated stars of the wing"},
+           {"n_rejected", Type::int32, "", "candidates rejected"},
+           {"order", Type::int32, "", "polynomial order of the shape's variation"},
+           {"beta", Type::float64, "", "Moffat exponent"},
+           {"fwhm_pix", Type::float64, "pix", "FWHM at the centre of the field"},
+           {"ellipticity", Type::float64, "", "modulus of the shear-like ellipticity there"},
+           {"locus_r50_pix", Type::float64, "pix", "half-light radius of the stars' locus"},
+           {"loo_chi2", Type::float64, "", "leave-one-out chi2 per star for order 0, 1, 2", {3}},
+           {"shape_scatter", Type::float64, "", "scatter of the shape beyond its errors"},
+           {"flux_err_pred", Type::float64, "", "predicted relative flux error from the PSF"},
+           {"flux_err_core", Type::float64, "", "its part from the core"},
+           {"flux_err_wing", Type::float64, "", "its part from the wing"},
+           {"chi2_core_median", Type::float64, "", "median chi2 per pixel of the cores"},
+           {"chi2_trend", Type::float64, "", "slope of ln chi2 on ln S/N"},
+           {"resid_skew", Type::float64, "", "skewness of normalised residuals"},
+           {"resid_kurtosis", Type::float64, "", "their kurtosis"},
+           {"sigma_R", Type::float64, "", "amplitude of the core residual"},
+           {"sigma_q", Type::float64, "", "amplitude of the wing factor"},
+           {"ell", Type::float64, "", "correlation length of the residual in FWHM"},
+           {"p", Type::float64, "", "power of the residual's envelope"},
+           {"ln_evidence", Type::float64, "", "of the chosen hyper-parameters"},
+           {"gp_gain", Type::float64, "", "gain in ln likelihood of the local variation"},
+           {"gp_length", Type::float64, "", "its length in half fields"},
+           {"gp_tau", Type::float64, "", "its amplitudes in size and ellipticity", {3}},
+           {"apcor", Type::float64, "", "aperture to model flux ratio - 1"},
+           {"apcor_err", Type::float64, "", "its error"},
+           {"apcor_n", Type::int32, "", "stars in it"},
+           {"f_out", Type::float64, "", "light outside the stamp"},
+           {"wing_slope", Type::float64, "", "logarithmic slope of the outer wing"},
+           {"neg_fraction", Type::float64, "", "sum of negative samples"},
+           {"clipped_fraction", Type::float64, "", "pixels clipped"}}};
+}
+
+TableSchema cells_schema(const epsf::Options& options) {
+  const auto psf = static_cast<std::size_t>(options.final_psf_size);
+  const auto cut = static_cast<std::size_t>(options.cutout_size);
+  return {"cells",
+          {{"band", Type::text, "", "filter"},
+           {"frame", Type::int32, "", "row of /frames"},
+           {"epsf_tag", Type::text, "", "cell, row then column"},
+           {"x0", Type::int32, "pix", "first column of the cell"},
+           {"x1", Type::int32, "pix", "end of its columns"},
+           {"y0", Type::int32, "pix", "first row"},
+           {"y1", Type::int32, "pix", "end of its rows"},
+           {"status", Type::text, "", "ok or fail"},
+           {"nstars_extract", Type::int32, "", "candidate stars in the cell"},
+           {"nstars_used", Type::int32, "", "stars used"},
+           {"fwhm_pix", Type::float64, "pix", "FWHM at the cell's centre"},
+           {"ee_r50_pix", Type::float64, "pix", "radius of half of the light"},
+           {"ee_r80_pix", Type::float64, "pix", "radius of 80 % of the light"},
+           {"ee_r90_pix", Type::float64, "pix", "radius of 90 % of the light"},
+           {"f_out", Type::float64, "", "light outside the stamp"},
+           {"chi2_core_median", Type::float64, "", "median chi2 per pixel of the stars' cores"},
+           {"resid_bias", Type::float64, "", "median of the median residual"},
+           {"resid_rms", Type::float64, "", "its root mean square"},
+           {"background_status", Type::text, "", "ok, error or disabled"},
+           {"background_median", Type::float64, "", "median of the mesh background, scaled flux"},
+           {"background_rms_median", Type::float64, "", "median of the background rms, scaled flux"},
+           {"background_masked_fraction", Type::float64, "", "pixels masked for it"},
+           {"growth", Type::float64, "", "light within radius 0, 1, 2, ... pixels", {growth_steps(options.final_psf_size)}},
+           {"epsf", Type::float32, "", "PSF at the cell's centre, light per pixel", {psf, psf}},
+           {"median_star", Type::float32, "", "median of the cell's stars over their flux", {cut, cut}},
+           {"median_residual", Type::float32, "", "median of (star - model) over flux", {cut, cut}}}};
+}
+
+/// A stamp centred in an array of side n x n; NaN where it has no pixels.
+std::vector<float> centred(const Image<double>& stamp, int n) {
+  std::vector<float> out(static_cast<std::size_t>(n) * static_cast<std::size_t>(n),
+                         std::numeric_limits<float>::quiet_NaN());
+  const int dx = (n - stamp.width()) / 2;
+  const int dy = (n - stamp.height()) / 2;
+  for (int y = 0; y < stamp.height(); ++y) {
+    for (int x = 0; x < stamp.width(); ++x) {
+      const int column = x + dx;
+      const int row = y + dy;
+      if (column >= 0 && column < n && row >= 0 && row < n) {
+        out[static_cast<std::size_t>(row * n + column)] = static_cast<float>(stamp(y, x));
+      }
+    }
+  }
+  return out;
+}
+
+void append_band(const EpsfStage::Result& result, Table& table) {
+  const epsf::Diagnostics& d = result.kernel.diagnostics;
+  const std::size_t row = table.add_row();
+  table.set(row, "band", result.band);
+  table.set(row, "frame", result.frame);
+  table.set(row, "psf_level", static_cast<int>(result.kernel.level));
+  table.set(row, "psf_level_text", result.kernel.level_text);
+  table.set(row, "n_detections", d.n_detections);
+  table.set(row, "n_candidates", d.n_candidates);
+  table.set(row, "n_stars", d.n_stars);
+  table.set(row, "n_wing", d.n_wing);
+  table.set(row, "n_rejected", d.n_rejected);
+  table.set(row, "order", d.order);
+  table.set(row, "beta", d.beta);
+  table.set(row, "fwhm_pix", d.fwhm_pix);
+  table.set(row, "ellipticity", d.ellipticity);
+  table.set(row, "locus_r50_pix", d.locus_r50_pix);
+  table.set(row, "loo_chi2", std::span<const double>(d.loo_chi2));
+  table.set(row, "shape_scatter", d.shape_scatter);
+  table.set(row, "flux_err_pred", d.flux_err_pred);
+  table.set(row, "flux_err_core", d.flux_err_core);
+  table.set(row, "flux_err_wing", d.flux_err_wing);
+  table.set(row, "chi2_core_median", d.chi2_core_median);
+  table.set(row, "chi2_trend", d.chi2_trend);
+  table.set(row, "resid_skew", d.resid_skew);
+  table.set(row, "resid_kurtosis", d.resid_kurtosis);
+  table.set(row, "sigma_R", d.sigma_r);
+  table.set(row, "sigma_q", d.sigma_q);
+  table.set(row, "ell", d.ell);
+  table.set(row, "p", d.p);
+  table.set(row, "ln_evidence", d.ln_evidence);
+  table.set(row, "gp_gain", d.gp_gain);
+  table.set(row, "gp_length", d.gp_length);
+  table.set(row, "gp_tau", std::span<const double>(d.gp_tau));
+  table.set(row, "apcor", d.apcor);
+  table.set(row, "apcor_err", d.apcor_err);
+  table.set(row, "apcor_n", d.apcor_n);
+  table.set(row, "f_out", d.f_out);
+  table.set(row, "wing_slope", d.wing_slope);
+  table.set(row, "neg_fraction", d.neg_fraction);
+  table.set(row, "clipped_fraction", d.clipped_fraction);
+}
+
+void append_cell(const EpsfStage::Result& result, std::size_t index, const epsf::Options& options,
+                 Table& table) {
+  const epsf::Cell& cell = result.cells[index];
+  const epsf::CellResult& c = result.kernel.cells[index];
+  const std::size_t row = table.add_row();
+  table.set(row, "band", result.band);
+  table.set(row, "frame", result.frame);
+  table.set(row, "epsf_tag", cell.tag);
+  table.set(row, "x0", cell.box.x0);
+  table.set(row, "x1", cell.box.x1);
+  table.set(row, "y0", cell.box.y0);
+  table.set(row, "y1", cell.box.y1);
+  table.set(row, "status", c.epsf.empty() ? "fail" : "ok");
+  table.set(row, "nstars_extract", c.n_candidates);
+  table.set(row, "nstars_used", c.n_stars);
+  table.set(row, "fwhm_pix", c.fwhm_pix);
+  table.set(row, "ee_r50_pix", c.r50_pix);
+  table.set(row, "ee_r80_pix", c.r80_pix);
+  table.set(row, "ee_r90_pix", c.r90_pix);
+  table.set(row, "f_out", c.light_outside);
+  table.set(row, "chi2_core_median", c.chi2_core_median);
+  table.set(row, "resid_bias", c.resid_bias);
+  table.set(row, "resid_rms", c.resid_rms);
+  table.set(row, "background_status", c.background.status);
+  table.set(row, "background_median", c.background.map_median);
+  table.set(row, "background_rms_median", c.background.rms_median);
+  table.set(row, "background_masked_fraction", c.background.masked_fraction);
+  std::vector<double> growth(growth_steps(options.final_psf_size), std::numeric_limits<double>::quiet_NaN());
+  std::copy_n(c.growth.begin(), std::min(growth.size(), c.growth.size()), growth.begin());
+  table.set(row, "growth", std::span<const double>(growth));
+  const std::vector<float> psf = centred(c.epsf, options.final_psf_size);
+  const std::vector<float> star = centred(c.median_star, options.cutout_size);
+  const std::vector<float> residual = centred(c.median_residual, options.cutout_size);
+  table.set(row, "epsf", std::span<const float>(psf));
+  table.set(row, "median_star", std::span<const float>(star));
+  table.set(row, "median_residual", std::span<const float>(residual));
+}
+
+void append_stars(const EpsfStage::Result& result, Table& table) {
+  for (const epsf::StarRow& star : result.kernel.stars) {
+    const std::size_t row = table.add_row();
+    table.set(row, "band", result.band);
+    table.set(row, "frame", result.frame);
+    table.set(row, "epsf_tag", star.cell >= 0 ? result.cells[static_cast<std::size_t>(star.cell)].tag : "");
+    table.set(row, "x", star.x);
+    table.set(row, "y", star.y);
+    table.set(row, "flux", star.flux);
+    table.set(row, "sky", star.sky);
+    table.set(row, "snr", star.snr);
+    table.set(row, "r50_pix", star.r50_pix);
+    table.set(row, "used", star.used);
+    table.set(row, "wing", star.wing);
+    table.set(row, "rejected", epsf::to_string(star.reason));
+    table.set(row, "chi2_core", star.chi2_core);
+    table.set(row, "origin", star.origin);
+  }
+}
+
+}  // namespace
+
+Schema epsf_schema(const Config& config) {
+  Schema schema;
+  schema.tables = {bands_schema(),
+                   cells_schema(config.epsf.kernel),
+                   {"stars",
+                    {{"band", Type::text, "", "filter"},
+                     {"frame", Type::int32, "", "row of /frames"},
+                     {"epsf_tag", Type::text, "", "cell"},
+                     {"x", Type::float64, "pix", "fitted position in the cropped frame"},
+                     {"y", Type::float64, "pix", "fitted position in the cropped frame"},
+                     {"flux", Type::float64, "", "fitted scaled flux"},
+                     {"sky", Type::float64, "", "fitted sky, scaled flux per pixel"},
+                     {"snr", Type::float64, "", "signal-to-noise of the aperture flux"},
+                     {"r50_pix", Type::float64, "pix", "half-light radius"},
+                     {"used", Type::boolean, "", "part of the PSF"},
+                     {"wing", Type::boolean, "", "saturated: part of the wing only"},
+                     {"rejected", Type::text, "", "why it was rejected"},
+                     {"chi2_core", Type::float64, "", "chi2 per pixel of the core"},
+                     {"origin", Type::text, "", "sep, gaia or both"}}},
+                   {"psf_models",
+                    {{"band", Type::text, "", "filter"},
+                     {"frame", Type::int32, "", "row of /frames"},
+                     {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
+                     {"index", Type::int32, "", "position in the parameter's array"},
+                     {"value", Type::float64, "", "value"}}}};
+  return schema;
+}
+
+void EpsfStage::append(const Config& config, const Result& result, engine::Rows& rows) {
+  append_band(result, rows.table("bands"));
+  for (std::size_t i = 0; i < result.kernel.cells.size(); ++i) {
+    append_cell(result, i, config.epsf.kernel, rows.table("cells"));
+  }
+  append_stars(result, rows.table("stars"));
+  if (result.kernel.psf == nullptr) {
+    return;
+  }
+  Table& models = rows.table("psf_models");
+  for (const auto& [parameter, values] : result.kernel.psf->parameters()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t row = models.add_row();
+      models.set(row, "band", result.band);
+      models.set(row, "frame", result.frame);
+      models.set(row, "parameter", parameter);
+      models.set(row, "index", static_cast<std::int64_t>(i));
+      models.set(row, "value", values[i]);
+    }
+  }
+}
+
+}  // namespace skyloom::photometry

@@ -1,0 +1,70 @@
+#pragma once
+// The PSF of one star with its derivatives, pixel by pixel: what the fits of the ePSF stage need and
+// the finished model does not.
+
+#include <array>
+#include <vector>
+
+#include "skyloom/sky/field_psf.hpp"
+
+namespace skyloom::photometry::epsf {
+
+/// P of a pixel and its derivatives with respect to the pixel's offset (u, v) and to the shape.
+struct PixelValues {
+  double p = 0.0;
+  double pu = 0.0;
+  double pv = 0.0;
+  double lambda = 0.0;
+  double g1 = 0.0;
+  double g2 = 0.0;
+  double kappa = 0.0;   ///< kappa = ln(beta - 1)
+};
+
+/// Wing part of a pixel without the norm, <m e^q>, and its slopes with respect to the offset.
+struct WingValues {
+  double u0 = 0.0;
+  double du = 0.0;
+  double dv = 0.0;
+};
+
+class StarModel {
+ public:
+  /// @param norm_slope norm_kappa_slope(psf); needed for the derivative with respect to kappa only
+  StarModel(const sky::FieldPsf& psf, const sky::PsfShape& shape, double norm_slope = 0.0);
+
+  /// P with its position derivatives; with `Shape` also the others.
+  template <bool Shape>
+  [[nodiscard]] PixelValues at(double u, double v) const;
+  [[nodiscard]] double p(double u, double v) const;
+  /// P far out: the profile at the pixel's centre, without the residual.
+  [[nodiscard]] double p_far(double u, double v) const;
+  /// Radius beyond which a star of this flux stays well below the noise.
+  [[nodiscard]] double useful_radius(double flux, double sigma) const;
+  /// <m e^q> without norm and residual; adds <m e^q hat_k> to hats[k], which the caller zeroes.
+  [[nodiscard]] WingValues wing(double u, double v, double* hats) const;
+
+ private:
+  template <class Visit>
+  void each_point(double u, double v, Visit&& visit) const;
+  void add_residual(double u, double v, PixelValues& values) const;
+
+  const sky::FieldPsf& psf_;
+  sky::PsfShape shape_;
+  double k2_ = 1.0;
+  double inverse_alpha2_ = 1.0;
+  double peak_ = 0.0;
+  double fine2_ = 0.0;
+  double norm_slope_ = 0.0;   // d ln norm / d kappa
+  double knot_step_ = 0.0;
+};
+
+/// d ln norm / d kappa.
+[[nodiscard]] double norm_kappa_slope(const sky::FieldPsf& psf);
+
+/// d norm / d q_k of a profile by central differences.
+[[nodiscard]] std::vector<double> norm_gradient(const sky::RadialProfile& profile);
+
+/// Weights of the four cubic B-splines that touch t, the first of them at floor(t) - 1.
+[[nodiscard]] std::array<double, 4> bspline_weights(double t);
+
+}  // namespace skyloom::photometry::epsf

@@ -1,0 +1,190 @@
+#include "pipelines/photometry/fit/kernel_errors.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/numerics/float_lanes.hpp"
+#include "skyloom/numerics/least_squares.hpp"
+
+namespace skyloom::photometry::fit {
+
+namespace {
+
+using Matrix = std::vector<double>;
+
+std::size_t product(int a, int b) {
+  return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
+}
+
+/// c += sign * a^T b, for a (rows, n) and b (rows, m).
+void add_products(const Matrix& a, const Matrix& b, int rows, int n, int m, double sign,
+                  Matrix& c) {
+  if (rows == 0 || n == 0 || m == 0) {
+    return;
+  }
+  Matrix scaled = a;
+  for (double& v : scaled) {
+    v *= -sign;
+  }
+  numerics::subtract_products(scaled.data(), n, b.data(), m, rows, n, m, c.data(), m);
+}
+
+Matrix transposed(const Matrix& a, int rows, int columns) {
+  Matrix t(a.size());
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < columns; ++j) {
+      t[product(j, rows) + static_cast<std::size_t>(i)] =
+          a[product(i, columns) + static_cast<std::size_t>(j)];
+    }
+  }
+  return t;
+}
+
+/// Variance of the scores of a band: weights w^2 (sky variance + source variance).
+struct Scores {
+  Matrix linear;    ///< (L, L)
+  Matrix coupling;  ///< (L, n)
+};
+
+/// What the sandwich needs beside the normal matrices.
+class ScoreGram {
+ public:
+  explicit ScoreGram(Scene& scene) {
+    std::vector<std::span<const float>> weight;
+    weights_.reserve(scene.frames().size());
+    for (const Frame& frame : scene.frames()) {
+      std::vector<float> w(frame.weight.size(), 0.0F);
+      const double gain = frame.input->gain_e_per_flux;
+      const bool noisy = gain > 0.0 && std::isfinite(gain);
+      double sum = 0.0;
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        const double sky = static_cast<double>(frame.sky_weight[i]);
+        const double used = static_cast<double>(frame.weight[i]);
+        if (sky > 0.0) {
+          const double source =
+              noisy ? std::max(0.0, static_cast<double>(frame.model[i])) / gain : 0.0;
+          w[i] = static_cast<float>(used * used * (1.0 / sky + source));
+          sum += static_cast<double>(w[i]);
+        }
+      }
+      sum_.push_back(sum);
+      weights_.push_back(std::move(w));
+      weight.emplace_back(weights_.back());
+    }
+    scene.fill_gram(gram_, weight, true, scene.weight_id());
+  }
+
+  [[nodiscard]] const Gram& gram() const { return gram_; }
+  [[nodiscard]] double sum(int frame) const { return sum_[static_cast<std::size_t>(frame)]; }
+
+ private:
+  std::vector<std::vector<float>> weights_;
+  std::vector<double> sum_;
+  Gram gram_;
+};
+
+Scores scores_of(const Scene& scene, const ScoreGram& score, int b, int n) {
+  const BandSystem& band = scene.band(b);
+  const int size = band.size();
+  const int sources = static_cast<int>(band.source.size());
+  Scores result{Matrix(product(size, size)), Matrix(product(size, n))};
+  scene.linear_matrix(score.gram(), band, b, result.linear);
+  scene.coupling_matrix(score.gram(), band, b, result.coupling);
+  for (int k = sources; k < size; ++k) {
+    const int f = band.sky_frame[static_cast<std::size_t>(k - sources)];
+    for (int i = 0; i < sources; ++i) {
+      const auto s = static_cast<std::size_t>(band.source[static_cast<std::size_t>(i)]);
+      const double sum = score.gram().frame[static_cast<std::size_t>(f)][s].sum[0];
+      result.linear[product(i, size) + static_cast<std::size_t>(k)] = sum;
+      result.linear[product(k, size) + static_cast<std::size_t>(i)] = sum;
+    }
+    result.linear[product(k, size) + static_cast<std::size_t>(k)] = score.sum(f);
+  }
+  return result;
+}
+
+/// A^-1 X for X (L, m).
+Matrix solved(const BandSystem& band, Matrix x, int m) {
+  if (m > 0) {
+    band.factor.solve_lower_rows(x, m);
+    band.factor.solve_upper_rows(x, m);
+  }
+  return x;
+}
+
+}  // namespace
+
+Covariance covariance(Scene& scene, const std::vector<double>& normal,
+                      const std::vector<double>& prior_precision) {
+  const int n = scene.active_parameters();
+  Covariance result;
+  result.n = n;
+  Matrix inverse;
+  if (n > 0) {
+    Matrix ridged = normal;
+    numerics::add_ridge(ridged, n);
+    numerics::SmallCholesky factor;
+    if (!factor.factor(ridged, n) && !factor.factor(ridged, n, 1e-6)) {
+      throw UnitError(Reason::numerical, "the normal matrix is not positive definite");
+    }
+    inverse = factor.inverse();
+  }
+  const ScoreGram score(scene);
+  Matrix middle(product(n, n), 0.0);
+  scene.direct_matrix(score.gram(), middle);
+  for (int i = 0; i < n; ++i) {
+    middle[product(i, n) + static_cast<std::size_t>(i)] +=
+        prior_precision[static_cast<std::size_t>(i)];
+  }
+  std::vector<Matrix> response;  // A^-1 B per band
+  std::vector<Scores> scores;
+  for (int b = 0; b < scene.n_bands(); ++b) {
+    const BandSystem& band = scene.band(b);
+    const int size = band.size();
+    Matrix coupling(product(size, n));
+    scene.coupling_matrix(scene.gram(), band, b, coupling);
+    response.push_back(solved(band, std::move(coupling), n));
+    scores.push_back(scores_of(scene, score, b, n));
+    // Projected scores: N - W^T X - X^T W + W^T N_A W.
+    const Matrix& w = response.back();
+    const Scores& s = scores.back();
+    add_products(w, s.coupling, size, n, n, -1.0, middle);
+    add_products(s.coupling, w, size, n, n, -1.0, middle);
+    Matrix nw(product(size, n), 0.0);
+    add_products(s.linear, w, size, size, n, 1.0, nw);
+    add_products(w, nw, size, n, n, 1.0, middle);
+  }
+  Matrix half(product(n, n), 0.0);
+  add_products(inverse, middle, n, n, n, 1.0, half);  // the inverse is symmetric
+  result.theta.assign(product(n, n), 0.0);
+  add_products(transposed(half, n, n), inverse, n, n, n, 1.0, result.theta);
+  for (int b = 0; b < scene.n_bands(); ++b) {
+    const BandSystem& band = scene.band(b);
+    const int size = band.size();
+    const Matrix& w = response[static_cast<std::size_t>(b)];
+    const Scores& s = scores[static_cast<std::size_t>(b)];
+    // A^-1 N_A A^-1
+    const Matrix left = solved(band, s.linear, size);
+    Matrix cov = solved(band, transposed(left, size, size), size);
+    if (n > 0) {
+      const Matrix wt = transposed(w, size, n);
+      // A^-1 (X - N_A W) H^-1 W^T and its transpose
+      Matrix x = s.coupling;
+      add_products(s.linear, w, size, size, n, -1.0, x);
+      x = solved(band, std::move(x), n);
+      Matrix xh(product(size, n), 0.0);
+      add_products(transposed(x, size, n), inverse, n, size, n, 1.0, xh);
+      const Matrix xht = transposed(xh, size, n);
+      add_products(xht, wt, n, size, size, -1.0, cov);
+      add_products(wt, xht, n, size, size, -1.0, cov);
+      Matrix wc(product(size, n), 0.0);
+      add_products(wt, result.theta, n, size, n, 1.0, wc);
+      add_products(transposed(wc, size, n), wt, n, size, size, 1.0, cov);
+    }
+    result.linear.push_back(std::move(cov));
+  }
+  return result;
+}
+
+}  // namespace skyloom::photometry::fit

@@ -1,0 +1,25 @@
+#pragma once
+// Marginal errors at the solution: inverse normal matrix, or the sandwich H^-1 S H^-1 when the
+// weights leave the source noise out (White 1982).
+
+#include <vector>
+
+#include "pipelines/photometry/fit/kernel_scene.hpp"
+
+namespace skyloom::photometry::fit {
+
+/// Covariances. `theta` (n * n) belongs to the active parameters, `linear[b]` (L * L) to the
+/// unknowns of Scene::band(b).
+struct Covariance {
+  int n = 0;
+  std::vector<double> theta;
+  std::vector<std::vector<double>> linear;
+};
+
+/// @param normal the matrix of Scene::normal_matrix() plus the precision of the prior
+/// @param prior_precision (n,) diagonal that is contained in `normal`
+/// @throws UnitError numerical when `normal` cannot be inverted
+Covariance covariance(Scene& scene, const std::vector<double>& normal,
+                      const std::vector<double>& prior_precision);
+
+}  // namespace skyloom::photometry::fit

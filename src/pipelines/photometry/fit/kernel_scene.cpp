@@ -1,0 +1,323 @@
+#include "pipelines/photometry/fit/kernel_scene.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/numerics/float_lanes.hpp"
+
+namespace skyloom::photometry::fit {
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMinRe = 0.1;
+constexpr double kMaxRe = 1000.0;
+constexpr double kMaxEe = 2.5;  ///< b/a 0.043; wider bounds let faint galaxies run into needles
+
+std::ptrdiff_t padded(int n) { return (static_cast<std::ptrdiff_t>(n) + 15) / 16 * 16; }
+
+int parameters_of(SourceType type) {
+  switch (type) {
+    case SourceType::star:
+      return 2;
+    case SourceType::sersic:
+      return 6;
+    default:
+      return 5;
+  }
+}
+
+}  // namespace
+
+Scene::Scene(const Input& input) : input_(input) {
+  if (input.width <= 0 || input.height <= 0 || input.n_bands <= 0 || input.frames.empty()) {
+    throw UnitError(Reason::bad_input, "patch without pixels or frames");
+  }
+  frames_.resize(input.frames.size());
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    clean_frame(input.frames[f], f);
+  }
+  if (std::none_of(frames_.begin(), frames_.end(), [](const Frame& f) { return f.n_good > 0; })) {
+    throw UnitError(Reason::no_good_data, "all pixels of all frames are masked");
+  }
+  for (const SourceStart& start : input.sources) {
+    start_source(start);
+  }
+  bands_.resize(static_cast<std::size_t>(input.n_bands));
+}
+
+void Scene::clean_frame(const FrameData& data, std::size_t index) {
+  const std::string name = "frame " + std::to_string(index);
+  if (data.band < 0 || data.band >= input_.n_bands) {
+    throw UnitError(Reason::bad_input, name + ": band number out of range");
+  }
+  if (data.data.box() != data.invvar.box() || data.data.empty()) {
+    throw UnitError(Reason::bad_input, name + ": data and weights differ in size");
+  }
+  if (data.psf == nullptr) {
+    throw UnitError(Reason::bad_input, name + ": no PSF");
+  }
+  Frame& frame = frames_[index];
+  frame.input = &data;
+  frame.width = data.data.width();
+  frame.height = data.data.height();
+  frame.stride = padded(frame.width);
+  const auto size = static_cast<std::size_t>(frame.stride * frame.height);
+  frame.data.assign(size, 0.0F);
+  frame.sky_weight.assign(size, 0.0F);
+  frame.model.assign(size, 0.0F);
+  frame.weighted_residual.assign(size, 0.0F);
+  double sum_w = 0.0;
+  double sum_wd = 0.0;
+  for (int y = 0; y < frame.height; ++y) {
+    for (int x = 0; x < frame.width; ++x) {
+      const float w = data.invvar(y, x);
+      const float d = data.data(y, x);
+      if (std::isfinite(w) && w > 0.0F && std::isfinite(d)) {
+        frame.sky_weight[static_cast<std::size_t>(y * frame.stride + x)] = w;
+        sum_w += static_cast<double>(w);
+        sum_wd += static_cast<double>(w) * static_cast<double>(d);
+        ++frame.n_good;
+      }
+    }
+  }
+  frame.fit_sky = data.fit_sky && frame.n_good > 0;
+  // Close to the level of the data, so that floats keep the digits that matter.
+  frame.offset = frame.fit_sky ? sum_wd / sum_w : data.sky_start;
+  frame.mean_weight = frame.n_good > 0 ? sum_w / frame.n_good : 0.0;
+  sum_wd = 0.0;
+  for (int y = 0; y < frame.height; ++y) {
+    for (int x = 0; x < frame.width; ++x) {
+      const auto at = static_cast<std::size_t>(y * frame.stride + x);
+      if (frame.sky_weight[at] > 0.0F) {
+        frame.data[at] =
+            static_cast<float>(static_cast<double>(data.data(y, x)) - frame.offset);
+        sum_wd += static_cast<double>(frame.sky_weight[at]) * static_cast<double>(frame.data[at]);
+      }
+    }
+  }
+  frame.weight = frame.sky_weight;
+  frame.sum_weight = sum_w;
+  frame.sum_weighted_data = sum_wd;
+  if (data.psf->is_constant()) {
+    frame.psf = psf_at(index, 0.5 * frame.width, 0.5 * frame.height);
+  }
+}
+
+void Scene::start_source(const SourceStart& start) {
+  if (!std::isfinite(start.x) || !std::isfinite(start.y)) {
+    throw UnitError(Reason::bad_input, "source " + std::to_string(sources_.size()) +
+                                           ": position is not finite");
+  }
+  Source source;
+  source.type = start.type;
+  source.role = start.role;
+  source.n_parameters = parameters_of(start.type);
+  source.free = start.role != Role::halo_linear && !input_.options.forced;
+  source.n_images = source.free ? source.n_parameters + 1 : 1;
+  source.flags = source.free ? 0U : static_cast<std::uint32_t>(kFlagNotFitted);
+  const double re = std::clamp(start.re_pix, kMinRe, kMaxRe);
+  const double q = std::clamp(start.axis_ratio, 0.05, 1.0);
+  const auto shape = sky::to_parameters({re, q, start.phi_deg});
+  source.start = {start.x, start.y, shape.log_re, shape.ee1, shape.ee2,
+                  std::clamp(start.sersic_n, sky::kSersicMin, sky::kSersicMax)};
+  const double shift = input_.options.max_shift_pix;
+  source.lower = {start.x - shift, start.y - shift, std::log(kMinRe), -kMaxEe, -kMaxEe,
+                  sky::kSersicMin};
+  source.upper = {start.x + shift, start.y + shift, std::log(kMaxRe), kMaxEe, kMaxEe,
+                  sky::kSersicMax};
+  for (std::size_t k = 0; k < source.start.size(); ++k) {
+    source.start[k] = std::clamp(source.start[k], source.lower[k], source.upper[k]);
+  }
+  source.value = source.start;
+  source.flux.assign(static_cast<std::size_t>(input_.n_bands), kNan);
+  source.box_flux.assign(static_cast<std::size_t>(input_.n_bands), kNan);
+  for (std::size_t b = 0; b < source.flux.size() && b < start.flux.size(); ++b) {
+    source.box_flux[b] = std::abs(start.flux[b]);
+  }
+  sources_.push_back(std::move(source));
+}
+
+sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {
+  const Placement& place = source.place[frame];
+  // Images are written through the scene alone, which owns them.
+  return {const_cast<float*>(source.pixels.data()) + place.offset, place.stride, place.plane,
+          place.clip};
+}
+
+std::vector<std::span<const float>> Scene::weights() const {
+  std::vector<std::span<const float>> result;
+  for (const Frame& frame : frames_) {
+    result.emplace_back(frame.weight);
+  }
+  return result;
+}
+
+int Scene::active_parameters() const {
+  int n = 0;
+  for (const Source& source : sources_) {
+    n += source.active ? source.n_parameters : 0;
+  }
+  return n;
+}
+
+const sky::DftGrid& Scene::grid(const sky::GridShape& shape) {
+  auto& entry = grids_[shape];
+  if (!entry) {
+    entry = std::make_unique<sky::DftGrid>(shape);
+  }
+  return *entry;
+}
+
+void Scene::render(Source& source, bool derivatives) {
+  if (source.type == SourceType::star) {
+    render_star(source, derivatives);
+  } else {
+    render_galaxy(source, derivatives);
+  }
+  source.image_id = next_image_id_++;
+  source.value_valid = true;
+  source.value_at = source.value;
+  if (derivatives) {
+    source.derivatives_valid = true;
+    source.derivatives_at = source.value;
+  }
+}
+
+void Scene::render_star(Source& source, bool derivatives) {
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    Placement& place = source.place[f];
+    if (place.clip.empty()) {
+      continue;
+    }
+    if (!place.psf->point) {
+      place.psf->point.emplace(place.psf->stamp);
+    }
+    const FrameData& data = *frames_[f].input;
+    const auto [a, b, c, d] = data.matrix;
+    const double x = a * source.value[0] + b * source.value[1] + data.dx;
+    const double y = c * source.value[0] + d * source.value[1] + data.dy;
+    const auto target = block(source, f);
+    place.psf->point->render(x, y, derivatives, target, scratch_);
+    if (!derivatives || data.matrix == std::array<double, 4>{1.0, 0.0, 0.0, 1.0}) {
+      continue;
+    }
+    // Derivatives per frame pixel to derivatives per ROI pixel.
+    float* ux = target.data + target.plane;
+    float* uy = ux + target.plane;
+    for (std::ptrdiff_t i = 0; i < target.plane; ++i) {
+      const float gx = ux[i];
+      const float gy = uy[i];
+      ux[i] = static_cast<float>(a) * gx + static_cast<float>(c) * gy;
+      uy[i] = static_cast<float>(b) * gx + static_cast<float>(d) * gy;
+    }
+  }
+}
+
+namespace {
+
+sky::Mixture mixture_of(SourceType type, double n) {
+  switch (type) {
+    case SourceType::exp:
+      return sky::exponential_mixture();
+    case SourceType::dev:
+      return sky::de_vaucouleurs_mixture();
+    default:
+      return sky::sersic_mixture(n);
+  }
+}
+
+/// The terms whose width along the major axis (pixels) lies in [low, high), unscaled.
+sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, double high) {
+  sky::Mixture part;
+  for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
+    const double sigma = std::sqrt(mixture.variance[k]) * re_pix;
+    if (sigma >= low && sigma < high) {
+      part.amplitude.push_back(mixture.amplitude[k]);
+      part.variance.push_back(mixture.variance[k]);
+    }
+  }
+  return part;
+}
+
+/// Table of dF/dn of a part of a Sersic mixture, by differences within one range of the tables.
+sky::RadialTable part_n_derivative(double n, double re_pix, const Level& level) {
+  constexpr double kStep = 0.01;
+  const double low = std::max(sky::kSersicMin, n - kStep);
+  const double high = std::min(sky::kSersicMax, n + kStep);
+  sky::Mixture difference =
+      part_of(sky::sersic_mixture(high), re_pix, level.sigma_low, level.sigma_high);
+  const sky::Mixture below =
+      part_of(sky::sersic_mixture(low), re_pix, level.sigma_low, level.sigma_high);
+  for (double& a : difference.amplitude) {
+    a /= high - low;
+  }
+  for (std::size_t k = 0; k < below.amplitude.size(); ++k) {
+    difference.amplitude.push_back(-below.amplitude[k] / (high - low));
+    difference.variance.push_back(below.variance[k]);
+  }
+  return sky::RadialTable(difference);
+}
+
+}  // namespace
+
+void Scene::render_galaxy(Source& source, bool derivatives) {
+  const auto shape =
+      sky::shape_matrix({source.value[2], source.value[3], source.value[4]});
+  const bool sersic = source.type == SourceType::sersic;
+  const double re = std::exp(source.box_log_re);
+  for (std::size_t l = 0; l < source.levels.size(); ++l) {
+    Level& level = source.levels[l];
+    sky::SersicTables sersic_level;
+    const sky::RadialTable* table = nullptr;
+    const sky::RadialTable* n_table = nullptr;
+    if (sersic) {
+      if (source.levels.size() == 1) {
+        sersic_level = sky::sersic_tables(source.value[5]);
+      } else {
+        sersic_level.profile = sky::RadialTable(part_of(
+            sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
+        if (derivatives) {
+          sersic_level.n_derivative = part_n_derivative(source.value[5], re, level);
+        }
+      }
+      table = &sersic_level.profile;
+      n_table = derivatives ? &sersic_level.n_derivative : nullptr;
+    } else {
+      if (!level.table) {
+        level.table.emplace(
+            part_of(mixture_of(source.type, 0.0), re, level.sigma_low, level.sigma_high));
+      }
+      table = &*level.table;
+    }
+    const sky::DftGrid& dft = grid(level.grid);
+    const std::array<double, 4>* last_matrix = nullptr;
+    for (std::size_t f = 0; f < frames_.size(); ++f) {
+      Placement& place = source.place[f];
+      if (place.clip.empty()) {
+        continue;
+      }
+      const FrameData& data = *frames_[f].input;
+      if (last_matrix == nullptr || *last_matrix != data.matrix) {
+        factors_.compute(dft, *table, n_table, sky::transformed(shape, data.matrix), data.matrix,
+                         derivatives);
+        last_matrix = &data.matrix;
+      }
+      auto& transform = place.psf->transform[level.grid];
+      if (transform.empty()) {
+        transform = sky::psf_transform(place.psf->stamp, dft);
+      }
+      const double x = data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
+      const double y = data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
+      const auto target = block(source, f);
+      // A smaller grid leaves the rim of the block alone: the first level must be the largest.
+      sky::render_galaxy(dft, transform, factors_, x, y, place.centre_x, place.centre_y, l > 0,
+                         target, scratch_);
+    }
+  }
+}
+
+}  // namespace skyloom::photometry::fit

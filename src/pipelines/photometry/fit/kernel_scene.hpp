@@ -1,0 +1,218 @@
+#pragma once
+// State of one patch fit: cleaned frames, sources with their boxes, rendered images and Gram
+// matrices, and the linear solve for fluxes and skies. Images and products are made again only for
+// what changed since they were last made.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "pipelines/photometry/fit/kernel.hpp"
+#include "skyloom/numerics/dense.hpp"
+#include "skyloom/sky/render.hpp"
+
+namespace skyloom::photometry::fit {
+
+inline constexpr int kMaxImages = sky::kSersicImages;
+inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
+
+/// One PSF as rendering and box choice need it.
+struct PsfModel {
+  sky::PsfStamp stamp;
+  std::optional<sky::PointSource> point;                  ///< made when first used
+  std::map<sky::GridShape, std::vector<float>> transform;  ///< likewise
+  std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
+  std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
+  double fwhm_pix = 0.0;
+};
+inline constexpr double kRingStep = 1.0 / 64.0;
+
+/// Cleaned copy of a frame. Rows are `stride` floats; bad pixels have weight 0 and data 0.
+struct Frame {
+  const FrameData* input = nullptr;
+  int width = 0;
+  int height = 0;
+  std::ptrdiff_t stride = 0;
+  double offset = 0.0;           ///< subtracted from the data: the held sky, or about the mean
+  std::vector<float> data;
+  std::vector<float> sky_weight;  ///< 1 / sky variance
+  std::vector<float> weight;      ///< in use
+  std::vector<float> model;       ///< sources without sky
+  std::vector<float> weighted_residual;
+  double mean_weight = 0.0;  ///< of the good pixels, sky noise
+  double sum_weight = 0.0;   ///< of the weights in use
+  double sum_weighted_data = 0.0;
+  int n_good = 0;
+  bool fit_sky = false;  ///< and has good pixels
+  double sky = 0.0;      ///< relative to offset
+  double chi2 = 0.0;     ///< with the weights in use
+  std::shared_ptr<PsfModel> psf;  ///< shared by the sources when constant
+};
+
+/// Part of a galaxy on one grid: the terms of its mixture with sigma in [sigma_low, sigma_high).
+struct Level {
+  sky::GridShape grid;
+  double sigma_low = 0.0;
+  double sigma_high = 0.0;
+  std::optional<sky::RadialTable> table;  ///< of exp and dev, whose terms are constant
+};
+
+/// Where the images of a source lie in one frame.
+struct Placement {
+  int centre_x = 0;
+  int centre_y = 0;
+  Box clip;  ///< frame pixels; may be empty
+  std::ptrdiff_t stride = 0;
+  std::ptrdiff_t plane = 0;
+  std::size_t offset = 0;  ///< in Source::pixels
+  std::shared_ptr<PsfModel> psf;
+};
+
+struct Source {
+  SourceType type = SourceType::star;
+  Role role = Role::base;
+  int n_parameters = 2;
+  int n_images = 1;  ///< 1 when positions and shape are held for good
+  bool free = false;    ///< positions and shape belong to the fit
+  bool active = false;  ///< and are moved by the current solve
+  std::uint32_t flags = 0;
+  std::array<double, kMaxParameters> start{};
+  std::array<double, kMaxParameters> value{};
+  std::array<double, kMaxParameters> lower{};
+  std::array<double, kMaxParameters> upper{};
+  std::vector<double> flux;  ///< per band, NaN without data
+  std::vector<double> box_flux;  ///< per band, what the boxes were chosen for
+  double box_log_re = 0.0;
+  int half = 0;
+  std::vector<Level> levels;  ///< empty for stars
+  std::vector<Placement> place;
+  std::vector<float> pixels;
+  std::uint64_t image_id = 0;  ///< new number whenever anything was rendered
+  bool value_valid = false;
+  bool derivatives_valid = false;
+  std::array<double, kMaxParameters> value_at{};
+  std::array<double, kMaxParameters> derivatives_at{};
+};
+
+/// Products of one pair of sources (or of one with itself) in one frame.
+struct GramBlock {
+  std::uint64_t id_low = 0;
+  std::uint64_t id_high = 0;
+  std::uint64_t weight_id = 0;
+  int n_low = 0;   ///< images of the first source that are valid
+  int n_high = 0;
+  std::array<double, kMaxImages * kMaxImages> g{};  ///< (low, high)
+  std::array<double, kMaxImages> sum{};   ///< own blocks: U^T W 1
+  double data = 0.0;                      ///< own blocks: u^T W d
+};
+
+/// All products for one set of weights.
+struct Gram {
+  std::vector<std::vector<GramBlock>> frame;  ///< (frame, pair)
+};
+
+/// Linear unknowns of one band: fluxes of the sources it sees, then the skies of its frames.
+struct BandSystem {
+  std::vector<int> source;
+  std::vector<int> sky_frame;
+  std::vector<double> matrix;
+  std::vector<double> right;
+  numerics::SmallCholesky factor;
+  [[nodiscard]] int size() const {
+    return static_cast<int>(source.size() + sky_frame.size());
+  }
+};
+
+class Scene {
+ public:
+  explicit Scene(const Input& input);
+
+  [[nodiscard]] const Input& input() const { return input_; }
+  [[nodiscard]] std::vector<Source>& sources() { return sources_; }
+  [[nodiscard]] const std::vector<Source>& sources() const { return sources_; }
+  [[nodiscard]] std::vector<Frame>& frames() { return frames_; }
+  [[nodiscard]] const std::vector<Frame>& frames() const { return frames_; }
+  [[nodiscard]] const BandSystem& band(int b) const { return bands_[static_cast<std::size_t>(b)]; }
+  [[nodiscard]] int n_bands() const { return input_.n_bands; }
+
+  /// Chooses boxes and grids of source s for fluxes `box_flux` and its present shape.
+  void place(int s);
+  /// Finds which boxes overlap; after any place().
+  void find_pairs();
+
+  /// Renders what changed, solves for fluxes and skies, makes residuals. @return chi2 with the
+  /// weights in use. @param derivatives also the derivative images of active sources
+  double evaluate(bool derivatives);
+  /// Gradient of chi2 / 2 for the parameters of active sources in order; after evaluate(true).
+  void gradient(std::span<double> g) const;
+  /// Schur complement of the Gauss-Newton matrix for the same parameters (n * n).
+  void normal_matrix(std::span<double> h);
+  [[nodiscard]] int active_parameters() const;
+
+  /// Weights 1 / (sky variance + source variance of the present model).
+  void use_total_weights();
+  /// Makes `gram` complete for the active sources with weights `weight` (per frame).
+  void fill_gram(Gram& gram, const std::vector<std::span<const float>>& weight, bool full,
+                 std::uint64_t weight_id);
+  [[nodiscard]] Gram& gram() { return gram_; }
+  [[nodiscard]] std::vector<std::span<const float>> weights() const;
+  [[nodiscard]] std::uint64_t weight_id() const { return weight_id_; }
+
+  /// A (L * L) of a band, B (L * n) with rows of unknowns, and the sum over bands of the direct part
+  /// of the nonlinear matrix added to h.
+  void linear_matrix(const Gram& gram, const BandSystem& band, int b, std::span<double> a) const;
+  void coupling_matrix(const Gram& gram, const BandSystem& band, int b, std::span<double> c) const;
+  void direct_matrix(const Gram& gram, std::span<double> h) const;
+
+  [[nodiscard]] sky::ImageBlock block(const Source& source, std::size_t frame) const;
+
+ private:
+  struct Pair {
+    int low;
+    int high;
+  };
+
+  void clean_frame(const FrameData& data, std::size_t index);
+  void start_source(const SourceStart& start);
+  std::shared_ptr<PsfModel> psf_at(std::size_t frame, double x, double y) const;
+  int half_size_needed(const Source& source, std::size_t frame) const;
+  double frequency_needed(const Source& source, std::size_t frame) const;
+  void choose_levels(Source& source, int half, int reach, double k_max) const;
+  void allocate(Source& source) const;
+  void render(Source& source, bool derivatives);
+  void render_star(Source& source, bool derivatives);
+  void render_galaxy(Source& source, bool derivatives);
+  const sky::DftGrid& grid(const sky::GridShape& shape);
+  void fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> weight, bool full,
+                       std::uint64_t weight_id);
+  [[nodiscard]] int images_needed(const Source& source, bool full) const;
+  [[nodiscard]] bool block_valid(const GramBlock& block, const Pair& pair, bool full,
+                                 std::uint64_t weight_id) const;
+  void fill_own(GramBlock& block, const Source& source, std::size_t f, int images);
+  void fill_pair(GramBlock& block, const Source& weighted, const Source& other, std::size_t f,
+                 bool weighted_is_low, int n_weighted, int n_other);
+  void solve_band(int b);
+  double residuals();
+
+  const Input& input_;
+  std::vector<Frame> frames_;
+  std::vector<Source> sources_;
+  std::vector<BandSystem> bands_;
+  std::vector<Pair> pairs_;                  ///< own pairs first, then overlapping ones
+  std::vector<std::vector<int>> neighbour_;  ///< pairs of each source, without its own
+  Gram gram_;
+  std::uint64_t weight_id_ = 1;
+  std::uint64_t next_image_id_ = 1;
+  std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
+  sky::RenderScratch scratch_;
+  sky::GalaxyFactors factors_;
+  std::vector<float> weighted_;  ///< W U of the source in work
+  std::vector<double> schur_;
+};
+
+}  // namespace skyloom::photometry::fit

@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "pipelines/photometry/frames/kernel.hpp"
+#include "pipelines/photometry/frames/stage.hpp"
+#include "skyloom/surveys/source_catalogue.hpp"
+
+namespace skyloom::photometry {
+namespace {
+
+constexpr int kStripRows = 256;
+
+/// Band bits of every source that has a saturated pixel within the radius. Sources are visited from
+/// bottom to top, so that compressed images are decompressed once.
+std::vector<int> saturated_bands(const Config& config, FramesStage::Context& context,
+                                 const FramesStage::Input::Sources& sources) {
+  std::vector<int> hits(sources.x_pix.size(), 0);
+  std::vector<std::size_t> order(hits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return sources.y_pix[a] < sources.y_pix[b];
+  });
+  const Box white = context.field.box();
+  const double radius = config.saturation_cut.radius_pix;
+  const int reach = static_cast<int>(std::floor(radius));
+  for (std::size_t frame = 0; frame < context.field.size(); ++frame) {
+    if (!std::isfinite(context.field.infos[frame].saturate_adu)) {
+      continue;
+    }
+    for (const std::size_t i : order) {
+      if (!std::isfinite(sources.x_pix[i]) || !std::isfinite(sources.y_pix[i]) ||
+          std::abs(sources.x_pix[i]) > 1e9 || std::abs(sources.y_pix[i]) > 1e9) {
+        continue;
+      }
+      const int x = static_cast<int>(std::nearbyint(sources.x_pix[i]));
+      const int y = static_cast<int>(std::nearbyint(sources.y_pix[i]));
+      const Box disc = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(white);
+      if (disc.empty()) {
+        continue;
+      }
+      const int m = context.field.margin;
+      const auto pixels = context.readers[frame]->read({disc.x0 + m, disc.x1 + m, disc.y0 + m, disc.y1 + m});
+      if (frames::saturated_within(pixels.bad.view(), disc.x0, disc.y0, x, y, radius)) {
+        ++hits[i];
+      }
+    }
+  }
+  return hits;
+}
+
+FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Context& context) {
+  FramesStage::Input::Sources out;
+  out.catalogue = surveys::read_source_catalogue(config.inputs.input_catalog, context.field.bands);
+  const std::size_t n = out.catalogue.rows();
+  out.x_pix.resize(n);
+  out.y_pix.resize(n);
+  const sky::Wcs wcs = surveys::read_frame_wcs(context.field.specs.front())
+                           .cropped(context.field.margin, context.field.margin);
+  wcs.to_pixel(out.catalogue.get<double>("RA"), out.catalogue.get<double>("DEC"), out.x_pix, out.y_pix);
+  out.n_bands = static_cast<int>(context.field.size());
+  out.box = context.field.box();
+  out.bands_hit = config.saturation_cut.enabled ? saturated_bands(config, context, out)
+                                                : std::vector<int>(n, 0);
+  return out;
+}
+
+FramesStage::Input::Frame load_frame(FramesStage::Context& context, std::size_t index) {
+  FramesStage::Input::Frame out;
+  out.spec = context.field.specs[index];
+  out.info = context.field.infos[index];
+  const int m = context.field.margin;
+  for (int y0 = 0; y0 < context.field.height; y0 += kStripRows) {
+    const int y1 = std::min(y0 + kStripRows, context.field.height);
+    const auto pixels = context.readers[index]->read({m, m + context.field.width, m + y0, m + y1});
+    for (const std::uint8_t bad : pixels.bad.pixels()) {
+      out.n_good += bad == 0 ? 1 : 0;
+      out.n_not_finite += (bad & frames::kNotFinite) != 0 ? 1 : 0;
+      out.n_saturated += (bad & frames::kSaturated) != 0 ? 1 : 0;
+      out.n_masked += (bad & frames::kMasked) != 0 ? 1 : 0;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<FramesStage::Context> FramesStage::open(const Config& config,
+                                                        const engine::Products& /*before*/,
+                                                        Log& /*log*/) {
+  auto context = std::make_unique<Context>();
+  context->field = field_from_inputs(config);
+  for (std::size_t i = 0; i < context->field.size(); ++i) {
+    context->readers.push_back(std::make_unique<surveys::FrameReader>(context->field.specs[i],
+                                                                      context->field.infos[i]));
+  }
+  context->chunk_rows = frames::white_chunk_rows(context->field.height);
+  return context;
+}
+
+FramesStage::Input FramesStage::load(const Config& config, Context& context, const engine::Unit& unit) {
+  Input input;
+  if (unit.index == 0) {
+    input.sources = load_sources(config, context);
+    return input;
+  }
+  if (unit.index <= context.field.size()) {
+    input.frame = load_frame(context, unit.index - 1);
+    return input;
+  }
+  const auto chunk = static_cast<int>(unit.index - 1 - context.field.size());
+  Input::White white;
+  white.y0 = chunk * context.chunk_rows;
+  const int y1 = std::min(white.y0 + context.chunk_rows, context.field.height);
+  const int m = context.field.margin;
+  for (const auto& reader : context.readers) {
+    white.frames.push_back(reader->read({m, m + context.field.width, m + white.y0, m + y1}));
+  }
+  input.white = std::move(white);
+  return input;
+}
+
+}  // namespace skyloom::photometry

@@ -1,0 +1,146 @@
+#include <cmath>
+
+#include "pipelines/photometry/frames/kernel.hpp"
+#include "pipelines/photometry/frames/stage.hpp"
+
+namespace skyloom::photometry {
+namespace {
+
+/// Columns that this stage adds to the catalogue, in the order of flagged_sources().
+std::vector<Column> added_columns() {
+  return {{"excluded_crop", Type::boolean, "", "outside the cropped image"},
+          {"excluded_saturation", Type::boolean, "", "next to saturated pixels"},
+          {"excluded_any", Type::boolean, "", "not fitted"},
+          {"excluded_reason", Type::text, "", "why it is not fitted"},
+          {"x_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"},
+          {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
+}
+
+std::string reason_of(bool crop, bool saturation) {
+  std::string text = crop ? "crop" : "";
+  if (saturation) {
+    text += text.empty() ? "saturation" : "+saturation";
+  }
+  return text;
+}
+
+Table flagged_sources(const Config& config, const FramesStage::Input::Sources& in) {
+  Table table = in.catalogue;
+  const std::size_t n = table.rows();
+  std::vector<std::uint8_t> crop(n, 0);
+  std::vector<std::uint8_t> saturation(n, 0);
+  std::vector<std::uint8_t> any(n, 0);
+  std::vector<std::string> reason(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const bool inside = std::isfinite(in.x_pix[i]) && std::isfinite(in.y_pix[i]) &&
+                        in.box.contains(in.x_pix[i], in.y_pix[i]);
+    crop[i] = config.crop.enabled && !inside;
+    const int needed = config.saturation_cut.require_all_bands ? in.n_bands : 1;
+    saturation[i] = in.bands_hit[i] >= needed;
+    any[i] = crop[i] != 0 || saturation[i] != 0;
+    reason[i] = reason_of(crop[i] != 0, saturation[i] != 0);
+  }
+  std::vector<ColumnData> data{crop, saturation, any, reason, in.x_pix, in.y_pix};
+  const std::vector<Column> columns = added_columns();
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    table.add_column(columns[i], std::move(data[i]));
+  }
+  return table;
+}
+
+}  // namespace
+
+Schema frames_schema(const Field& field, const Table& catalogue) {
+  Schema schema;
+  TableSchema sources = catalogue.schema();
+  sources.name = "sources";
+  for (Column column : added_columns()) {
+    sources.columns.push_back(std::move(column));
+  }
+  schema.tables.push_back(sources);
+  schema.tables.push_back(
+      {"frames",
+       {{"band", Type::text, "", "filter"},
+        {"file", Type::text, "", "image file name"},
+        {"hdu", Type::int32, "", "HDU of the image, 0-based"},
+        {"width", Type::int32, "pix", "NAXIS1 before cropping"},
+        {"height", Type::int32, "pix", "NAXIS2 before cropping"},
+        {"x0_crop", Type::int32, "pix", "first column of the cropped frame"},
+        {"y0_crop", Type::int32, "pix", "first row of the cropped frame"},
+        {"width_crop", Type::int32, "pix", "width of the cropped frame"},
+        {"height_crop", Type::int32, "pix", "height of the cropped frame"},
+        {"zp_mag", Type::float64, "mag", "zero point of the image"},
+        {"scale", Type::float64, "", "factor from ADU to scaled flux"},
+        {"skysig_adu", Type::float64, "adu", "sky noise per pixel"},
+        {"egain", Type::float64, "electron/adu", "gain"},
+        {"saturate_adu", Type::float64, "adu", "saturation level"},
+        {"fwhm_pix", Type::float64, "pix", "PEEING, or SEEING over the pixel scale"},
+        {"mjd", Type::float64, "d", "mid-exposure"},
+        {"n_good", Type::int64, "", "good pixels"},
+        {"n_not_finite", Type::int64, "", "pixels that are NaN or infinite"},
+        {"n_saturated", Type::int64, "", "saturated pixels"},
+        {"n_masked", Type::int64, "", "pixels masked by the inverse variance"}}});
+  const std::vector<std::size_t> shape{static_cast<std::size_t>(field.height),
+                                       static_cast<std::size_t>(field.width)};
+  schema.slabs.push_back({"white/image", Type::float32, shape, "", "inverse-variance mean of all frames"});
+  schema.slabs.push_back({"white/sigma", Type::float32, shape, "", "its sky noise per pixel"});
+  return schema;
+}
+
+FramesStage::Result FramesStage::compute(const Config& config, const Input& input, const Rng& /*rng*/) {
+  Result result;
+  if (input.sources) {
+    result.sources = flagged_sources(config, *input.sources);
+  } else if (input.frame) {
+    result.frame = input.frame;
+  } else {
+    const auto& first = input.white->frames.front();
+    frames::WhiteStack stack(first.data.width(), first.data.height());
+    for (const surveys::FramePixels& frame : input.white->frames) {
+      stack.add(frame.data.view(), frame.invvar.view());
+    }
+    result.y0 = input.white->y0;
+    result.white = stack.mean();
+    result.sigma = stack.sigma();
+  }
+  return result;
+}
+
+void FramesStage::append(const Config& config, const Result& result, engine::Rows& rows) {
+  if (result.sources.rows() > 0) {
+    rows.table("sources").append(result.sources);
+  }
+  if (result.frame) {
+    const surveys::FrameInfo& info = result.frame->info;
+    Table& table = rows.table("frames");
+    const std::size_t row = table.add_row();
+    const int margin = config.crop.enabled ? config.crop.margin : 0;
+    const std::size_t slash = info.file.rfind('/');
+    table.set(row, "band", info.band);
+    table.set(row, "file", slash == std::string::npos ? info.file : info.file.substr(slash + 1));
+    table.set(row, "hdu", info.hdu);
+    table.set(row, "width", info.width);
+    table.set(row, "height", info.height);
+    table.set(row, "x0_crop", margin);
+    table.set(row, "y0_crop", margin);
+    table.set(row, "width_crop", info.width - 2 * margin);
+    table.set(row, "height_crop", info.height - 2 * margin);
+    table.set(row, "zp_mag", info.zp_mag);
+    table.set(row, "scale", info.scale);
+    table.set(row, "skysig_adu", info.skysig_adu);
+    table.set(row, "egain", info.egain);
+    table.set(row, "saturate_adu", info.saturate_adu);
+    table.set(row, "fwhm_pix", info.fwhm_pix);
+    table.set(row, "mjd", info.mjd);
+    table.set(row, "n_good", result.frame->n_good);
+    table.set(row, "n_not_finite", result.frame->n_not_finite);
+    table.set(row, "n_saturated", result.frame->n_saturated);
+    table.set(row, "n_masked", result.frame->n_masked);
+  }
+  if (!result.white.empty()) {
+    rows.add_slab("white/image", result.y0, 0, result.white.view());
+    rows.add_slab("white/sigma", result.y0, 0, result.sigma.view());
+  }
+}
+
+}  // namespace skyloom::photometry

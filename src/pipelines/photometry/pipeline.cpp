@@ -1,0 +1,92 @@
+#include "pipelines/photometry/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include "pipelines/photometry/catalogue/stage.hpp"
+#include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/fit/stage.hpp"
+#include "pipelines/photometry/frames/stage.hpp"
+#include "pipelines/photometry/patches/stage.hpp"
+#include "pipelines/photometry/report.hpp"
+#include "pipelines/photometry/simulate.hpp"
+
+namespace skyloom::photometry {
+namespace {
+
+class Photometry final : public engine::Pipeline {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "photometry"; }
+  [[nodiscard]] std::string_view summary() const override {
+    return "multi-band forced photometry: images and a source catalogue to fluxes, positions, shapes";
+  }
+  void declare(ConfigSpec& spec) override { photometry::declare(spec, config_); }
+  void check() override { photometry::check(config_); }
+  [[nodiscard]] std::string run_directory() const override { return config_.outputs.work_dir; }
+
+  [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
+    std::vector<std::unique_ptr<engine::StageBase>> out;
+    out.push_back(std::make_unique<engine::StageAdapter<FramesStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<EpsfStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<PatchesStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<FitStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<CatalogueStage>>(config_));
+    return out;
+  }
+  [[nodiscard]] std::vector<engine::Published> published() const override {
+    return {{"catalogue", "catalogue", "catalogue"},
+            {"frames", "frames", "frames"},
+            {"epsf", "bands", "bands"},
+            {"epsf", "cells", "cells"},
+            {"patches", "patches", "patches"}};
+  }
+  [[nodiscard]] std::vector<engine::Export> exports() const override {
+    return {{"catalogue", config_.outputs.final_catalog, "csv"},
+            {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
+            {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
+  }
+  [[nodiscard]] std::vector<std::string> summary_lines(const engine::Products& products) const override;
+  [[nodiscard]] web::Report report(const engine::Products& products) const override {
+    return photometry::report(config_, products);
+  }
+  void simulate(const engine::SimulateOptions& options) const override {
+    SimulationOptions simulation;
+    simulation.folder = options.folder;
+    simulation.size = options.size;
+    simulation.seed = options.seed;
+    photometry::simulate(simulation);
+  }
+
+ private:
+  Config config_;
+};
+
+std::vector<std::string> Photometry::summary_lines(const engine::Products& products) const {
+  const Table& catalogue = products.table("catalogue", "catalogue");
+  const auto& converged = catalogue.get<std::uint8_t>("opt_converged");
+  const auto& hit = catalogue.get<std::uint8_t>("opt_hit_max_iters");
+  const auto& type = catalogue.get<std::string>("stype_fit");
+  const auto& crop = catalogue.get<std::uint8_t>("excluded_crop");
+  const auto& saturation = catalogue.get<std::uint8_t>("excluded_saturation");
+  std::size_t fitted = 0;
+  std::size_t n_converged = 0;
+  std::size_t n_hit = 0;
+  std::size_t n_crop = 0;
+  std::size_t n_saturation = 0;
+  for (std::size_t i = 0; i < catalogue.rows(); ++i) {
+    fitted += type[i].empty() ? 0 : 1;
+    n_converged += converged[i] != 0 ? 1 : 0;
+    n_hit += hit[i] != 0 ? 1 : 0;
+    n_crop += crop[i] != 0 ? 1 : 0;
+    n_saturation += saturation[i] != 0 ? 1 : 0;
+  }
+  return {fmt::format("catalogue: {} rows, {} columns; without fit {}; excluded by crop {}, by saturation {}",
+                      catalogue.rows(), catalogue.columns().size(), catalogue.rows() - fitted, n_crop,
+                      n_saturation),
+          fmt::format("converged={}, hit_max_iters={}, total={}", n_converged, n_hit, fitted)};
+}
+
+}  // namespace
+
+std::unique_ptr<engine::Pipeline> make_photometry() { return std::make_unique<Photometry>(); }
+
+}  // namespace skyloom::photometry

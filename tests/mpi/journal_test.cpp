@@ -1,0 +1,123 @@
+#include <fstream>
+
+#include <catch2/catch.hpp>
+
+#include "shared_folder.hpp"
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/journal.hpp"
+#include "support/mpi_main.hpp"
+
+using namespace skyloom;
+using engine::Journal;
+using engine::RecordKind;
+
+namespace {
+
+std::string payload_of(std::size_t unit) {
+  // Unit 5 needs several segments.
+  return std::string(unit == 5 ? 2500000 : unit * 13 % 4000, static_cast<char>('a' + unit % 26));
+}
+
+void put_share(const parallel::Comm& comm, Journal& journal, std::size_t first, std::size_t last) {
+  for (std::size_t unit = first; unit < last; ++unit) {
+    if (unit % static_cast<std::size_t>(comm.size()) == static_cast<std::size_t>(comm.rank())) {
+      journal.put(unit, RecordKind::result, payload_of(unit));
+    }
+  }
+}
+
+bool has_exactly(const Journal& journal, std::size_t units, std::size_t first, std::size_t last) {
+  bool right = true;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    const bool expected = unit >= first && unit < last;
+    right = right && journal.has(unit) == expected &&
+            (!expected || journal.payload(unit) == payload_of(unit));
+  }
+  return right;
+}
+
+}  // namespace
+
+TEST_CASE("records of all ranks are known to all after a merge and after a restart") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  constexpr std::size_t kUnits = 3000;
+  {
+    Journal journal(comm, folder.path(), "key", kUnits);
+    REQUIRE(journal.count() == 0);
+    put_share(comm, journal, 0, 1000);
+    journal.sync();
+    journal.merge();
+    REQUIRE(comm.all(has_exactly(journal, kUnits, 0, 1000)));
+    put_share(comm, journal, 1000, 1001);
+  }
+  comm.barrier();
+  {
+    Journal journal(comm, folder.path(), "key", kUnits);
+    REQUIRE(comm.all(has_exactly(journal, kUnits, 0, 1001)));
+    put_share(comm, journal, 1001, kUnits);
+    journal.merge();
+    REQUIRE(comm.all(has_exactly(journal, kUnits, 0, kUnits)));
+  }
+  comm.barrier();
+  const engine::JournalCount count = engine::count_journal(folder.path());
+  REQUIRE(comm.all(count.units == kUnits && count.done == kUnits && count.failed == 0));
+  Journal other(comm, folder.path(), "another key", kUnits);
+  REQUIRE(other.count() == 0);
+  other.remove();
+  REQUIRE(comm.all(!std::filesystem::exists(folder.path())));
+}
+
+TEST_CASE("a result replaces a failure, a failure no result, and forgotten units are open again") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  const bool writes = comm.rank() == comm.size() - 1;
+  {
+    Journal journal(comm, folder.path(), "key", 4);
+    if (writes) {
+      journal.put(0, RecordKind::failed, "first");
+      journal.put(1, RecordKind::result, "good");
+      journal.put(2, RecordKind::started, "");
+    }
+    journal.merge();
+    REQUIRE(comm.all(journal.failed(0) && !journal.failed(1) && !journal.has(2)));
+    REQUIRE(journal.count_failed() == 1);
+  }
+  comm.barrier();
+  Journal journal(comm, folder.path(), "key", 4);
+  if (writes) {
+    journal.put(0, RecordKind::result, "mended");
+    journal.put(1, RecordKind::failed, "later");
+  }
+  journal.merge();
+  REQUIRE(comm.all(journal.payload(0) == "mended" && journal.payload(1) == "good"));
+  journal.forget(std::vector<std::uint8_t>{1, 0, 0, 0});
+  REQUIRE(comm.all(!journal.has(0) && journal.has(1)));
+}
+
+TEST_CASE("damage anywhere in the files costs the records it hits and no others") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  constexpr std::size_t kUnits = 500;
+  {
+    Journal journal(comm, folder.path(), "key", kUnits);
+    if (comm.rank() == 0) {
+      for (std::size_t unit = 0; unit < kUnits; ++unit) {
+        journal.put(unit, RecordKind::result, payload_of(unit + 100));
+      }
+    }
+  }
+  comm.barrier();
+  if (comm.rank() == 0) {
+    const auto name = folder.path() / "journal.g0001.000";
+    std::fstream file(name, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(30000);
+    file << "damage";
+    file.close();
+    std::filesystem::resize_file(name, std::filesystem::file_size(name) - 20);
+  }
+  comm.barrier();
+  Journal journal(comm, folder.path(), "key", kUnits);
+  REQUIRE(journal.count() == kUnits - 2);
+  REQUIRE(comm.all(!journal.has(kUnits - 1)));
+}

@@ -1,0 +1,129 @@
+#include "stages.hpp"
+
+#include <chrono>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::example {
+
+std::vector<std::string> Cut::inputs(const Config& config) {
+  return config.marks.empty() ? std::vector<std::string>{} : std::vector<std::string>{config.marks};
+}
+
+engine::Plan Cut::plan(const Config& config, const engine::Products&) {
+  if (!config.marks.empty() && !std::ifstream(config.marks).good()) {
+    throw ConfigError(config.marks, "cannot be read", "the file named by input.marks");
+  }
+  engine::Plan plan;
+  plan.schema.tables = {{"pieces",
+                         {{"unit", Type::int64, "", "number of the unit"},
+                          {"piece", Type::int32, "", "number within the unit"},
+                          {"value", Type::float64, "Jy", "a random number, scaled"},
+                          {"label", Type::text, "", "parity of the unit"}}}};
+  plan.schema.slabs = {{"strips",
+                        Type::float32,
+                        {static_cast<std::size_t>(config.units), kPieceWidth},
+                        "Jy",
+                        "one line per unit"}};
+  if (config.units == 0) {
+    plan.schema.slabs.clear();
+  }
+  for (int i = 0; i < config.units; ++i) {
+    plan.add(fmt::format("unit-{:04d}", i), 1.0 + i % 5);
+  }
+  return plan;
+}
+
+Cut::Input Cut::load(const Config& config, Context&, const engine::Unit& unit) {
+  if (config.sleep_ms > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(config.sleep_ms));
+  }
+  if (static_cast<int>(unit.index) == config.broken_unit) {
+    throw UnitError(Reason::bad_input, "told to fail");
+  }
+  return {unit.index, unit.key};
+}
+
+Cut::Result Cut::compute(const Config& config, const Input& input, const Rng& rng) {
+  CutResult result;
+  result.index = input.index;
+  for (std::size_t i = 0; i < input.index % 4; ++i) {
+    result.values.push_back(config.scale * rng.normal(i));
+  }
+  result.strip = Image<float>(kPieceWidth, 1);
+  const Rng noise = rng.stream("strip");
+  for (int x = 0; x < kPieceWidth; ++x) {
+    result.strip(0, x) = static_cast<float>(noise.normal(static_cast<std::uint64_t>(x)));
+  }
+  return result;
+}
+
+void Cut::append(const Config&, const Result& result, engine::Rows& rows) {
+  Table& pieces = rows.table("pieces");
+  for (std::size_t i = 0; i < result.values.size(); ++i) {
+    const std::size_t row = pieces.add_row();
+    pieces.set(row, "unit", static_cast<std::int64_t>(result.index));
+    pieces.set(row, "piece", static_cast<std::int64_t>(i));
+    pieces.set(row, "value", result.values[i]);
+    pieces.set(row, "label", result.index % 2 == 0 ? "even" : "odd");
+  }
+  rows.add_slab("strips", static_cast<int>(result.index), 0, result.strip.view());
+}
+
+engine::Plan Join::plan(const Config& config, const engine::Products& before) {
+  std::set<std::int64_t> groups;
+  for (const std::int64_t unit : before.table("cut", "pieces").get<std::int64_t>("unit")) {
+    groups.insert(unit % config.groups);
+  }
+  engine::Plan plan;
+  plan.schema.tables = {{"sums",
+                         {{"group_id", Type::int64, "", "number of the group"},
+                          {"pieces", Type::int32, "", "number of pieces"},
+                          {"total", Type::float64, "Jy", "sum of the values, and the offset"}}}};
+  for (const std::int64_t group : groups) {
+    plan.add(fmt::format("{}", group), 1.0);
+  }
+  return plan;
+}
+
+std::unique_ptr<Join::Context> Join::open(const Config&, const engine::Products& before, Log&) {
+  auto context = std::make_unique<Context>();
+  context->pieces = &before.table("cut", "pieces");
+  return context;
+}
+
+Join::Input Join::load(const Config& config, Context& context, const engine::Unit& unit) {
+  Input input;
+  input.group = static_cast<std::size_t>(std::stoul(unit.key));
+  const auto& units = context.pieces->get<std::int64_t>("unit");
+  const auto& values = context.pieces->get<double>("value");
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    if (static_cast<std::size_t>(units[i] % config.groups) == input.group) {
+      input.values.push_back(values[i]);
+    }
+  }
+  return input;
+}
+
+Join::Result Join::compute(const Config& config, const Input& input, const Rng&) {
+  Result result{input.group, input.values.size(), config.offset};
+  for (const double value : input.values) {
+    result.sum += value;
+  }
+  return result;
+}
+
+void Join::append(const Config&, const Result& result, engine::Rows& rows) {
+  Table& sums = rows.table("sums");
+  const std::size_t row = sums.add_row();
+  sums.set(row, "group_id", static_cast<std::int64_t>(result.group));
+  sums.set(row, "pieces", static_cast<std::int64_t>(result.count));
+  sums.set(row, "total", result.sum);
+}
+
+}  // namespace skyloom::example

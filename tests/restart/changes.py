@@ -1,0 +1,129 @@
+"""What a run directory refuses to mix, and how to go on."""
+
+import json
+import sys
+
+from products import run_differences
+from runs import call_all, require
+
+
+def survey(program, folder):
+    program.run("simulate", "example", "--out", folder / "s", "--size", "tiny")
+    return folder / "s" / "example.toml"
+
+
+def changed_key_is_named(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    before = (run / "config.toml").read_bytes()
+    said = program.run("example", "run", config, "--out", run, "--set", "cut.scale=2.5", expect=2)
+    require("cut.scale 1.0 -> 2.5" in said and "stage cut" in said and "--fresh" in said, said)
+    require("join.groups" not in said, "only what changed is named: " + said)
+    require(said.count("skyloom: ") == 1, "one message: " + said)
+    require((run / "config.toml").read_bytes() == before, "a refused run writes nothing")
+    said = program.run("example", "run", config, "--out", run, "--set", "run.seed=9", expect=2,
+                       ranks=2)
+    require("run.seed 1 -> 9" in said and "stages cut, join" in said, said)
+
+
+def key_of_no_stage_is_free(program, folder):
+    config = survey(program, folder)
+    program.run("example", "run", config, "--out", folder / "run")
+    program.run("example", "run", config, "--out", folder / "run", "--set", "accident.sleep_ms=1")
+    require(program.said.count("finished earlier") == 2, program.said)
+
+
+def changed_input_is_named(program, folder):
+    config = survey(program, folder)
+    program.run("example", "run", config, "--out", folder / "run")
+    (folder / "s" / "marks.txt").write_text("another content\n")
+    said = program.run("example", "run", config, "--out", folder / "run", expect=2)
+    require("marks.txt changed" in said, said)
+
+
+def fresh_starts_again(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    (run / "mine.txt").write_text("not skyloom's")
+    program.run("example", "run", config, "--out", run, "--fresh", "--set", "cut.scale=2.5")
+    require((run / "mine.txt").exists(), "foreign files stay")
+    program.run("example", "run", config, "--out", folder / "new", "--set", "cut.scale=2.5")
+    require(not run_differences(run, folder / "new"), "as a new run directory")
+
+
+def stage_command_redoes_its_stage(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    said = program.run("example", "join", config, "--out", run)
+    require("Finished stage cut" in said, "the first stage is done on the way: " + said)
+    program.run("example", "join", config, "--out", run, "--set", "join.offset=3.5")
+    require("Stage cut" not in program.said and "Finished stage join" in program.said, program.said)
+    program.run("example", "run", config, "--out", folder / "new", "--set", "join.offset=3.5")
+    require(not run_differences(run, folder / "new"), "as if it had been so from the beginning")
+    said = program.run("example", "join", config, "--out", run, "--set", "join.offset=3.5",
+                       "--set", "cut.scale=2", expect=2)
+    require("cut.scale" in said, said)
+
+
+def redone_stage_outdates_later_ones(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    program.run("example", "cut", config, "--out", run, "--set", "cut.scale=2")
+    said = program.run("example", "run", config, "--out", run, "--set", "cut.scale=2", expect=2)
+    require("join" in said and "example join" in said, said)
+    program.run("example", "join", config, "--out", run, "--set", "cut.scale=2")
+    program.run("example", "run", config, "--out", folder / "new", "--set", "cut.scale=2")
+    require(not run_differences(run, folder / "new"), "as a new run directory")
+
+
+def other_code_version_is_refused(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    for stage in manifest["stages"]:
+        stage["code_version"] = "0.0.1"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    said = program.run("example", "run", config, "--out", run, expect=2)
+    require("0.0.1" in said and "--accept-new-code" in said, said)
+    program.run("example", "run", config, "--out", run, "--accept-new-code")
+    manifest = json.loads((run / "manifest.json").read_text())
+    require(manifest["attempts"][-1]["accepted_new_code"], "recorded")
+
+
+def failed_units_are_recorded_and_mended(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    said = program.run("example", "run", config, "--out", run, "--set", "accident.broken_unit=3",
+                       ranks=2, expect=3)
+    require("unit-0003: bad_input: told to fail" in said, said)
+    said = program.run("status", run)
+    require("told to fail" in said and "--retry-failed" in said, said)
+    program.run("example", "run", config, "--out", run, expect=3)
+    require(program.said.count("finished earlier") == 2, "failed units stay failed: " + program.said)
+    program.run("example", "run", config, "--out", run, "--retry-failed", ranks=2)
+    program.run("example", "run", config, "--out", folder / "new")
+    require(not run_differences(run, folder / "new"), "mended: equal to a run without accident")
+
+
+def allowed_failures_are_no_error(program, folder):
+    config = survey(program, folder)
+    program.run("example", "run", config, "--out", folder / "run", "--set",
+                "accident.broken_unit=3", "--set", "run.max_failed_fraction=0.2")
+
+
+if __name__ == "__main__":
+    sys.exit(call_all(sys.argv[1], [
+        changed_key_is_named,
+        key_of_no_stage_is_free,
+        changed_input_is_named,
+        fresh_starts_again,
+        stage_command_redoes_its_stage,
+        redone_stage_outdates_later_ones,
+        other_code_version_is_refused,
+        failed_units_are_recorded_and_mended,
+        allowed_failures_are_no_error,
+    ]))
