@@ -13,6 +13,7 @@ set(may_surveys core numerics sky io)
 set(may_engine core io parallel web)
 set(may_kernel core numerics sky)
 set(may_pipelines core numerics sky surveys engine web)
+set(may_simulate core numerics sky io surveys engine)
 set(may_app core io parallel engine web pipelines)
 
 # Foreign headers and the rooms that may include them; everything not named here is free.
@@ -67,6 +68,8 @@ foreach(file IN LISTS files)
     # Besides kernel.cpp, a kernel may be split; all its files are listed as EXTRA_KERNEL.
     if(file MATCHES "/kernel[a-z_]*\\.[ch]pp$")
       set(room kernel)
+    elseif(file MATCHES "/simulate[a-z_]*\\.[ch]pp$")
+      set(room simulate)
     endif()
   endif()
   file(STRINGS ${ROOT}/${file} lines REGEX "^[ \t]*#[ \t]*include")

@@ -5,10 +5,11 @@
 #include <memory>
 #include <optional>
 
-#include "payload.hpp"
-#include "posix_file.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/hdf5.hpp"
+
+#include "payload.hpp"
+#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -56,8 +57,8 @@ TableSchema units_schema(const Schema& schema) {
                      {"reason", Type::text, "", "why it failed, none otherwise"},
                      {"message", Type::text, "", "what was wrong, in words"}}};
   for (const TableSchema& table : schema.tables) {
-    units.columns.push_back({"rows_" + table.name, Type::int64, "",
-                             "rows of the unit in table " + table.name});
+    units.columns.push_back(
+        {"rows_" + table.name, Type::int64, "", "rows of the unit in table " + table.name});
   }
   return units;
 }

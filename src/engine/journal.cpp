@@ -14,8 +14,9 @@
 
 #include <fmt/format.h>
 
-#include "posix_file.hpp"
 #include "skyloom/core/errors.hpp"
+
+#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -102,8 +103,8 @@ std::vector<Piece> scan_files(const fs::path& directory, const std::vector<Journ
         continue;
       }
       if (!opened.is_open()) {
-        opened = PosixFile(directory / file_name(file.generation, file.group),
-                           PosixFile::Mode::read);
+        opened =
+            PosixFile(directory / file_name(file.generation, file.group), PosixFile::Mode::read);
       }
       const std::size_t size = opened.read(buffer, at);
       for (Piece piece : scan_segment(seed, std::span(buffer).first(size))) {
@@ -207,15 +208,13 @@ void Journal::Impl::put_piece(Piece piece, std::string_view payload) {
   dirty = true;
   piece.offset = at + kRecordHeaderBytes;
   piece.length = static_cast<std::uint32_t>(payload.size());
-  piece.payload_crc =
-      checksum(seed, std::as_bytes(std::span(payload.data(), payload.size())));
+  piece.payload_crc = checksum(seed, std::as_bytes(std::span(payload.data(), payload.size())));
   piece.generation = generation;
   piece.group = group;
   fresh.push_back(piece);
 }
 
-Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key,
-                 std::size_t units)
+Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key, std::size_t units)
     : impl_(std::make_unique<Impl>(comm, std::move(directory), key, units)) {
   parallel::on_root(comm, [&] {
     fs::create_directories(impl_->directory);
@@ -232,7 +231,9 @@ Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key
 
 Journal::~Journal() = default;
 
-bool Journal::has(std::size_t unit) const { return impl_->first[unit] != Impl::kNone; }
+bool Journal::has(std::size_t unit) const {
+  return impl_->first[unit] != Impl::kNone;
+}
 
 bool Journal::failed(std::size_t unit) const {
   return has(unit) && impl_->pieces[impl_->first[unit]].kind == RecordKind::failed;
@@ -308,7 +309,9 @@ void Journal::sync() {
   impl_->last_sync = Clock::now();
 }
 
-bool Journal::sync_due() const { return Clock::now() - impl_->last_sync >= kSyncInterval; }
+bool Journal::sync_due() const {
+  return Clock::now() - impl_->last_sync >= kSyncInterval;
+}
 
 void Journal::merge() {
   const std::string mine(reinterpret_cast<const char*>(impl_->fresh.data()),

@@ -2,12 +2,12 @@
 //   magic u32, header checksum u32, unit u64, kind u32, attempt u32, part u32, parts u32,
 //   length u32, payload checksum u32, payload, zeros up to a multiple of 8 bytes.
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <tuple>
+
+#include <zlib.h>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
@@ -37,9 +37,13 @@ std::uint32_t header_checksum(std::uint32_t seed, RecordHeader header) {
   return checksum(seed, std::as_bytes(std::span(&header, 1)));
 }
 
-std::size_t padded(std::size_t length) { return (length + 7) / 8 * 8; }
+std::size_t padded(std::size_t length) {
+  return (length + 7) / 8 * 8;
+}
 
-bool known_kind(std::uint32_t kind) { return kind >= 1 && kind <= 4; }
+bool known_kind(std::uint32_t kind) {
+  return kind >= 1 && kind <= 4;
+}
 
 /// The record at the beginning of `bytes`, when it is valid.
 bool read_record(std::uint32_t seed, std::span<const std::byte> bytes, Piece& piece) {
@@ -134,8 +138,8 @@ std::vector<Piece> winning_pieces(std::vector<Piece> pieces) {
       }
       ++last;
     }
-    const bool counts = pieces[first].kind == RecordKind::result ||
-                        pieces[first].kind == RecordKind::failed;
+    const bool counts =
+        pieces[first].kind == RecordKind::result || pieces[first].kind == RecordKind::failed;
     const bool taken = !out.empty() && out.back().unit == pieces[first].unit;
     if (counts && !taken && record.size() == pieces[first].parts) {
       out.insert(out.end(), record.begin(), record.end());

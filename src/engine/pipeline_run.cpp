@@ -17,6 +17,7 @@
 
 #include "plan_bytes.hpp"
 #include "restart.hpp"
+#include "run_summary.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -56,7 +57,7 @@ class PipelineRun {
 
  private:
   void validate();
-  void print_dry_run() const;
+  void refuse_foreign_files() const;
   void open_directory();
   int run_stages();
   /// False when the stage was finished earlier. Collective.
@@ -65,7 +66,6 @@ class PipelineRun {
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
   void publish_all();
-  int report_failures(const std::vector<std::string>& names);
   [[nodiscard]] NamedTexts provenance(const StageDescription* description) const;
   [[nodiscard]] bool is_finished(std::size_t i) const;
   [[nodiscard]] bool must_stop() const;
@@ -94,7 +94,8 @@ class PipelineRun {
 int PipelineRun::execute() {
   validate();
   if (options_.dry_run) {
-    parallel::on_root(comm_, [&] { print_dry_run(); });
+    parallel::on_root(comm_,
+                      [&] { print_dry_run(stages_, selected_, first_plan_, options_, log_); });
     return kExitComplete;
   }
   parallel::on_root(comm_, [&] { open_directory(); });
@@ -141,39 +142,18 @@ void PipelineRun::validate() {
   selected_.assign(chosen.begin(), chosen.end());
 }
 
-void PipelineRun::print_dry_run() const {
-  log_.info("run directory: {}", options_.run_directory.string());
-  for (const std::size_t i : selected_) {
-    const std::string name(stages_[i]->name());
-    if (i != 0) {
-      log_.info("stage {}: planned when its predecessors are finished", name);
-      continue;
-    }
-    double cost = 0.0;
-    double highest = 0.0;
-    for (const Unit& unit : first_plan_->units) {
-      cost += unit.cost;
-      highest = std::max(highest, unit.cost);
-    }
-    std::size_t columns = 0;
-    for (const TableSchema& table : first_plan_->schema.tables) {
-      columns += table.columns.size();
-    }
-    double slab_bytes = 0.0;
-    for (const SlabArray& slab : first_plan_->schema.slabs) {
-      double bytes = static_cast<double>(size_of(slab.type));
-      for (const std::size_t extent : slab.shape) {
-        bytes *= static_cast<double>(extent);
-      }
-      slab_bytes += bytes;
-    }
-    log_.info(
-        "stage {}: {} units, the largest {:.1f}% of the work; {} tables with {} columns, "
-        "arrays of {:.1f} MB",
-        name, first_plan_->units.size(), cost > 0 ? 100 * highest / cost : 0.0,
-        first_plan_->schema.tables.size(), columns, slab_bytes / 1e6);
+/// A directory without a manifest may be anybody's: nothing in it may be overwritten.
+void PipelineRun::refuse_foreign_files() const {
+  std::vector<std::string> names{std::string(pipeline_.name()) + ".h5"};
+  for (const auto& stage : stages_) {
+    names.push_back(std::string(stage->name()) + ".h5");
   }
-  log_.info("dry run: everything was checked, nothing was written");
+  for (const std::string& name : names) {
+    if (fs::exists(options_.run_directory / name)) {
+      throw ConfigError((options_.run_directory / name).string(), "is not from a run here",
+                        "a directory with manifest.json, or without such files");
+    }
+  }
 }
 
 void PipelineRun::open_directory() {
@@ -184,12 +164,14 @@ void PipelineRun::open_directory() {
     throw FatalError(directory.string() + ": cannot be created: " + problem.message());
   }
   lock_ = std::make_unique<RunLock>(directory);
-  manifest_ = read_manifest(directory).value_or(Manifest{});
-  if (manifest_.pipeline.empty()) {
+  if (std::optional<Manifest> known = read_manifest(directory)) {
+    manifest_ = *std::move(known);
+    if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
+      remove_stages(pipeline_, stages_, selected_, directory, manifest_);
+    }
+  } else {
+    refuse_foreign_files();
     manifest_.pipeline = pipeline_.name();
-  }
-  if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
-    remove_stages(pipeline_, stages_, selected_, directory, manifest_);
   }
   check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
   manifest_.config_file = options_.config_file.string();
@@ -390,7 +372,7 @@ int PipelineRun::finish() {
       log_.info("{} of {} stages are finished; 'skyloom {} run' does the others", names.size(),
                 stages_.size(), pipeline_.name());
     }
-    status = report_failures(names);
+    status = report_failures(products_, names, options_.settings.max_failed_fraction, log_);
   });
   std::string text = std::to_string(status);
   comm_.broadcast(text);
@@ -422,71 +404,7 @@ void PipelineRun::publish_all() {
   log_.info("Report: {}", report.string());
 }
 
-int PipelineRun::report_failures(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 10;
-  bool too_many = false;
-  std::size_t failed = 0;
-  std::vector<std::string> shown;
-  for (const std::string& name : names) {
-    const UnitCounts counts = unit_counts(products_, name);
-    failed += counts.failed;
-    shown.insert(shown.end(), counts.failures.begin(), counts.failures.end());
-    too_many =
-        too_many || static_cast<double>(counts.failed) >
-                        options_.settings.max_failed_fraction * static_cast<double>(counts.units);
-  }
-  if (failed == 0) {
-    return kExitComplete;
-  }
-  shown.resize(std::min(shown.size(), kShown));
-  log_.warning("{} unit{} failed{}", failed, failed == 1 ? "" : "s",
-               failed > shown.size() ? "; the first of them:" : ":");
-  for (const std::string& line : shown) {
-    log_.info("  {}", line);
-  }
-  if (too_many) {
-    log_.warning("more than run.max_failed_fraction = {} allows; --retry-failed runs them again",
-                 options_.settings.max_failed_fraction);
-  }
-  return too_many ? kExitManyFailed : kExitComplete;
-}
-
 }  // namespace
-
-void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages) {
-  spec.table("run", "How the run goes, for every pipeline.");
-  spec.add("run.seed", &settings.seed,
-           {.help = "seed of all random numbers", .min = 0, .stages = stages});
-  spec.add("run.time_limit_s", &settings.time_limit_s,
-           {.help = "stop at the next unit border after this time with exit status 75, to be "
-                    "continued by the same command; 0 = no limit",
-            .unit = "s",
-            .min = 0});
-  spec.add("run.max_failed_fraction", &settings.max_failed_fraction,
-           {.help = "largest fraction of the units of a stage that may fail before the run ends "
-                    "with exit status 3",
-            .min = 0,
-            .max = 1});
-}
-
-std::filesystem::path run_directory_of(const Pipeline& pipeline,
-                                       const std::filesystem::path& config_file,
-                                       const std::filesystem::path& out) {
-  const fs::path file = fs::absolute(config_file);
-  fs::path directory = out;
-  if (directory.empty()) {
-    directory = pipeline.run_directory();
-    if (!directory.empty() && directory.is_relative()) {
-      directory = file.parent_path() / directory;
-    }
-  }
-  if (directory.empty()) {
-    directory = file;
-    directory.replace_extension(".run");
-  }
-  const std::string text = fs::absolute(directory).lexically_normal().string();
-  return text.size() > 1 && text.back() == '/' ? text.substr(0, text.size() - 1) : text;
-}
 
 int run_pipeline(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
                  const RunOptions& options, Log& log) {

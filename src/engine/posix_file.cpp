@@ -1,11 +1,11 @@
 #include "posix_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "skyloom/core/errors.hpp"
 

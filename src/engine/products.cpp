@@ -32,7 +32,9 @@ std::filesystem::path Products::path(std::string_view stage) const {
   return directory_ / (std::string(stage) + ".h5");
 }
 
-bool Products::has(std::string_view stage) const { return std::filesystem::exists(path(stage)); }
+bool Products::has(std::string_view stage) const {
+  return std::filesystem::exists(path(stage));
+}
 
 const Table& Products::table(std::string_view stage, std::string_view table) const {
   const std::lock_guard lock(cache_->mutex);

@@ -205,7 +205,11 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
   remove("report.html");
   remove("progress.json");
   for (const Export& exported : pipeline.exports()) {
-    remove(exported.file);
+    // A file outside of the run directory may be anything by now.
+    const fs::path inside = fs::path(exported.file).lexically_normal();
+    if (inside.is_relative() && *inside.begin() != "..") {
+      remove(inside.string());
+    }
   }
 }
 

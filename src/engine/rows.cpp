@@ -35,7 +35,8 @@ SlabPart part_of(const SlabArray& slab, Type type, int y0, int x0, ImageView<con
   }
   SlabPart part;
   part.start = {static_cast<std::size_t>(y0), static_cast<std::size_t>(x0)};
-  part.count = {static_cast<std::size_t>(values.height()), static_cast<std::size_t>(values.width())};
+  part.count = {static_cast<std::size_t>(values.height()),
+                static_cast<std::size_t>(values.width())};
   const std::size_t row_bytes = part.count[1] * sizeof(T);
   part.bytes.resize(part.count[0] * row_bytes);
   for (int y = 0; y < values.height() && row_bytes > 0; ++y) {

@@ -6,12 +6,13 @@
 #include <memory>
 #include <optional>
 
-#include "payload.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/assemble.hpp"
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/engine/schedule.hpp"
 #include "skyloom/engine/slabs.hpp"
+
+#include "payload.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -27,7 +28,8 @@ std::string one_line(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   std::size_t size = std::min(text.size(), kMessageBytes);
-  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
+  while (size > 0 && size < text.size() &&
+         (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
     --size;
   }
   text.resize(size);
@@ -38,7 +40,8 @@ std::string describe(const Unit& unit, const Outcome& outcome) {
   return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
 }
 
-/// The independent part of a stage: between recovery and the last barrier no rank waits for another.
+/// The independent part of a stage: between recovery and the last barrier no rank waits for
+/// another.
 class Loop {
  public:
   Loop(const parallel::Comm& comm, StageBase& stage, const Plan& plan, const Products& before,

@@ -6,7 +6,9 @@ namespace skyloom::engine {
 namespace {
 
 // NaN would break the ordering, and a negative cost the sizes of the chunks.
-double usable(double cost) { return cost > 0.0 ? cost : 0.0; }
+double usable(double cost) {
+  return cost > 0.0 ? cost : 0.0;
+}
 
 }  // namespace
 

@@ -4,10 +4,11 @@
 #include <cstring>
 #include <limits>
 
-#include "posix_file.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/io/hdf5.hpp"
+
+#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -66,9 +67,8 @@ void open_boxes(std::size_t axis, SlabBox box, const std::vector<const SlabBox*>
   std::sort(borders.begin(), borders.end());
   borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
   std::vector<const SlabBox*> by_start = covered;
-  std::sort(by_start.begin(), by_start.end(), [axis](const SlabBox* a, const SlabBox* b) {
-    return a->start[axis] < b->start[axis];
-  });
+  std::sort(by_start.begin(), by_start.end(),
+            [axis](const SlabBox* a, const SlabBox* b) { return a->start[axis] < b->start[axis]; });
   std::size_t entering = 0;
   std::vector<const SlabBox*> active;
   for (std::size_t i = 0; i + 1 < borders.size(); ++i) {
@@ -199,8 +199,14 @@ void SlabFile::Impl::create() const {
 
 SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::string_view stage,
                    std::string_view key, const Schema& schema)
-    : impl_(std::make_unique<Impl>(Impl{comm, schema, directory / (std::string(stage) + ".slabs.h5"),
-                                        {}, std::string(key), {}, {}, false})) {
+    : impl_(std::make_unique<Impl>(Impl{comm,
+                                        schema,
+                                        directory / (std::string(stage) + ".slabs.h5"),
+                                        {},
+                                        std::string(key),
+                                        {},
+                                        {},
+                                        false})) {
   impl_->path = impl_->final_path.string() + ".tmp";
   bool found = false;
   parallel::on_root(comm, [&] { found = impl_->reuse(); });
@@ -208,9 +214,8 @@ SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::s
     impl_->create();
   }
   std::string offsets;
-  parallel::on_root(comm, [&] {
-    offsets = io::Hdf5File(impl_->path).attribute("/", kOffsetsName).value_or("");
-  });
+  parallel::on_root(
+      comm, [&] { offsets = io::Hdf5File(impl_->path).attribute("/", kOffsetsName).value_or(""); });
   comm.broadcast(offsets);
   impl_->offsets = parse_offsets(offsets);
   if (impl_->offsets.size() != schema.slabs.size()) {
@@ -244,8 +249,7 @@ bool SlabFile::verify(const SlabClaim& claim) const {
   for_each_run(slab.shape, size_of(slab.type), claim.start, claim.count,
                [&](std::uint64_t offset, std::size_t length, std::size_t) {
                  buffer.resize(length);
-                 whole = whole &&
-                         file.read(buffer, impl_->offsets[claim.slab] + offset) == length;
+                 whole = whole && file.read(buffer, impl_->offsets[claim.slab] + offset) == length;
                  crc = checksum(crc, buffer);
                });
   return whole && crc == claim.crc;
@@ -297,6 +301,8 @@ void SlabFile::finish() {
   parallel::on_root(impl_->comm, [this] { rename_durably(impl_->path, impl_->final_path); });
 }
 
-std::string SlabFile::final_name() const { return impl_->final_path.filename().string(); }
+std::string SlabFile::final_name() const {
+  return impl_->final_path.filename().string();
+}
 
 }  // namespace skyloom::engine

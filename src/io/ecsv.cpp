@@ -75,7 +75,7 @@ std::string ecsv_cell(const Table& table, std::size_t row, std::size_t column) {
   }
   const std::string text = table.cell_text(row, column);
   if (what.type == Type::text) {
-    // An empty cell would be read as masked; an empty text is what we mean.
+    // In quotes, so that a row of one empty text is no blank line.
     return text.empty() ? "\"\"" : quoted_cell(text);
   }
   return text.empty() ? "nan" : text;

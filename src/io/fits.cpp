@@ -46,12 +46,11 @@ int find_image(fitsfile* file, const std::string& name) {
 
 /// Bytes of the data unit without padding, from the cards that describe it in the file itself.
 long long data_bytes(fitsfile* file) {
-  int status = 0;
   const auto integer = [&](const std::string& keyword, long long absent) {
     LONGLONG value = absent;
-    int missing = 0;
-    fits_read_key(file, TLONGLONG, keyword.c_str(), &value, nullptr, &missing);
-    return missing == 0 ? static_cast<long long>(value) : absent;
+    int status = 0;
+    fits_read_key(file, TLONGLONG, keyword.c_str(), &value, nullptr, &status);
+    return status == 0 ? static_cast<long long>(value) : absent;
   };
   fits_write_errmark();
   const long long axes = integer("NAXIS", 0);
@@ -62,7 +61,7 @@ long long data_bytes(fitsfile* file) {
   const long long bytes = std::llabs(integer("BITPIX", 8)) / 8 * integer("GCOUNT", 1) *
                           (integer("PCOUNT", 0) + elements);
   fits_clear_errmark();
-  return status == 0 ? bytes : 0;
+  return bytes;
 }
 
 /// nullopt when the card is absent, "" when it has no value.
@@ -95,7 +94,6 @@ struct FitsFile::Impl {
   FitsHandle file;
   std::string path;
   int hdu = 0;
-  int count = 0;
   bool is_image = false;
   int axes = 0;
   long width = 0;

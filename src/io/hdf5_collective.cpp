@@ -3,9 +3,10 @@
 #include <exception>
 #include <map>
 
-#include "hdf5_handles.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/parallel/comm_mpi.hpp"
+
+#include "hdf5_handles.hpp"
 
 namespace skyloom::io {
 namespace {
@@ -84,7 +85,9 @@ struct Hdf5Writer::Impl {
   h5::Properties transfer;
   std::map<std::string, std::uint64_t, std::less<>> offsets;
 
-  [[nodiscard]] std::string in(std::string_view what) const { return path + ": " + std::string(what); }
+  [[nodiscard]] std::string in(std::string_view what) const {
+    return path + ": " + std::string(what);
+  }
   [[nodiscard]] RowRange range(std::size_t rows) const;
   [[nodiscard]] std::size_t widest(std::size_t width) const;
   void group(const std::string& name) const;
@@ -119,8 +122,7 @@ RowRange Hdf5Writer::Impl::range(std::size_t rows) const {
 }
 
 std::size_t Hdf5Writer::Impl::widest(std::size_t width) const {
-  return comm == nullptr ? width
-                         : static_cast<std::size_t>(comm->max(static_cast<double>(width)));
+  return comm == nullptr ? width : static_cast<std::size_t>(comm->max(static_cast<double>(width)));
 }
 
 void Hdf5Writer::Impl::group(const std::string& name) const {
@@ -227,8 +229,9 @@ Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : impl_(std::make_uniq
   h5::quiet();
   impl_->path = path.string();
   impl_->transfer = h5::Properties(H5Pcreate(H5P_DATASET_XFER), "transfer properties");
-  impl_->file = h5::File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation_of_file().get(), H5P_DEFAULT),
-                         impl_->in("cannot be created"));
+  impl_->file =
+      h5::File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation_of_file().get(), H5P_DEFAULT),
+               impl_->in("cannot be created"));
 }
 
 Hdf5Writer::Hdf5Writer(const parallel::Comm& comm, const std::filesystem::path& path)
@@ -243,8 +246,9 @@ Hdf5Writer::Hdf5Writer(const parallel::Comm& comm, const std::filesystem::path& 
   h5::check(H5Pset_fapl_mpio(access.get(), comm.handle().comm, MPI_INFO_NULL), "access properties");
   h5::check(H5Pset_coll_metadata_write(access.get(), true), "access properties");
   h5::check(H5Pset_all_coll_metadata_ops(access.get(), true), "access properties");
-  impl_->file = h5::File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation_of_file().get(), access.get()),
-                         impl_->in("cannot be created"));
+  impl_->file =
+      h5::File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation_of_file().get(), access.get()),
+               impl_->in("cannot be created"));
 }
 
 // An exception on one rank must not close a collective file on this rank alone: that would wait for

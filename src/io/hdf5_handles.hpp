@@ -1,13 +1,13 @@
 #pragma once
 // Private to io: owners of HDF5 identifiers, checked calls, and the mapping of column types.
 
-#include <hdf5.h>
-
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <hdf5.h>
 
 #include "skyloom/core/table.hpp"
 

@@ -28,7 +28,9 @@ std::string error_stack() {
   return text.empty() ? "the library gives no reason" : text;
 }
 
-void quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+void quiet() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 Datatype text_type(std::size_t width) {
   Datatype type(H5Tcopy(H5T_C_S1), "text type");
@@ -65,7 +67,9 @@ std::vector<hsize_t> to_hsize(const std::vector<std::size_t>& values) {
   return {values.begin(), values.end()};
 }
 
-void* raw(ColumnData& data) { return const_cast<void*>(raw(std::as_const(data))); }
+void* raw(ColumnData& data) {
+  return const_cast<void*>(raw(std::as_const(data)));
+}
 
 const void* raw(const ColumnData& data) {
   return std::visit([](const auto& values) -> const void* { return values.data(); }, data);

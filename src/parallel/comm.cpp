@@ -83,7 +83,9 @@ int Comm::size() const {
   return size;
 }
 
-void Comm::barrier() const { check_mpi(MPI_Barrier(handle_->comm), "barrier"); }
+void Comm::barrier() const {
+  check_mpi(MPI_Barrier(handle_->comm), "barrier");
+}
 
 void Comm::broadcast(std::string& bytes) const {
   std::uint64_t size = bytes.size();
@@ -92,9 +94,13 @@ void Comm::broadcast(std::string& bytes) const {
   broadcast_bytes(handle_->comm, bytes.data(), bytes.size(), 0);
 }
 
-bool Comm::any(bool value) const { return reduce_flag(*this, value, MPI_MAX) != 0; }
+bool Comm::any(bool value) const {
+  return reduce_flag(*this, value, MPI_MAX) != 0;
+}
 
-bool Comm::all(bool value) const { return reduce_flag(*this, value, MPI_MIN) != 0; }
+bool Comm::all(bool value) const {
+  return reduce_flag(*this, value, MPI_MIN) != 0;
+}
 
 std::int64_t Comm::sum(std::int64_t value) const {
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_SUM, handle_->comm), "sum");
@@ -119,9 +125,8 @@ std::vector<std::string> Comm::gather_all(const std::string& bytes) const {
   const auto ranks = static_cast<std::size_t>(size());
   std::vector<std::uint64_t> sizes(ranks);
   const std::uint64_t mine = bytes.size();
-  check_mpi(
-      MPI_Allgather(&mine, 1, MPI_UINT64_T, sizes.data(), 1, MPI_UINT64_T, handle_->comm),
-      "gather sizes");
+  check_mpi(MPI_Allgather(&mine, 1, MPI_UINT64_T, sizes.data(), 1, MPI_UINT64_T, handle_->comm),
+            "gather sizes");
   std::vector<std::string> out(ranks);
   const std::uint64_t total = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
   if (total > kChunkBytes) {
@@ -195,9 +200,8 @@ void on_root(const Comm& comm, const std::function<void()>& action) {
 
 void poll(const Comm& comm) {
   int found = 0;
-  check_mpi(
-      MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm.handle().comm, &found, MPI_STATUS_IGNORE),
-      "progress");
+  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm.handle().comm, &found, MPI_STATUS_IGNORE),
+            "progress");
 }
 
 void patient_barrier(const Comm& comm) {

@@ -40,7 +40,9 @@ SharedCounter::~SharedCounter() {
   MPI_Win_free(&impl_->window);
 }
 
-std::int64_t SharedCounter::next() { return add(0, 1); }
+std::int64_t SharedCounter::next() {
+  return add(0, 1);
+}
 
 std::int64_t SharedCounter::add(std::size_t slot, std::int64_t amount) {
   if (slot >= impl_->slots) {
@@ -54,6 +56,8 @@ std::int64_t SharedCounter::add(std::size_t slot, std::int64_t amount) {
   return before;
 }
 
-std::int64_t SharedCounter::value(std::size_t slot) { return add(slot, 0); }
+std::int64_t SharedCounter::value(std::size_t slot) {
+  return add(slot, 0);
+}
 
 }  // namespace skyloom::parallel

@@ -1,8 +1,8 @@
-#include <petscsys.h>
-#include <signal.h>
-
 #include <cstdlib>
 #include <exception>
+
+#include <petscsys.h>
+#include <signal.h>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/parallel/comm_mpi.hpp"
@@ -12,7 +12,9 @@ namespace {
 
 volatile sig_atomic_t stop_flag = 0;
 
-extern "C" void note_stop(int) { stop_flag = 1; }
+extern "C" void note_stop(int) {
+  stop_flag = 1;
+}
 
 void install_handlers() {
   struct sigaction action = {};
@@ -68,8 +70,12 @@ void Runtime::abort(int status) {
   std::_Exit(status);
 }
 
-bool stop_signalled() { return stop_flag != 0; }
+bool stop_signalled() {
+  return stop_flag != 0;
+}
 
-void clear_stop_signal() { stop_flag = 0; }
+void clear_stop_signal() {
+  stop_flag = 0;
+}
 
 }  // namespace skyloom::parallel

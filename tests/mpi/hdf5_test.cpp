@@ -1,10 +1,11 @@
+#include "skyloom/io/hdf5.hpp"
+
 #include <cmath>
 #include <limits>
 
 #include <catch2/catch.hpp>
 
 #include "shared_folder.hpp"
-#include "skyloom/io/hdf5.hpp"
 #include "support/mpi_main.hpp"
 
 using namespace skyloom;
@@ -25,8 +26,9 @@ void fill(Table& table, std::size_t first, std::size_t last) {
   for (std::size_t i = first; i < last; ++i) {
     const std::size_t row = table.add_row();
     table.set(row, "zeta", static_cast<std::int64_t>(i) << 40);
-    table.set(row, "flux_njy", i % 7 == 3 ? std::numeric_limits<double>::quiet_NaN()
-                                          : std::sqrt(static_cast<double>(i)));
+    table.set(
+        row, "flux_njy",
+        i % 7 == 3 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(static_cast<double>(i)));
     table.set(row, "good", i % 2 == 0);
     table.set(row, "name", std::string(i % 5, 'x') + (i % 3 == 0 ? "\u03b1" : ""));
     std::vector<float> stamp(6);

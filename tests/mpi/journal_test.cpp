@@ -1,10 +1,12 @@
+#include "skyloom/engine/journal.hpp"
+
 #include <fstream>
 
 #include <catch2/catch.hpp>
 
-#include "shared_folder.hpp"
 #include "skyloom/core/errors.hpp"
-#include "skyloom/engine/journal.hpp"
+
+#include "shared_folder.hpp"
 #include "support/mpi_main.hpp"
 
 using namespace skyloom;

@@ -1,13 +1,13 @@
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 #include <string>
 #include <thread>
 
 #include <catch2/catch.hpp>
+#include <signal.h>
 
 #include "skyloom/core/errors.hpp"
+
 #include "support/mpi_main.hpp"
 
 using namespace skyloom;

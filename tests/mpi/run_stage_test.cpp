@@ -1,15 +1,16 @@
-#include <signal.h>
-
 #include <cmath>
+#include <fstream>
 
 #include <catch2/catch.hpp>
+#include <signal.h>
 
-#include "shared_folder.hpp"
 #include "skyloom/core/hash.hpp"
 #include "skyloom/engine/assemble.hpp"
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/engine/run.hpp"
 #include "skyloom/io/hdf5.hpp"
+
+#include "shared_folder.hpp"
 #include "support/mpi_main.hpp"
 #include "toy_stage.hpp"
 
@@ -30,8 +31,9 @@ struct Bench {
   StageOutcome run(toy::Stage& stage) {
     const engine::Plan plan = stage.plan(products);
     products.forget("toy");
-    return engine::run_stage(test_world(), stage, plan, products, settings,
-                             [this](const engine::StageProgress& p) { last = p; }, log);
+    return engine::run_stage(
+        test_world(), stage, plan, products, settings,
+        [this](const engine::StageProgress& p) { last = p; }, log);
   }
   engine::StageSettings settings;
   engine::Products products;
@@ -70,8 +72,8 @@ bool image_is_right(const engine::Products& products, std::size_t units,
   for (int y = 0; right && y < image.height(); ++y) {
     for (int x = 0; x < image.width(); ++x) {
       const bool missing = without.contains(static_cast<std::size_t>(y));
-      right = right && (missing ? std::isnan(image(y, x))
-                                : image(y, x) == static_cast<float>(y) + 0.5F);
+      right = right &&
+              (missing ? std::isnan(image(y, x)) : image(y, x) == static_cast<float>(y) + 0.5F);
     }
   }
   return right;
@@ -217,6 +219,53 @@ TEST_CASE("a slab that lost its bytes is computed again") {
   REQUIRE(done > 0);
   REQUIRE(comm.all(outcome.recovered == 0 && outcome.end == StageEnd::complete));
   REQUIRE(comm.all(product_is_right(bench, 20, {})));
+}
+
+TEST_CASE("a crash between the two renames of an assembly costs no unit") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  toy::Stage stage(20);
+  stage.failing = {4};  // keeps the journals
+  bench.run(stage);
+  comm.barrier();
+  parallel::on_root(comm, [&] { std::filesystem::remove(bench.products.path("toy")); });
+  toy::Stage again(20);
+  const StageOutcome outcome = bench.run(again);
+  REQUIRE(comm.all(outcome.end == StageEnd::complete && outcome.recovered == 20));
+  REQUIRE(comm.sum(again.processed) == 0);
+  REQUIRE(comm.all(product_is_right(bench, 20, {4})));
+}
+
+TEST_CASE("units that another set-up finished do not count") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  toy::Stage stage(12);
+  stage.failing = {4};
+  bench.run(stage);
+  comm.barrier();
+  bench.settings.stage_hash = "fedcba9876543210";
+  toy::Stage other(12);
+  const StageOutcome outcome = bench.run(other);
+  REQUIRE(comm.all(outcome.recovered == 0 && outcome.failed == 0));
+  REQUIRE(comm.sum(other.processed) == 12);
+  REQUIRE(comm.all(product_is_right(bench, 12, {})));
+}
+
+TEST_CASE("a folder that cannot be made is a fatal error of all ranks") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  parallel::on_root(comm, [&] { std::ofstream(folder.path() / "toy") << "in the way"; });
+  toy::Stage stage(5);
+  std::string text;
+  try {
+    bench.run(stage);
+  } catch (const FatalError& error) {
+    text = error.what();
+  }
+  REQUIRE(comm.all(text.find("toy") != std::string::npos));
 }
 
 TEST_CASE("a configuration that open() refuses is every rank's error, and the run ends") {

@@ -1,10 +1,10 @@
 #pragma once
 // An empty folder under the system's temporary one, the same on every rank, gone at the end.
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <string>
+
+#include <unistd.h>
 
 #include "skyloom/parallel/comm.hpp"
 

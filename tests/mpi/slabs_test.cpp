@@ -1,10 +1,12 @@
+#include "skyloom/engine/slabs.hpp"
+
 #include <cstring>
 
 #include <catch2/catch.hpp>
 
-#include "shared_folder.hpp"
-#include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/hdf5.hpp"
+
+#include "shared_folder.hpp"
 #include "support/mpi_main.hpp"
 
 using namespace skyloom;
@@ -13,9 +15,10 @@ using namespace skyloom::engine;
 namespace {
 
 Schema schema() {
-  return {{}, {{"a/image", Type::float32, {8, 10}, "nJy", "image"},
-               {"a/mask", Type::boolean, {8, 10}, "", "mask"},
-               {"cube", Type::float64, {3, 4, 5}, "", "cube"}}};
+  return {{},
+          {{"a/image", Type::float32, {8, 10}, "nJy", "image"},
+           {"a/mask", Type::boolean, {8, 10}, "", "mask"},
+           {"cube", Type::float64, {3, 4, 5}, "", "cube"}}};
 }
 
 SlabPart part_of(const Schema& declared, int y0, int x0, int height, int width, float value) {
@@ -52,8 +55,8 @@ TEST_CASE("parts written in place by different ranks are in the file, and only w
     SlabFile again(comm, folder.path(), "s", "key", declared);  // taken up, not made anew
     bool sound = true;
     for (int x = 0; x < 5; ++x) {
-      sound = sound && again.verify(claims[static_cast<std::size_t>(x)]) ==
-                           (x % comm.size() == comm.rank());
+      sound = sound &&
+              again.verify(claims[static_cast<std::size_t>(x)]) == (x % comm.size() == comm.rank());
     }
     REQUIRE(comm.all(sound));
     again.finish();
@@ -64,8 +67,8 @@ TEST_CASE("parts written in place by different ranks are in the file, and only w
   for (int y = 0; y < 8; ++y) {
     for (int x = 0; x < 10; ++x) {
       const float value = image(y, x);
-      const bool good = y < 2 ? value != value
-                              : value == (y < 5 ? static_cast<float>(x / 2 + 1) : 0.0F);
+      const bool good =
+          y < 2 ? value != value : value == (y < 5 ? static_cast<float>(x / 2 + 1) : 0.0F);
       right = right && good;
     }
   }

@@ -2,13 +2,13 @@
 // A stage whose products are known in closed form: unit k writes k % 4 rows of "things" (numbers,
 // text, an array) and row k of a slab array; units may be told to fail.
 
-#include <signal.h>
-
 #include <functional>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <signal.h>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/stage.hpp"
@@ -33,9 +33,9 @@ class Stage final : public skyloom::engine::StageBase {
  public:
   explicit Stage(std::size_t units) : units_(units) {}
 
-  std::set<std::size_t> failing;        ///< throw UnitError
-  std::set<std::size_t> broken;         ///< throw another exception, after adding rows
-  std::function<void()> after_unit;     ///< called at the end of every unit
+  std::set<std::size_t> failing;     ///< throw UnitError
+  std::set<std::size_t> broken;      ///< throw another exception, after adding rows
+  std::function<void()> after_unit;  ///< called at the end of every unit
   std::function<void()> at_open;
   int opened = 0;
   int processed = 0;

@@ -82,7 +82,7 @@ def impossible_directory_is_fatal(program, folder):
     for ranks in (1, 2):
         said = program.run("example", "run", config, "--out", folder / "file" / "run", ranks=ranks,
                            expect=70)
-        require("cannot be created" in said, said)
+        require("cannot be created" in said and said.count("skyloom: ") == 1, said)
 
 
 def unwritable_directory_is_fatal(program, folder):
@@ -111,6 +111,16 @@ def foreign_pipeline_is_refused(program, folder):
     (folder / "run" / "manifest.json").write_text(json.dumps(manifest))
     said = program.run("example", "run", config, "--out", folder / "run", expect=2)
     require("pipeline other" in said, said)
+
+
+def foreign_files_are_not_overwritten(program, folder):
+    config = survey(program, folder)
+    (folder / "mine").mkdir()
+    (folder / "mine" / "cut.h5").write_text("precious")
+    for option in ((), ("--fresh",)):
+        said = program.run("example", "run", config, "--out", folder / "mine", *option, expect=2)
+        require("cut.h5" in said, said)
+    require((folder / "mine" / "cut.h5").read_text() == "precious", "untouched")
 
 
 def status_tells_how_far(program, folder):
@@ -166,6 +176,7 @@ if __name__ == "__main__":
         unwritable_directory_is_fatal,
         two_runs_cannot_share_a_directory,
         foreign_pipeline_is_refused,
+        foreign_files_are_not_overwritten,
         status_tells_how_far,
         commands_without_mpi,
     ]))

@@ -1,5 +1,5 @@
-// main() of the MPI test binaries: rank 0 prints, another rank prints only what failed on it, and the
-// exit status is the maximum over ranks.
+// main() of the MPI test binaries: rank 0 prints, another rank prints only what failed on it, and
+// the exit status is the maximum over ranks.
 #define CATCH_CONFIG_RUNNER
 // Catch2 would take TERM and INT away from Runtime.
 #define CATCH_CONFIG_NO_POSIX_SIGNALS
@@ -14,7 +14,9 @@ namespace {
 const skyloom::parallel::Comm* world = nullptr;
 }
 
-const skyloom::parallel::Comm& test_world() { return *world; }
+const skyloom::parallel::Comm& test_world() {
+  return *world;
+}
 
 int main(int argc, char** argv) {
   skyloom::parallel::Runtime runtime(argc, argv);

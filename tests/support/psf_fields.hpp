@@ -21,8 +21,8 @@ struct MoffatPart {
   double beta = 3.0;
   double dx = 0.0;
   double dy = 0.0;
-  double size_x = 0.0;      ///< relative change of the size from centre to edge along x
-  double wave = 0.0;        ///< relative amplitude of waves in size
+  double size_x = 0.0;  ///< relative change of the size from centre to edge along x
+  double wave = 0.0;    ///< relative amplitude of waves in size
   double g1 = 0.0;
   double g1_x = 0.0;
   double g2_y = 0.0;
@@ -82,10 +82,10 @@ struct FieldOptions {
   double min_separation_pix = 14.0;
   double sky_sigma = 9.0;
   double gain = 1.5;
-  double residual_sky = 0.05;       ///< constant offset in units of sky_sigma
-  double flux_min = 1500.0;         ///< fluxes follow N(>F) ~ 1/F^0.7 between these
+  double residual_sky = 0.05;  ///< constant offset in units of sky_sigma
+  double flux_min = 1500.0;    ///< fluxes follow N(>F) ~ 1/F^0.7 between these
   double flux_max = 2.5e5;
-  double saturation = 3.0e4;        ///< pixel value
+  double saturation = 3.0e4;  ///< pixel value
   std::uint64_t seed = 1;
 };
 
@@ -104,7 +104,9 @@ struct TrueField {
   std::vector<TrueObject> objects;
 };
 
-inline double scaled(double x, int size) { return 2.0 * x / size - 1.0; }
+inline double scaled(double x, int size) {
+  return 2.0 * x / size - 1.0;
+}
 
 inline void paint(Image<double>& light, const TruePsf& psf, double sx, double sy,
                   const TrueObject& object, int radius) {
@@ -138,8 +140,8 @@ inline std::vector<TrueObject> place_objects(const FieldOptions& options) {
     }
     bool free = true;
     for (const TrueObject& other : objects) {
-      free = free && std::hypot(other.x - object.x, other.y - object.y) >
-                         options.min_separation_pix;
+      free =
+          free && std::hypot(other.x - object.x, other.y - object.y) > options.min_separation_pix;
     }
     if (free) {
       objects.push_back(object);
@@ -176,8 +178,7 @@ inline TrueField make_field(const TruePsf& psf, const FieldOptions& options) {
   for (std::size_t k = 0; k < field.data.pixels().size(); ++k) {
     const double mean = light.pixels()[k];
     const double photons = noise.poisson(k, mean * options.gain, 8) / options.gain;
-    const double value =
-        photons + options.sky_sigma * (noise.normal(k, 0) + options.residual_sky);
+    const double value = photons + options.sky_sigma * (noise.normal(k, 0) + options.residual_sky);
     field.data.pixels()[k] = static_cast<float>(value);
     if (value > options.saturation) {
       field.bad.pixels()[k] = 2;

@@ -3,9 +3,9 @@
 // ranks, written without communication and recovered on any number of ranks. It is the checkpoint.
 //
 // <directory>/journal.gNNNN.JJJ: attempt NNNN, group JJJ of ranks. A file is an array of 1 MiB
-// segments; writer w of W owns the segments w, w + W, ... A record never crosses a segment; a larger
-// payload is split into pieces. Both checksums of a piece are seeded with the journal's key, so
-// records of another set-up are invalid by construction.
+// segments; writer w of W owns the segments w, w + W, ... A record never crosses a segment; a
+// larger payload is split into pieces. Both checksums of a piece are seeded with the journal's key,
+// so records of another set-up are invalid by construction.
 
 #include <cstddef>
 #include <cstdint>
@@ -48,12 +48,13 @@ std::uint32_t checksum(std::uint32_t seed, std::span<const std::byte> bytes);
 /// `offset`, `length`, `payload_crc`, `generation` and `group` of `piece` are not read.
 std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_view payload);
 
-/// The valid pieces of one segment (or its beginning), in order; after a damaged one the search goes
-/// on in steps of 8 bytes. `offset` is relative to the segment, generation and group are 0.
+/// The valid pieces of one segment (or its beginning), in order; after a damaged one the search
+/// goes on in steps of 8 bytes. `offset` is relative to the segment, generation and group are 0.
 std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment);
 
 /// For every unit the pieces of the record that counts: a result before a failure, then the lowest
-/// generation, group and position; incomplete records do not count. Pieces stay sorted by unit, part.
+/// generation, group and position; incomplete records do not count. Pieces stay sorted by unit,
+/// part.
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces);
 
 class Journal {
@@ -96,8 +97,8 @@ class Journal {
 
 /// How far a stage is, from the files of its folder alone.
 struct JournalCount {
-  std::size_t units = 0;   ///< of the plan; 0 when the folder has no journal
-  std::size_t done = 0;    ///< finished ones, failed ones included
+  std::size_t units = 0;  ///< of the plan; 0 when the folder has no journal
+  std::size_t done = 0;   ///< finished ones, failed ones included
   std::size_t failed = 0;
 };
 /// Serial; may be called by any process while a run writes. Never throws for damaged records.

@@ -15,11 +15,11 @@
 namespace skyloom::engine {
 
 struct StageSettings {
-  std::filesystem::path directory;   ///< the run directory
-  std::string stage_hash;            ///< 16 hexadecimal digits: seeds the journal's checksums
-  std::uint64_t seed = 0;            ///< of the run's random numbers
-  bool retry_failed = false;         ///< run units again that failed in an earlier attempt
-  double deadline_s = 0.0;           ///< steady-clock seconds (see now_s) to stop at; 0 = none
+  std::filesystem::path directory;  ///< the run directory
+  std::string stage_hash;           ///< 16 hexadecimal digits: seeds the journal's checksums
+  std::uint64_t seed = 0;           ///< of the run's random numbers
+  bool retry_failed = false;        ///< run units again that failed in an earlier attempt
+  double deadline_s = 0.0;          ///< steady-clock seconds (see now_s) to stop at; 0 = none
   std::vector<std::pair<std::string, std::string>> provenance;  ///< attributes of /provenance
 };
 
@@ -27,11 +27,11 @@ struct StageSettings {
 struct StageProgress {
   std::string stage;
   std::size_t units_total = 0;
-  std::size_t units_done = 0;      ///< of all ranks; includes failed and recovered ones
+  std::size_t units_done = 0;  ///< of all ranks; includes failed and recovered ones
   std::size_t units_failed = 0;
-  std::size_t units_recovered = 0; ///< done by earlier attempts
-  double busy_s = 0.0;             ///< of this rank, inside units
-  double elapsed_s = 0.0;          ///< since the stage's loop began on this rank
+  std::size_t units_recovered = 0;  ///< done by earlier attempts
+  double busy_s = 0.0;              ///< of this rank, inside units
+  double elapsed_s = 0.0;           ///< since the stage's loop began on this rank
 };
 /// Called on every rank after each unit of that rank, and on rank 0 also while it waits for others.
 using ProgressObserver = std::function<void(const StageProgress&)>;
@@ -44,8 +44,8 @@ struct StageOutcome {
   std::size_t failed = 0;
   std::size_t recovered = 0;
   double elapsed_s = 0.0;
-  std::vector<double> idle_fraction;          ///< per rank, on rank 0
-  std::vector<std::string> failures;          ///< "key: reason: text" of the first ten, on rank 0
+  std::vector<double> idle_fraction;  ///< per rank, on rank 0
+  std::vector<std::string> failures;  ///< "key: reason: text" of the first ten, on rank 0
 };
 
 /// Collective. Runs what is not yet journalled of `plan` and, when nothing is missing, writes

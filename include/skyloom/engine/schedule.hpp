@@ -1,6 +1,6 @@
 #pragma once
-// Who computes what next: units by decreasing cost, cut into guided chunks, handed out by one shared
-// counter. No master, no messages, and nothing in a result depends on it.
+// Who computes what next: units by decreasing cost, cut into guided chunks, handed out by one
+// shared counter. No master, no messages, and nothing in a result depends on it.
 
 #include <cstddef>
 #include <optional>

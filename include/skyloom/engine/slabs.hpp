@@ -1,7 +1,7 @@
 #pragma once
-// The slab file of a stage: big arrays of known shape, created once and collectively, then filled in
-// place part by part with plain writes at computed positions. HDF5 never opens it for writing again.
-// A part counts only with a journal record that holds its checksum.
+// The slab file of a stage: big arrays of known shape, created once and collectively, then filled
+// in place part by part with plain writes at computed positions. HDF5 never opens it for writing
+// again. A part counts only with a journal record that holds its checksum.
 
 #include <cstddef>
 #include <cstdint>

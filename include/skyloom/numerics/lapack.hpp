@@ -1,5 +1,6 @@
 #pragma once
-// Cholesky factorisation through LAPACK of dense symmetric positive definite matrices of up to a few hundred rows.
+// Cholesky factorisation through LAPACK of dense symmetric positive definite matrices of up to a
+// few hundred rows.
 
 #include <optional>
 #include <span>

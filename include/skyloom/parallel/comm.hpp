@@ -46,8 +46,9 @@ void agree(const Comm& comm, bool ok, const std::string& what);
 /// was one, otherwise FatalError, with its text.
 void on_root(const Comm& comm, const std::function<void()>& action);
 
-/// Counters shared by all ranks (one-sided fetch-and-add on rank 0), all zero at first. Construction
-/// and destruction are collective, the rest is not. While an exception unwinds, nothing is freed.
+/// Counters shared by all ranks (one-sided fetch-and-add on rank 0), all zero at first.
+/// Construction and destruction are collective, the rest is not. While an exception unwinds,
+/// nothing is freed.
 class SharedCounter {
  public:
   explicit SharedCounter(const Comm& comm, std::size_t slots = 1);
@@ -73,8 +74,8 @@ void patient_barrier(const Comm& comm);
 /// The same, calling `idle` about every millisecond of the wait.
 void patient_barrier(const Comm& comm, const std::function<void()>& idle);
 
-/// Starts MPI and PETSc (their only initialisation in the program) and ends them. While an exception
-/// unwinds, nothing is finalised. Signals TERM, USR1 and INT set a flag.
+/// Starts MPI and PETSc (their only initialisation in the program) and ends them. While an
+/// exception unwinds, nothing is finalised. Signals TERM, USR1 and INT set a flag.
 class Runtime {
  public:
   Runtime(int& argc, char**& argv);

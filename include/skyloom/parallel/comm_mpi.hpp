@@ -2,10 +2,10 @@
 // The MPI side of Comm, for the few sources that must call MPI themselves. Every other room uses
 // comm.hpp.
 
-#include <mpi.h>
-
 #include <cstddef>
 #include <string_view>
+
+#include <mpi.h>
 
 #include "skyloom/parallel/comm.hpp"
 

@@ -9,13 +9,14 @@
 namespace skyloom::sky {
 
 struct BackgroundMap {
-  Image<float> level;   ///< same unit as the image
-  Image<float> rms;     ///< of one pixel
+  Image<float> level;  ///< same unit as the image
+  Image<float> rms;    ///< of one pixel
 };
 
 /// @param mask non-zero = pixel not used   @param box_size_pix side of a mesh box
 /// @param filter_size_boxes side of the median filter over the mesh, in boxes
-/// @throws UnitError (no_good_data) when all pixels are masked, (numerical) when libsep fails or the
+/// @throws UnitError (no_good_data) when all pixels are masked, (numerical) when libsep fails or
+/// the
 ///   map is not finite
 [[nodiscard]] BackgroundMap mesh_background(ImageView<const float> image,
                                             ImageView<const std::uint8_t> mask, int box_size_pix,

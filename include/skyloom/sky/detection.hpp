@@ -10,19 +10,19 @@
 namespace skyloom::sky {
 
 struct Detection {
-  double x = 0.0;      ///< barycentre, 0-based pixels
+  double x = 0.0;  ///< barycentre, 0-based pixels
   double y = 0.0;
-  double a = 0.0;      ///< isophotal semi-axes from second moments, pixels
+  double a = 0.0;  ///< isophotal semi-axes from second moments, pixels
   double b = 0.0;
-  double flux = 0.0;   ///< sum of member pixels
-  double peak = 0.0;   ///< brightest member pixel
+  double flux = 0.0;  ///< sum of member pixels
+  double peak = 0.0;  ///< brightest member pixel
   int n_pixels = 0;
-  int flag = 0;        ///< of libsep
+  int flag = 0;  ///< of libsep
 };
 
 struct Detections {
   std::vector<Detection> objects;
-  Image<std::int32_t> segments;   ///< 1 + index of the object a pixel belongs to, 0 = sky
+  Image<std::int32_t> segments;  ///< 1 + index of the object a pixel belongs to, 0 = sky
 };
 
 struct DetectionOptions {

@@ -26,20 +26,20 @@ struct PsfShape {
 /// Everything the field-wise PSF is made of. Field position is scaled to X = 2x/width - 1 and
 /// Y = 2y/height - 1; polynomials have the terms 1, X, Y, X^2, XY, Y^2 up to their order.
 struct FieldPsfModel {
-  int width = 0;                     ///< of the frame, pixels
+  int width = 0;  ///< of the frame, pixels
   int height = 0;
-  int order = 0;                     ///< of the shape polynomials: 0, 1 or 2
-  std::vector<double> lambda;        ///< coefficients of ln alpha (alpha in pixels)
+  int order = 0;               ///< of the shape polynomials: 0, 1 or 2
+  std::vector<double> lambda;  ///< coefficients of ln alpha (alpha in pixels)
   std::vector<double> g1;
   std::vector<double> g2;
-  double beta = 3.5;                 ///< of the Moffat, one per band
-  std::vector<double> knots;         ///< s = ln(1 + rho^2/alpha^2)/2 of the wing's knots; may be empty
-  std::vector<double> q;             ///< ln of the wing factor at the knots
-  double node_spacing_pix = 1.0;     ///< of the residual's B-splines
-  std::vector<double> node_i;        ///< column of each node, whole numbers, 0 = centre
+  double beta = 3.5;              ///< of the Moffat, one per band
+  std::vector<double> knots;      ///< s = ln(1 + rho^2/alpha^2)/2 of the wing's knots; may be empty
+  std::vector<double> q;          ///< ln of the wing factor at the knots
+  double node_spacing_pix = 1.0;  ///< of the residual's B-splines
+  std::vector<double> node_i;     ///< column of each node, whole numbers, 0 = centre
   std::vector<double> node_j;
-  std::vector<double> c;             ///< residual coefficients, light per pixel
-  std::vector<double> gp_x;          ///< scaled positions of the stars behind the local variation
+  std::vector<double> c;     ///< residual coefficients, light per pixel
+  std::vector<double> gp_x;  ///< scaled positions of the stars behind the local variation
   std::vector<double> gp_y;
   std::vector<double> gp_weight[3];  ///< for lambda, g1, g2; empty = no local variation
   double gp_length = 0.0;            ///< in scaled field units
@@ -47,7 +47,9 @@ struct FieldPsfModel {
 };
 
 /// Number of polynomial terms of an order.
-[[nodiscard]] constexpr int shape_terms(int order) { return (order + 1) * (order + 2) / 2; }
+[[nodiscard]] constexpr int shape_terms(int order) {
+  return (order + 1) * (order + 2) / 2;
+}
 
 /// The terms 1, X, Y, X^2, XY, Y^2 (those of the order; the others are 0).
 [[nodiscard]] std::array<double, 6> shape_basis(int order, double scaled_x, double scaled_y);
@@ -99,11 +101,11 @@ class FieldPsf : public Psf {
   using Parameters = std::vector<std::pair<std::string, std::vector<double>>>;
   [[nodiscard]] Parameters parameters() const;
   /// @throws ConfigError when a name is missing or sizes disagree
-  [[nodiscard]] static std::shared_ptr<const FieldPsf> from_parameters(const Parameters& parameters);
+  [[nodiscard]] static std::shared_ptr<const FieldPsf> from_parameters(
+      const Parameters& parameters);
 
  private:
-  void fill(const PsfShape& shape, double u0, double v0, double step, int side,
-            double* out) const;
+  void fill(const PsfShape& shape, double u0, double v0, double step, int side, double* out) const;
   void add_residual(double u0, double v0, double step, int side, double* out) const;
   [[nodiscard]] PsfStamp make_stamp(double x, double y) const;
 
@@ -112,8 +114,8 @@ class FieldPsf : public Psf {
   int oversampling_;
   RadialProfile profile_;
   double norm_ = 1.0;
-  int node_reach_ = 0;               ///< nodes lie within -reach..reach
-  std::vector<double> node_grid_;    ///< c on the full square of nodes
+  int node_reach_ = 0;             ///< nodes lie within -reach..reach
+  std::vector<double> node_grid_;  ///< c on the full square of nodes
   bool constant_ = true;
   PsfStamp constant_stamp_;
 };

@@ -1,7 +1,7 @@
 #pragma once
-// The radial profile behind the field-wise PSF: F(t) = (1 + t)^-beta * exp(q(s)), t = rho^2/alpha^2,
-// s = ln(1 + t)/2, with q piecewise linear in s and continued as a power law. Tabulated in sqrt(t),
-// since one table serves all positions, sizes and ellipticities of a band.
+// The radial profile behind the field-wise PSF: F(t) = (1 + t)^-beta * exp(q(s)), t =
+// rho^2/alpha^2, s = ln(1 + t)/2, with q piecewise linear in s and continued as a power law.
+// Tabulated in sqrt(t), since one table serves all positions, sizes and ellipticities of a band.
 
 #include <cmath>
 #include <cstddef>
@@ -70,7 +70,7 @@ class RadialProfile {
 
   struct Node {
     double f;
-    double slope;   // per table step
+    double slope;  // per table step
   };
   static double hermite(const Node& a, const Node& b, double u) {
     const double rise = b.f - a.f;
@@ -86,7 +86,7 @@ class RadialProfile {
   double end_slope_ = 0.0;
   bool end_slope_free_ = true;
   std::vector<Node> nodes_;
-  std::vector<double> log_slope_;   // d ln F / d ln(1 + t) in the middle of each interval
+  std::vector<double> log_slope_;  // d ln F / d ln(1 + t) in the middle of each interval
 };
 
 }  // namespace skyloom::sky

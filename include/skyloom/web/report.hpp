@@ -41,9 +41,9 @@ struct Picture {
 };
 
 /// Lines (through their points by increasing x), points and error bars, or a histogram. NaN is left
-/// out; on a logarithmic axis so are values that are not positive. For "steps" x holds the edges of the bins,
-/// one more than y, or their increasing centres: then all bins are as wide as the closest two
-/// centres are apart (1 if there is one), and missing bins are drawn as 0.
+/// out; on a logarithmic axis so are values that are not positive. For "steps" x holds the edges of
+/// the bins, one more than y, or their increasing centres: then all bins are as wide as the closest
+/// two centres are apart (1 if there is one), and missing bins are drawn as 0.
 struct Series {
   std::string label;
   std::string color;            ///< CSS colour; empty = the next of the palette

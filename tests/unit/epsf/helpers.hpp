@@ -7,6 +7,7 @@
 
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
+
 #include "support/psf_fields.hpp"
 
 namespace skyloom::test {
@@ -51,8 +52,8 @@ inline photometry::epsf::Star noise_free_star(const TruePsf& psf, int size, doub
 }
 
 struct FluxError {
-  double bias = 0.0;      ///< median
-  double scatter = 0.0;   ///< 1.48 MAD
+  double bias = 0.0;     ///< median
+  double scatter = 0.0;  ///< 1.48 MAD
 };
 
 /// Error of true stars' fluxes that comes from the PSF alone, at 16 places.

@@ -213,7 +213,7 @@ TEST_CASE("The WCS of DECam agrees with positions fitted by the Tractor") {
   for (std::size_t i = 0; i < ra.size(); ++i) {
     worst = std::max({worst, std::abs(x[i] - x_here[i]), std::abs(y[i] - y_here[i])});
   }
-  CHECK(worst < 0.01);
+  CHECK(worst < 0.001);
 
   // astropy 5.2 on another exposure of the same camera.
   const std::string other = kData + "/decam_multi/c4d_181214_050844_ooi_g_ls9.S9.fits";

@@ -15,7 +15,9 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kModelError = 0.01;
 
-bool is_core(const Star& star) { return star.row.used && !star.row.wing; }
+bool is_core(const Star& star) {
+  return star.row.used && !star.row.wing;
+}
 
 void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain,
                       Diagnostics& d) {
@@ -230,8 +232,8 @@ void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Fr
   d.wing_slope = psf.wing_slope();
   d.neg_fraction = psf.negative_sum(x, y);
   if (std::isfinite(d.flux_err_pred) && std::isfinite(d.shape_scatter)) {
-    d.flux_err_pred = std::hypot(d.flux_err_pred,
-                                 (options.method == "epsf" ? 0.6 : 1.0) * d.shape_scatter);
+    d.flux_err_pred =
+        std::hypot(d.flux_err_pred, (options.method == "epsf" ? 0.6 : 1.0) * d.shape_scatter);
   }
 }
 

@@ -61,9 +61,9 @@ void subtract_background(const Input& input, const Options& options, Frame& fram
                          std::vector<std::string>& warnings) {
   try {
     const Image<std::uint8_t> mask = source_mask(frame, options);
-    const sky::BackgroundMap map =
-        sky::mesh_background(frame.data.view(), mask.view(),
-                             std::max(8, options.background_boxsize), options.background_filtersize);
+    const sky::BackgroundMap map = sky::mesh_background(frame.data.view(), mask.view(),
+                                                        std::max(8, options.background_boxsize),
+                                                        options.background_filtersize);
     for (std::size_t k = 0; k < frame.mask.pixels().size(); ++k) {
       if (frame.mask.pixels()[k] == 0) {
         frame.data.pixels()[k] -= map.level.pixels()[k];

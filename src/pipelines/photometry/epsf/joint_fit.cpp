@@ -25,11 +25,11 @@ constexpr double kMaxBeta = 10.0;
 /// Normal equations of one star: shape block after its own four parameters are projected out, and
 /// what is needed to get those back.
 struct StarEquations {
-  SmallMatrix<4> shape{};                          // lambda, g1, g2, kappa
+  SmallMatrix<4> shape{};  // lambda, g1, g2, kappa
   std::array<double, 4> gradient{};
-  SmallMatrix<4> own_inverse{};                    // flux, x, y, sky
+  SmallMatrix<4> own_inverse{};  // flux, x, y, sky
   std::array<double, 4> own_gradient{};
-  std::array<std::array<double, 4>, 4> cross{};    // [shape][own]
+  std::array<std::array<double, 4>, 4> cross{};  // [shape][own]
 };
 
 /// Sums over the pixels of a star: columns A (shape, 4), N (own, 4) and the residual.
@@ -62,9 +62,15 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
         continue;
       }
       // A star that moves by +dx takes the pixel's offset by -dx.
-      const std::array<double, 9> row = {flux * pixel.lambda, flux * pixel.g1, flux * pixel.g2,
-                                         flux * pixel.kappa,  pixel.p,         -flux * pixel.pu,
-                                         -flux * pixel.pv,    1.0,             residual};
+      const std::array<double, 9> row = {flux * pixel.lambda,
+                                         flux * pixel.g1,
+                                         flux * pixel.g2,
+                                         flux * pixel.kappa,
+                                         pixel.p,
+                                         -flux * pixel.pu,
+                                         -flux * pixel.pv,
+                                         1.0,
+                                         residual};
       for (std::size_t i = Shape ? 0 : 4; i < 9; ++i) {
         const double weighted = weight * row[i];
         for (std::size_t j = i; j < 9; ++j) {
@@ -128,7 +134,9 @@ void reject(Star& star, Rejected reason) {
   star.row.reason = reason;
 }
 
-sky::FieldPsf working_psf(const sky::FieldPsfModel& model) { return sky::FieldPsf(model, 1, 1); }
+sky::FieldPsf working_psf(const sky::FieldPsfModel& model) {
+  return sky::FieldPsf(model, 1, 1);
+}
 
 std::array<double, 6> basis_at(const sky::FieldPsfModel& model, const Star& star) {
   return sky::shape_basis(model.order, 2.0 * star.row.x / model.width - 1.0,
@@ -160,7 +168,8 @@ void set_excess(Star& star, const StarEquations& equations) {
 class JointSystem {
  public:
   JointSystem(int order, bool free_beta)
-      : terms_(sky::shape_terms(order)), size_(3 * terms_ + (free_beta ? 1 : 0)),
+      : terms_(sky::shape_terms(order)),
+        size_(3 * terms_ + (free_beta ? 1 : 0)),
         free_beta_(free_beta),
         matrix_(static_cast<std::size_t>(size_) * static_cast<std::size_t>(size_)),
         right_(static_cast<std::size_t>(size_)) {}

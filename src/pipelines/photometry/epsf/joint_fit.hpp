@@ -1,7 +1,7 @@
 #pragma once
-// The shape of the PSF from all stars at once: Gauss-Newton with every star's flux, position and sky
-// projected out (Golub & Pereyra 1973), rejection of what is no star, order of the polynomials by
-// leave-one-out, and fits of single stars.
+// The shape of the PSF from all stars at once: Gauss-Newton with every star's flux, position and
+// sky projected out (Golub & Pereyra 1973), rejection of what is no star, order of the polynomials
+// by leave-one-out, and fits of single stars.
 
 #include <array>
 #include <string>
@@ -58,8 +58,8 @@ int reject_by_shape(std::vector<Star>& stars, double nsigma);
 
 struct OrderChoice {
   int order = 0;
-  std::array<double, 3> loo_chi2;   ///< per star and order, NaN where not tried
-  sky::FieldPsfModel model;         ///< the input with the polynomials of the chosen order
+  std::array<double, 3> loo_chi2;  ///< per star and order, NaN where not tried
+  sky::FieldPsfModel model;        ///< the input with the polynomials of the chosen order
 };
 /// Order of the shape polynomials by linearised leave-one-out over the stars' excess shapes.
 [[nodiscard]] OrderChoice choose_order(const sky::FieldPsfModel& model,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "pipelines/photometry/epsf/diagnostics.hpp"
@@ -81,6 +82,9 @@ class Builder {
         stars() = before;
       }
     }
+    if (beta_on_bound_) {
+      result_.warnings.push_back("beta of the Moffat sits on its bound");
+    }
     return count_core(stars()) > 0;
   }
 
@@ -88,13 +92,11 @@ class Builder {
   bool shape_with_rejection(const ShapeFitOptions& fit) {
     for (int pass = 0; pass < kMaxRejectPasses; ++pass) {
       ShapeFit shape = fit_shape(model_, stars(), fit);
-      if (shape.ok && shape.beta_on_bound && fit.free_beta) {
-        result_.warnings.push_back("beta of the Moffat sits on its bound");
-      }
       if (!shape.ok) {
         return false;
       }
       model_ = std::move(shape.model);
+      beta_on_bound_ = shape.beta_on_bound;
       if (count_core(stars()) < kMinStarsResidual ||
           reject_by_shape(stars(), options_.reject_nsigma) == 0) {
         break;
@@ -217,8 +219,8 @@ class Builder {
 
   void finish() {
     const Weighting shape{frame_.gain, options_.model_error_shape};
-    auto psf = std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size,
-                                                     options_.oversamp);
+    auto psf =
+        std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
     measure_excess(model_, stars(), {shape, 1, true});
     measure_core_chi2(*psf, stars(), frame_.gain);
@@ -232,6 +234,7 @@ class Builder {
   Result& result_;
   sky::FieldPsfModel model_;
   HyperParameters hyper_;
+  bool beta_on_bound_ = false;
 };
 
 void count_stars(const Selection& selection, Result& result) {

@@ -1,7 +1,7 @@
 #pragma once
-// Builds the effective PSF of one band from its image: detection, choice of stars, joint Moffat fit,
-// wing and core residual, local variation, diagnostics. One call per band; a pure function of its
-// arguments. The model and its evaluation are sky/field_psf.hpp.
+// Builds the effective PSF of one band from its image: detection, choice of stars, joint Moffat
+// fit, wing and core residual, local variation, diagnostics. One call per band; a pure function of
+// its arguments. The model and its evaluation are sky/field_psf.hpp.
 
 #include <array>
 #include <cstdint>
@@ -24,27 +24,27 @@ inline constexpr std::uint8_t kBadMasked = 4;
 struct KnownStar {
   double x = 0.0;
   double y = 0.0;
-  double mag = 0.0;   ///< in this band
+  double mag = 0.0;  ///< in this band
 };
 
 /// A row of the source catalogue that lies on the image.
 struct CatalogueSource {
   double x = 0.0;
   double y = 0.0;
-  bool is_star = false;   ///< TYPE says STAR; otherwise a galaxy
+  bool is_star = false;  ///< TYPE says STAR; otherwise a galaxy
 };
 
 struct Cell {
-  std::string tag;   ///< rRR_cCC
+  std::string tag;  ///< rRR_cCC
   Box box;
 };
 
 /// The effective keys of [epsf].
 struct Options {
-  std::string method = "epsf";             ///< epsf | moffat (no wing, no residual)
+  std::string method = "epsf";  ///< epsf | moffat (no wing, no residual)
   int poly_order_max = 2;
-  bool local_variation = true;             ///< false = off
-  bool residual = true;                    ///< false = off
+  bool local_variation = true;  ///< false = off
+  bool residual = true;         ///< false = off
   double residual_nodes_per_fwhm = 4.0;
   double residual_radius_fwhm = 2.2;
   double wing_radius_pix = 40.0;
@@ -56,43 +56,43 @@ struct Options {
   double model_error_moffat = 0.03;
   double model_error_shape = 0.01;
   double model_error_residual = 0.005;
-  double sky_prior_floor = 0.02;           ///< in units of sigma_sky; 0 = no prior
+  double sky_prior_floor = 0.02;  ///< in units of sigma_sky; 0 = no prior
   double reject_nsigma = 4.0;
   int rounds = 3;
   double warn_flux_err = 0.01;
 
-  std::string psfstar_mode = "sep+gaia";   ///< sep | gaia | sep+gaia
+  std::string psfstar_mode = "sep+gaia";  ///< sep | gaia | sep+gaia
   bool reject_galaxies = true;
   double gaia_mag_min = 10.0;
   double gaia_mag_max = 30.0;
   double gaia_snr_min = 20.0;
   double gaia_match_r_pix = 5.0;
-  double gaia_seed_sat_div = 1.3;          ///< star peaks stay below saturation / this
-  int max_stars = 30;                      ///< per cell
-  int final_psf_size = 55;                 ///< odd, pixels
-  int oversamp = 2;                        ///< of the stamps that FieldPsf::at returns
-  int cutout_size = 61;                    ///< odd, of the star cut-outs in CellResult
+  double gaia_seed_sat_div = 1.3;  ///< star peaks stay below saturation / this
+  int max_stars = 30;              ///< per cell
+  int final_psf_size = 55;         ///< odd, pixels
+  int oversamp = 2;                ///< of the stamps that FieldPsf::at returns
+  int cutout_size = 61;            ///< odd, of the star cut-outs in CellResult
   bool background_subtract_patch = true;
   int background_boxsize = 96;
   int background_filtersize = 9;
   double background_source_mask_sigma = 3.0;
   int background_mask_dilate = 1;
-  double star_local_bkg_annulus_rin_pix = 20.0;   ///< start of the stars' sky
+  double star_local_bkg_annulus_rin_pix = 20.0;  ///< start of the stars' sky
   int residual_diag_max_stars = 100;
-  double moffat_beta = 3.5;                ///< fixed when there is a single star
+  double moffat_beta = 3.5;  ///< fixed when there is a single star
 };
 
 /// One band. Pixels are (y, x); all images have the same size.
 struct Input {
-  Image<float> data;                ///< flux, scaled to the common zero point; NaN allowed
-  Image<float> sigma_sky;           ///< same unit; 0 or infinite where bad
-  Image<std::uint8_t> bad;          ///< bits above; 0 = good
-  double gain_e_per_flux = 0.0;     ///< electrons per unit of flux; 0 = sky noise only
-  double saturation_scaled = std::numeric_limits<double>::quiet_NaN();   ///< NaN = unknown
-  double fwhm_guess_pix = std::numeric_limits<double>::quiet_NaN();      ///< NaN = unknown
+  Image<float> data;             ///< flux, scaled to the common zero point; NaN allowed
+  Image<float> sigma_sky;        ///< same unit; 0 or infinite where bad
+  Image<std::uint8_t> bad;       ///< bits above; 0 = good
+  double gain_e_per_flux = 0.0;  ///< electrons per unit of flux; 0 = sky noise only
+  double saturation_scaled = std::numeric_limits<double>::quiet_NaN();  ///< NaN = unknown
+  double fwhm_guess_pix = std::numeric_limits<double>::quiet_NaN();     ///< NaN = unknown
   std::vector<KnownStar> known_stars;
   std::vector<CatalogueSource> catalogue;
-  std::vector<Cell> cells;          ///< must not overlap; may leave parts of the image out
+  std::vector<Cell> cells;  ///< must not overlap; may leave parts of the image out
 };
 
 /// What the number and quality of stars allowed, lowest first. Stored in products.
@@ -109,32 +109,32 @@ enum class PsfLevel : std::uint8_t {
 /// Why a detection that was considered is not a star of the PSF.
 enum class Rejected : std::uint8_t {
   no = 0,
-  quota = 1,        ///< the cell had max_stars brighter ones
-  shape = 2,        ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
-  chi2 = 3,         ///< the core does not fit
-  fit = 4,          ///< no usable pixels or the fit failed
+  quota = 1,  ///< the cell had max_stars brighter ones
+  shape = 2,  ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
+  chi2 = 3,   ///< the core does not fit
+  fit = 4,    ///< no usable pixels or the fit failed
 };
 [[nodiscard]] std::string to_string(Rejected reason);
 
 /// One candidate star; stars of the PSF and rejected ones, brightest S/N first per kind.
 struct StarRow {
-  double x = 0.0;               ///< fitted position, pixels of the image
+  double x = 0.0;  ///< fitted position, pixels of the image
   double y = 0.0;
-  double flux = 0.0;            ///< fitted, total
-  double sky = 0.0;             ///< fitted
-  double snr = 0.0;             ///< of the aperture flux
+  double flux = 0.0;  ///< fitted, total
+  double sky = 0.0;   ///< fitted
+  double snr = 0.0;   ///< of the aperture flux
   double r50_pix = 0.0;
   bool used = false;
-  bool wing = false;            ///< saturated: constrains the wing only
+  bool wing = false;  ///< saturated: constrains the wing only
   Rejected reason = Rejected::no;
-  int cell = -1;                ///< index into Input::cells, -1 = outside all
+  int cell = -1;  ///< index into Input::cells, -1 = outside all
   double chi2_core = std::numeric_limits<double>::quiet_NaN();  ///< per pixel
-  std::string origin;           ///< sep | gaia | both
+  std::string origin;                                           ///< sep | gaia | both
 };
 
 struct BackgroundStats {
-  std::string status = "disabled";   ///< ok | error | disabled
-  std::string text;                  ///< what failed
+  std::string status = "disabled";  ///< ok | error | disabled
+  std::string text;                 ///< what failed
   double map_median = 0.0;
   double map_mean = 0.0;
   double rms_median = 0.0;
@@ -144,8 +144,8 @@ struct BackgroundStats {
 
 struct CellResult {
   std::string tag;
-  Image<double> epsf;                ///< at the cell centre, native sampling, final_psf_size; may be empty
-  int n_stars = 0;                   ///< core stars used
+  Image<double> epsf;  ///< at the cell centre, native sampling, final_psf_size; may be empty
+  int n_stars = 0;     ///< core stars used
   int n_candidates = 0;
   double fwhm_pix = std::numeric_limits<double>::quiet_NaN();
   double r50_pix = std::numeric_limits<double>::quiet_NaN();
@@ -155,27 +155,28 @@ struct CellResult {
   std::vector<double> growth_radius_pix;
   std::vector<double> growth;
   double chi2_core_median = std::numeric_limits<double>::quiet_NaN();
-  double resid_bias = std::numeric_limits<double>::quiet_NaN();   ///< of the median residual, flux unit
+  double resid_bias =
+      std::numeric_limits<double>::quiet_NaN();  ///< of the median residual, flux unit
   double resid_rms = std::numeric_limits<double>::quiet_NaN();
-  Image<double> median_residual;     ///< over stars of (data - model)/flux; empty without stars
-  Image<double> median_star;         ///< over stars of (data - sky)/flux
+  Image<double> median_residual;  ///< over stars of (data - model)/flux; empty without stars
+  Image<double> median_star;      ///< over stars of (data - sky)/flux
   BackgroundStats background;
 };
 
 struct Diagnostics {
   int n_detections = 0;
   int n_candidates = 0;
-  int n_stars = 0;                   ///< core stars used
+  int n_stars = 0;  ///< core stars used
   int n_wing = 0;
   int n_rejected = 0;
   int order = 0;
   double beta = std::numeric_limits<double>::quiet_NaN();
-  double fwhm_pix = std::numeric_limits<double>::quiet_NaN();       ///< at the frame's centre
-  double ellipticity = std::numeric_limits<double>::quiet_NaN();    ///< |g| there
+  double fwhm_pix = std::numeric_limits<double>::quiet_NaN();     ///< at the frame's centre
+  double ellipticity = std::numeric_limits<double>::quiet_NaN();  ///< |g| there
   double locus_r50_pix = std::numeric_limits<double>::quiet_NaN();
-  std::array<double, 3> loo_chi2 = {std::numeric_limits<double>::quiet_NaN(),
-                                    std::numeric_limits<double>::quiet_NaN(),
-                                    std::numeric_limits<double>::quiet_NaN()};  ///< per star and order
+  std::array<double, 3> loo_chi2 = {
+      std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(),
+      std::numeric_limits<double>::quiet_NaN()};  ///< per star and order
   double shape_scatter = std::numeric_limits<double>::quiet_NaN();
   double flux_err_pred = std::numeric_limits<double>::quiet_NaN();  ///< fraction
   double flux_err_core = std::numeric_limits<double>::quiet_NaN();
@@ -189,26 +190,26 @@ struct Diagnostics {
   double ell = std::numeric_limits<double>::quiet_NaN();
   double p = std::numeric_limits<double>::quiet_NaN();
   double ln_evidence = std::numeric_limits<double>::quiet_NaN();
-  double gp_gain = 0.0;              ///< of ln likelihood
+  double gp_gain = 0.0;  ///< of ln likelihood
   double gp_length = std::numeric_limits<double>::quiet_NaN();
   std::array<double, 3> gp_tau = {0.0, 0.0, 0.0};
-  double apcor = std::numeric_limits<double>::quiet_NaN();          ///< fraction
+  double apcor = std::numeric_limits<double>::quiet_NaN();  ///< fraction
   double apcor_err = std::numeric_limits<double>::quiet_NaN();
   int apcor_n = 0;
-  double f_out = std::numeric_limits<double>::quiet_NaN();          ///< light outside the stamp
+  double f_out = std::numeric_limits<double>::quiet_NaN();  ///< light outside the stamp
   double wing_slope = std::numeric_limits<double>::quiet_NaN();
   double neg_fraction = std::numeric_limits<double>::quiet_NaN();
-  double clipped_fraction = 0.0;     ///< of the stars' pixels
+  double clipped_fraction = 0.0;  ///< of the stars' pixels
 };
 
 struct Result {
-  std::shared_ptr<const sky::FieldPsf> psf;   ///< null for PsfLevel::none
+  std::shared_ptr<const sky::FieldPsf> psf;  ///< null for PsfLevel::none
   PsfLevel level = PsfLevel::none;
-  std::string level_text;                     ///< why not a higher level; empty = full
+  std::string level_text;  ///< why not a higher level; empty = full
   Diagnostics diagnostics;
   std::vector<StarRow> stars;
-  std::vector<CellResult> cells;              ///< in the order of Input::cells
-  std::vector<std::string> warnings;          ///< one line each
+  std::vector<CellResult> cells;      ///< in the order of Input::cells
+  std::vector<std::string> warnings;  ///< one line each
 };
 
 /// Builds the PSF of one band.

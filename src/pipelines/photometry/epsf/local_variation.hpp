@@ -12,10 +12,10 @@ namespace skyloom::photometry::epsf {
 
 struct LocalVariation {
   bool used = false;
-  double gain = 0.0;              ///< of ln likelihood over no variation
-  double length = 0.0;            ///< scaled field units
+  double gain = 0.0;    ///< of ln likelihood over no variation
+  double length = 0.0;  ///< scaled field units
   std::array<double, 3> tau = {0.0, 0.0, 0.0};
-  sky::FieldPsfModel model;       ///< with the process when it is used
+  sky::FieldPsfModel model;  ///< with the process when it is used
 };
 
 /// @param stars with up-to-date excess shapes over `model`

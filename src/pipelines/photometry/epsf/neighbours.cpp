@@ -10,14 +10,14 @@
 namespace skyloom::photometry::epsf {
 namespace {
 
-constexpr double kCoreFraction = 0.08;   // of the peak: pixels that set a neighbour's amplitude
+constexpr double kCoreFraction = 0.08;  // of the peak: pixels that set a neighbour's amplitude
 constexpr double kInnerError = 0.03;
 constexpr double kChi2Error = 0.01;
 
 /// Model of one neighbour for flux 1 and where it lies.
 struct Patch {
-  Box box;       // on the frame
-  int x0 = 0;    // of the stamp
+  Box box;     // on the frame
+  int x0 = 0;  // of the stamp
   int y0 = 0;
   Image<double> p;
   double flux = 0.0;

@@ -100,8 +100,8 @@ OrderChoice choose_order(const sky::FieldPsfModel& model, const std::vector<Star
     const std::array<double, 3> fitted = {shape.lambda, shape.g1, shape.g2};
     for (std::size_t a = 0; a < 3; ++a) {
       point.value[a] = fitted[a] + star.excess[a];
-      point.weight[a] = 1.0 / (star.excess_error[a] * star.excess_error[a] +
-                               kIntrinsic[a] * kIntrinsic[a]);
+      point.weight[a] =
+          1.0 / (star.excess_error[a] * star.excess_error[a] + kIntrinsic[a] * kIntrinsic[a]);
     }
     points.push_back(point);
   }

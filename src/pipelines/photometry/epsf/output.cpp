@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "pipelines/photometry/epsf/stage.hpp"
 
@@ -230,7 +231,7 @@ Schema epsf_schema(const Config& config) {
                     {{"band", Type::text, "", "filter"},
                      {"frame", Type::int32, "", "row of /frames"},
                      {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
-                     {"index", Type::int32, "", "position in the parameter's array"},
+                     {"index", Type::int32, "", "position in the parameter's array; -1 = the array is empty"},
                      {"value", Type::float64, "", "value"}}}};
   return schema;
 }
@@ -245,14 +246,20 @@ void EpsfStage::append(const Config& config, const Result& result, engine::Rows&
     return;
   }
   Table& models = rows.table("psf_models");
+  const auto add = [&](const std::string& parameter, std::int64_t index, double value) {
+    const std::size_t row = models.add_row();
+    models.set(row, "band", result.band);
+    models.set(row, "frame", result.frame);
+    models.set(row, "parameter", parameter);
+    models.set(row, "index", index);
+    models.set(row, "value", value);
+  };
   for (const auto& [parameter, values] : result.kernel.psf->parameters()) {
+    if (values.empty()) {
+      add(parameter, -1, std::numeric_limits<double>::quiet_NaN());
+    }
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::size_t row = models.add_row();
-      models.set(row, "band", result.band);
-      models.set(row, "frame", result.frame);
-      models.set(row, "parameter", parameter);
-      models.set(row, "index", static_cast<std::int64_t>(i));
-      models.set(row, "value", values[i]);
+      add(parameter, static_cast<std::int64_t>(i), values[i]);
     }
   }
 }

@@ -20,7 +20,7 @@ constexpr double kBrightSnr = 300.0;
 
 struct SkyPrior {
   double mean = 0.0;
-  double precision = 0.0;   // 0 = none
+  double precision = 0.0;  // 0 = none
 };
 
 /// Level and spread of the sky under the fainter two thirds of the stars: the wings of bright ones
@@ -50,7 +50,7 @@ SkyPrior sky_prior(const std::vector<Star>& stars, const Options& options, doubl
 
 /// Sums of one star over its pixels, before projection.
 struct StarSums {
-  std::vector<double> an;   // (n, 4): A^T W N
+  std::vector<double> an;  // (n, 4): A^T W N
   SmallMatrix<4> nn{};
   std::array<double, 4> ny{};
 };
@@ -78,7 +78,7 @@ class LinearSystem {
   struct Row {
     std::vector<std::size_t> index;
     std::vector<double> value;
-    double target = 0.0;   // q part of the current model, A_q q0, minus the wing model, per flux
+    double target = 0.0;  // q part of the current model, A_q q0, minus the wing model, per flux
   };
 
   void fill_row(const StarModel& model, double u, double v, Row& row) const {
@@ -114,11 +114,9 @@ class LinearSystem {
         const double u = x - star.row.x;
         const double v = y - star.row.y;
         const PixelValues pixel = model.at<false>(u, v);
-        const double weight =
-            1.0 / pixel_variance(weighting_, star.variance[k], flux * pixel.p);
+        const double weight = 1.0 / pixel_variance(weighting_, star.variance[k], flux * pixel.p);
         fill_row(model, u, v, row);
-        const double target =
-            star.data[k] - star.neighbours[k] - star.row.sky + flux * row.target;
+        const double target = star.data[k] - star.neighbours[k] - star.row.sky + flux * row.target;
         add_pixel(row, flux, weight, target, {pixel.p, pixel.pu, pixel.pv, 1.0}, sums);
       }
     }
@@ -260,8 +258,8 @@ Evidence evidence_of(const LinearSystem& system, const CorePrior& core, const Wi
   const double prior_determinant =
       core.log_determinant - 2.0 * static_cast<double>(system.core()) * std::log(hyper.sigma_r) +
       wing_factor->log_determinant();
-  result.value = -0.5 * (system.yy() - explained) + 0.5 * prior_determinant -
-                 0.5 * factor->log_determinant();
+  result.value =
+      -0.5 * (system.yy() - explained) + 0.5 * prior_determinant - 0.5 * factor->log_determinant();
   if (posterior != nullptr) {
     *posterior = factor->inverse();
   }
@@ -278,9 +276,8 @@ double search_widths(const LinearSystem& system, const CorePrior& core, const Wi
     for (const double factor : factors) {
       HyperParameters trial = hyper;
       trial.*width = std::clamp(start * factor, low, high);
-      const double value = trial.*width == hyper.*width
-                               ? best
-                               : evidence_of(system, core, wing, trial).value;
+      const double value =
+          trial.*width == hyper.*width ? best : evidence_of(system, core, wing, trial).value;
       if (value > best) {
         best = value;
         hyper = trial;

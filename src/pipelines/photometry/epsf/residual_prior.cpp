@@ -18,7 +18,7 @@ constexpr double kNugget = 1e-3;
 constexpr double kGaugeStrength = 1e3;
 constexpr double kWingGauge = 1e5;
 constexpr double kKnotSpacing = 0.35;
-constexpr double kMinSpacing = 0.5;   // pixels: finer nodes cannot be told from the stars' positions
+constexpr double kMinSpacing = 0.5;  // pixels: finer nodes cannot be told from the stars' positions
 
 /// The bare Moffat of a model at the frame's centre.
 sky::FieldPsf bare_moffat(const sky::FieldPsfModel& model, bool circular) {
@@ -51,8 +51,8 @@ sky::FieldPsfModel with_residual_basis(sky::FieldPsfModel model, const Options& 
   }
   model.c.assign(model.node_i.size(), 0.0);
   const double alpha = std::exp(model.lambda[0]);
-  const double end = 0.5 * std::log1p(options.wing_radius_pix * options.wing_radius_pix /
-                                      (alpha * alpha));
+  const double end =
+      0.5 * std::log1p(options.wing_radius_pix * options.wing_radius_pix / (alpha * alpha));
   const int intervals = std::clamp(static_cast<int>(std::lround(end / kKnotSpacing)), 2, 20);
   for (int k = 0; k <= intervals; ++k) {
     model.knots.push_back(end * k / intervals);
@@ -111,12 +111,10 @@ CorePrior core_prior(const PriorGeometry& geometry, double ell, double p, bool g
     for (std::size_t j = 0; j < n; ++j) {
       const double dx = geometry.x[i] - geometry.x[j];
       const double dy = geometry.y[i] - geometry.y[j];
-      correlation[i * n + j] =
-          std::exp(-rate * (dx * dx + dy * dy)) + (i == j ? kNugget : 0.0);
+      correlation[i * n + j] = std::exp(-rate * (dx * dx + dy * dy)) + (i == j ? kNugget : 0.0);
     }
   }
-  const auto factor =
-      numerics::LapackCholesky::factor(std::move(correlation), static_cast<int>(n));
+  const auto factor = numerics::LapackCholesky::factor(std::move(correlation), static_cast<int>(n));
   if (!factor) {
     throw UnitError(Reason::numerical, "the prior of the PSF's residual is singular");
   }

@@ -128,7 +128,9 @@ PixelValues StarModel::at(double u, double v) const {
 template PixelValues StarModel::at<true>(double u, double v) const;
 template PixelValues StarModel::at<false>(double u, double v) const;
 
-double StarModel::p(double u, double v) const { return at<false>(u, v).p; }
+double StarModel::p(double u, double v) const {
+  return at<false>(u, v).p;
+}
 
 double StarModel::p_far(double u, double v) const {
   const double first = (1.0 - shape_.g1) * u - shape_.g2 * v;

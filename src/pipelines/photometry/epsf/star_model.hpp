@@ -1,6 +1,6 @@
 #pragma once
-// The PSF of one star with its derivatives, pixel by pixel: what the fits of the ePSF stage need and
-// the finished model does not.
+// The PSF of one star with its derivatives, pixel by pixel: what the fits of the ePSF stage need
+// and the finished model does not.
 
 #include <array>
 #include <vector>
@@ -17,7 +17,7 @@ struct PixelValues {
   double lambda = 0.0;
   double g1 = 0.0;
   double g2 = 0.0;
-  double kappa = 0.0;   ///< kappa = ln(beta - 1)
+  double kappa = 0.0;  ///< kappa = ln(beta - 1)
 };
 
 /// Wing part of a pixel without the norm, <m e^q>, and its slopes with respect to the offset.
@@ -54,7 +54,7 @@ class StarModel {
   double inverse_alpha2_ = 1.0;
   double peak_ = 0.0;
   double fine2_ = 0.0;
-  double norm_slope_ = 0.0;   // d ln norm / d kappa
+  double norm_slope_ = 0.0;  // d ln norm / d kappa
   double knot_step_ = 0.0;
 };
 

@@ -12,18 +12,17 @@ namespace {
 constexpr double kMaxAxisRatio = 1.8;
 constexpr double kLocusSnr = 40.0;
 constexpr double kSaturatedSnr = 300.0;
-constexpr double kFragmentRadius = 15.0;   // one saturated star is one object within this
+constexpr double kFragmentRadius = 15.0;  // one saturated star is one object within this
 constexpr double kDropRadius = 12.0;
 constexpr double kNeighbourLocus = 0.15;
 constexpr double kNeighbourSnr = 5.0;
 
 /// True when any pixel within `reach` of the rounded position has one of the bits.
 bool any_bad(const Frame& frame, double x, double y, int reach, std::uint8_t bits) {
-  const Box box = Box{static_cast<int>(std::lround(x)) - reach,
-                      static_cast<int>(std::lround(x)) + reach + 1,
-                      static_cast<int>(std::lround(y)) - reach,
-                      static_cast<int>(std::lround(y)) + reach + 1}
-                      .intersect(frame.data.box());
+  const Box box =
+      Box{static_cast<int>(std::lround(x)) - reach, static_cast<int>(std::lround(x)) + reach + 1,
+          static_cast<int>(std::lround(y)) - reach, static_cast<int>(std::lround(y)) + reach + 1}
+          .intersect(frame.data.box());
   for (int j = box.y0; j < box.y1; ++j) {
     for (int i = box.x0; i < box.x1; ++i) {
       if ((frame.bad(j, i) & bits) != 0 || (bits == 0xFF && frame.mask(j, i) != 0)) {
@@ -41,8 +40,8 @@ std::vector<Object> measure(const Frame& frame, const std::vector<sky::Detection
     Object object;
     object.detection = detection;
     object.owner = static_cast<int>(objects.size());
-    const sky::ApertureSum sum = sky::sum_circle(frame.data.view(), frame.sigma.view(),
-                                                 frame.mask.view(), detection.x, detection.y, radius);
+    const sky::ApertureSum sum = sky::sum_circle(
+        frame.data.view(), frame.sigma.view(), frame.mask.view(), detection.x, detection.y, radius);
     object.flux = sum.flux;
     object.snr = sum.error > 0.0 ? sum.flux / sum.error : 0.0;
     object.r50 = sky::half_light_radius(frame.data.view(), frame.mask.view(), detection.x,
@@ -99,9 +98,8 @@ bool saturated_centre(const Frame& frame, double& x, double& y) {
 void mark_saturated(const Frame& frame, std::vector<Object>& objects) {
   std::vector<std::size_t> order(objects.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return objects[a].flux > objects[b].flux;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return objects[a].flux > objects[b].flux; });
   for (const std::size_t i : order) {
     Object& object = objects[i];
     if (object.owner != static_cast<int>(i) || object.snr < kSaturatedSnr ||
@@ -115,8 +113,7 @@ void mark_saturated(const Frame& frame, std::vector<Object>& objects) {
       const double distance = std::hypot(other.detection.x - object.detection.x,
                                          other.detection.y - object.detection.y);
       const bool touched = any_bad(frame, other.detection.x, other.detection.y, 2, kBadSaturated);
-      if (k != i && !other.saturated &&
-          distance < (touched ? kFragmentRadius : kDropRadius)) {
+      if (k != i && !other.saturated && distance < (touched ? kFragmentRadius : kDropRadius)) {
         other.owner = static_cast<int>(i);
       }
     }
@@ -237,8 +234,8 @@ bool is_candidate(const Input& input, const Options& options, const Frame& frame
   const Object& object = selection.objects[i];
   const double x = object.detection.x;
   const double y = object.detection.y;
-  if (object.saturated || object.owner != static_cast<int>(i) || object.snr < options.gaia_snr_min ||
-      !is_round_enough(object)) {
+  if (object.saturated || object.owner != static_cast<int>(i) ||
+      object.snr < options.gaia_snr_min || !is_round_enough(object)) {
     return false;
   }
   const double tolerance = std::max(options.locus_tolerance, 2.5 / object.snr);
@@ -256,8 +253,8 @@ bool is_candidate(const Input& input, const Options& options, const Frame& frame
 }
 
 /// Masked pixels of a stamp: bad ones (grown for wing stars) and those near other objects.
-std::vector<std::uint8_t> stamp_mask(const Frame& frame, const Selection& selection,
-                                     const Box& box, int object, bool wing) {
+std::vector<std::uint8_t> stamp_mask(const Frame& frame, const Selection& selection, const Box& box,
+                                     int object, bool wing) {
   constexpr int kGrow = 2;
   std::vector<std::uint8_t> masked;
   for (int y = box.y0; y < box.y1; ++y) {

@@ -13,9 +13,9 @@ namespace skyloom::photometry::epsf {
 /// The band image as all steps see it: background subtracted, bad pixels 0.
 struct Frame {
   Image<float> data;
-  Image<float> sigma;            ///< median of the good ones where bad
-  Image<std::uint8_t> bad;       ///< bits of Input::bad, and not finite
-  Image<std::uint8_t> mask;      ///< 1 = bad
+  Image<float> sigma;        ///< median of the good ones where bad
+  Image<std::uint8_t> bad;   ///< bits of Input::bad, and not finite
+  Image<std::uint8_t> mask;  ///< 1 = bad
   double sigma_median = 0.0;
   double gain = 0.0;
   std::vector<BackgroundStats> cell_background;
@@ -28,7 +28,7 @@ struct Object {
   double snr = 0.0;
   double r50 = 0.0;
   bool saturated = false;
-  int owner = 0;                 ///< index of the object its pixels belong to (fragments)
+  int owner = 0;  ///< index of the object its pixels belong to (fragments)
 };
 
 /// One star of the set and its pixels; arrays are row by row over `box`.
@@ -37,11 +37,11 @@ struct Star {
   int object = 0;
   Box box;
   std::vector<double> data;
-  std::vector<double> neighbours;     ///< model of all other star-like objects
-  std::vector<double> variance;       ///< of the sky
-  std::vector<std::uint8_t> masked;   ///< bad, or of another object
+  std::vector<double> neighbours;    ///< model of all other star-like objects
+  std::vector<double> variance;      ///< of the sky
+  std::vector<std::uint8_t> masked;  ///< bad, or of another object
   std::vector<std::uint8_t> clipped;
-  double excess[3] = {0.0, 0.0, 0.0};              ///< lambda, g1, g2 it would have on its own
+  double excess[3] = {0.0, 0.0, 0.0};  ///< lambda, g1, g2 it would have on its own
   double excess_error[3] = {1.0, 1.0, 1.0};
 };
 
@@ -50,7 +50,7 @@ struct Neighbour {
   double x = 0.0;
   double y = 0.0;
   double flux = 0.0;
-  int star = -1;                 ///< index into Selection::stars when it belongs to the set
+  int star = -1;  ///< index into Selection::stars when it belongs to the set
 };
 
 struct Selection {
@@ -58,8 +58,8 @@ struct Selection {
   Image<std::int32_t> segments;
   double locus_r50 = 0.0;
   int n_candidates = 0;
-  std::vector<Star> stars;            ///< core stars by decreasing S/N, then wing stars
-  std::vector<StarRow> left_out;      ///< candidates over the quota of their cell
+  std::vector<Star> stars;        ///< core stars by decreasing S/N, then wing stars
+  std::vector<StarRow> left_out;  ///< candidates over the quota of their cell
   std::vector<Neighbour> neighbours;
 };
 

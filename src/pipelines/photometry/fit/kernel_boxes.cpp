@@ -40,8 +40,8 @@ double power_outside(const sky::Mixture& mixture, double re_pix, double psf_sigm
       const double vl = 1.3 * mixture.variance[l] * re_pix * re_pix + psf_sigma * psf_sigma;
       const double exponent = 0.5 * h * h * (1.0 / vk + 1.0 / vl);
       if (exponent < 60.0) {
-        sum += mixture.amplitude[k] * mixture.amplitude[l] /
-               (2.0 * std::numbers::pi * (vk + vl)) * std::exp(-exponent);
+        sum += mixture.amplitude[k] * mixture.amplitude[l] / (2.0 * std::numbers::pi * (vk + vl)) *
+               std::exp(-exponent);
       }
     }
   }
@@ -132,8 +132,7 @@ std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) c
 int Scene::half_size_needed(const Source& source, std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
-  const double amplitude =
-      kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
+  const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double tau = input_.options.truncation_sigma;
   const auto psf_part = [&](int h) {
     return static_cast<std::size_t>(h) < psf.norm_outside.size()
@@ -151,8 +150,7 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
   for (const int h : kHalfSizes) {
     double outside = psf_part(h);
     if (!star) {
-      outside +=
-          std::sqrt(0.6 * power_outside(mixture, re, psf.fwhm_pix / 2.3548200450309493, h));
+      outside += std::sqrt(0.6 * power_outside(mixture, re, psf.fwhm_pix / 2.3548200450309493, h));
     }
     if (amplitude * outside < tau) {
       return h;
@@ -164,8 +162,7 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
 double Scene::frequency_needed(const Source& source, std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
-  const double amplitude =
-      kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
+  const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double limit = psf.stamp.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
   const sky::Mixture mixture = mixture_for(source);
   const double width = 0.7 * minor_axis_factor(source);
@@ -174,12 +171,11 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
     const double k = static_cast<double>(r) * kRingStep;
     double profile = 0.0;
     for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
-      profile += mixture.amplitude[i] *
-                 std::exp(-2.0 * std::numbers::pi * std::numbers::pi * mixture.variance[i] * width *
-                          k * k);
+      profile += mixture.amplitude[i] * std::exp(-2.0 * std::numbers::pi * std::numbers::pi *
+                                                 mixture.variance[i] * width * k * k);
     }
-    beyond[r] = beyond[r + 1] + psf.ring_power[r] * profile * profile * 2.0 * std::numbers::pi *
-                                    k * kRingStep;
+    beyond[r] = beyond[r + 1] +
+                psf.ring_power[r] * profile * profile * 2.0 * std::numbers::pi * k * kRingStep;
   }
   for (const double k : kBandLimits) {
     if (k >= limit) {
@@ -232,7 +228,9 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
                             ? std::sqrt(std::log(1e6) / 2.0) / (std::numbers::pi * 0.67 * narrowest)
                             : kInfinity;
     source.levels.push_back({{h, period, static_cast<int>(std::min(k_max, band) * period)},
-                             kSigmaEdges[g], kSigmaEdges[g + 1], {}});
+                             kSigmaEdges[g],
+                             kSigmaEdges[g + 1],
+                             {}});
   }
 }
 

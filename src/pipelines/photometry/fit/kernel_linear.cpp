@@ -128,8 +128,8 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
     const Placement& place = source.place[f];
     const int images = images_needed(source, full);
     weighted_.resize(std::max(weighted_.size(), static_cast<std::size_t>(place.plane * images)));
-    const numerics::Rows w{
-        pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0), frames_[f].stride};
+    const numerics::Rows w{pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0),
+                           frames_[f].stride};
     for (int m = 0; m < images; ++m) {
       numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
                          place.clip.height(), place.clip.width(),
@@ -205,8 +205,7 @@ namespace {
 
 /// Row of a frame's sky among the linear unknowns of its band, or -1.
 int sky_row(const BandSystem& band, std::size_t f) {
-  const auto found =
-      std::find(band.sky_frame.begin(), band.sky_frame.end(), static_cast<int>(f));
+  const auto found = std::find(band.sky_frame.begin(), band.sky_frame.end(), static_cast<int>(f));
   return found == band.sky_frame.end()
              ? -1
              : static_cast<int>(band.source.size() +

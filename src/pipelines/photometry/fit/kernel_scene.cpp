@@ -17,7 +17,9 @@ constexpr double kMinRe = 0.1;
 constexpr double kMaxRe = 1000.0;
 constexpr double kMaxEe = 2.5;  ///< b/a 0.043; wider bounds let faint galaxies run into needles
 
-std::ptrdiff_t padded(int n) { return (static_cast<std::ptrdiff_t>(n) + 15) / 16 * 16; }
+std::ptrdiff_t padded(int n) {
+  return (static_cast<std::ptrdiff_t>(n) + 15) / 16 * 16;
+}
 
 int parameters_of(SourceType type) {
   switch (type) {
@@ -93,8 +95,7 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
     for (int x = 0; x < frame.width; ++x) {
       const auto at = static_cast<std::size_t>(y * frame.stride + x);
       if (frame.sky_weight[at] > 0.0F) {
-        frame.data[at] =
-            static_cast<float>(static_cast<double>(data.data(y, x)) - frame.offset);
+        frame.data[at] = static_cast<float>(static_cast<double>(data.data(y, x)) - frame.offset);
         sum_wd += static_cast<double>(frame.sky_weight[at]) * static_cast<double>(frame.data[at]);
       }
     }
@@ -109,8 +110,8 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
 
 void Scene::start_source(const SourceStart& start) {
   if (!std::isfinite(start.x) || !std::isfinite(start.y)) {
-    throw UnitError(Reason::bad_input, "source " + std::to_string(sources_.size()) +
-                                           ": position is not finite");
+    throw UnitError(Reason::bad_input,
+                    "source " + std::to_string(sources_.size()) + ": position is not finite");
   }
   Source source;
   source.type = start.type;
@@ -122,13 +123,14 @@ void Scene::start_source(const SourceStart& start) {
   const double re = std::clamp(start.re_pix, kMinRe, kMaxRe);
   const double q = std::clamp(start.axis_ratio, 0.05, 1.0);
   const auto shape = sky::to_parameters({re, q, start.phi_deg});
-  source.start = {start.x, start.y, shape.log_re, shape.ee1, shape.ee2,
-                  std::clamp(start.sersic_n, sky::kSersicMin, sky::kSersicMax)};
+  source.start = {start.x,      start.y,
+                  shape.log_re, shape.ee1,
+                  shape.ee2,    std::clamp(start.sersic_n, sky::kSersicMin, sky::kSersicMax)};
   const double shift = input_.options.max_shift_pix;
-  source.lower = {start.x - shift, start.y - shift, std::log(kMinRe), -kMaxEe, -kMaxEe,
-                  sky::kSersicMin};
-  source.upper = {start.x + shift, start.y + shift, std::log(kMaxRe), kMaxEe, kMaxEe,
-                  sky::kSersicMax};
+  source.lower = {start.x - shift, start.y - shift, std::log(kMinRe),
+                  -kMaxEe,         -kMaxEe,         sky::kSersicMin};
+  source.upper = {start.x + shift, start.y + shift, std::log(kMaxRe),
+                  kMaxEe,          kMaxEe,          sky::kSersicMax};
   for (std::size_t k = 0; k < source.start.size(); ++k) {
     source.start[k] = std::clamp(source.start[k], source.lower[k], source.upper[k]);
   }
@@ -265,8 +267,7 @@ sky::RadialTable part_n_derivative(double n, double re_pix, const Level& level) 
 }  // namespace
 
 void Scene::render_galaxy(Source& source, bool derivatives) {
-  const auto shape =
-      sky::shape_matrix({source.value[2], source.value[3], source.value[4]});
+  const auto shape = sky::shape_matrix({source.value[2], source.value[3], source.value[4]});
   const bool sersic = source.type == SourceType::sersic;
   const double re = std::exp(source.box_log_re);
   for (std::size_t l = 0; l < source.levels.size(); ++l) {
@@ -278,8 +279,8 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       if (source.levels.size() == 1) {
         sersic_level = sky::sersic_tables(source.value[5]);
       } else {
-        sersic_level.profile = sky::RadialTable(part_of(
-            sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
+        sersic_level.profile = sky::RadialTable(
+            part_of(sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
         if (derivatives) {
           sersic_level.n_derivative = part_n_derivative(source.value[5], re, level);
         }
@@ -310,8 +311,10 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       if (transform.empty()) {
         transform = sky::psf_transform(place.psf->stamp, dft);
       }
-      const double x = data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
-      const double y = data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
+      const double x =
+          data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
+      const double y =
+          data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
       const auto target = block(source, f);
       // A smaller grid leaves the rim of the block alone: the first level must be the largest.
       sky::render_galaxy(dft, transform, factors_, x, y, place.centre_x, place.centre_y, l > 0,

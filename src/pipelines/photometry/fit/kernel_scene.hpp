@@ -24,7 +24,7 @@ inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
 /// One PSF as rendering and box choice need it.
 struct PsfModel {
   sky::PsfStamp stamp;
-  std::optional<sky::PointSource> point;                  ///< made when first used
+  std::optional<sky::PointSource> point;                   ///< made when first used
   std::map<sky::GridShape, std::vector<float>> transform;  ///< likewise
   std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
   std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
@@ -38,7 +38,7 @@ struct Frame {
   int width = 0;
   int height = 0;
   std::ptrdiff_t stride = 0;
-  double offset = 0.0;           ///< subtracted from the data: the held sky, or about the mean
+  double offset = 0.0;  ///< subtracted from the data: the held sky, or about the mean
   std::vector<float> data;
   std::vector<float> sky_weight;  ///< 1 / sky variance
   std::vector<float> weight;      ///< in use
@@ -48,9 +48,9 @@ struct Frame {
   double sum_weight = 0.0;   ///< of the weights in use
   double sum_weighted_data = 0.0;
   int n_good = 0;
-  bool fit_sky = false;  ///< and has good pixels
-  double sky = 0.0;      ///< relative to offset
-  double chi2 = 0.0;     ///< with the weights in use
+  bool fit_sky = false;           ///< and has good pixels
+  double sky = 0.0;               ///< relative to offset
+  double chi2 = 0.0;              ///< with the weights in use
   std::shared_ptr<PsfModel> psf;  ///< shared by the sources when constant
 };
 
@@ -77,7 +77,7 @@ struct Source {
   SourceType type = SourceType::star;
   Role role = Role::base;
   int n_parameters = 2;
-  int n_images = 1;  ///< 1 when positions and shape are held for good
+  int n_images = 1;     ///< 1 when positions and shape are held for good
   bool free = false;    ///< positions and shape belong to the fit
   bool active = false;  ///< and are moved by the current solve
   std::uint32_t flags = 0;
@@ -85,7 +85,7 @@ struct Source {
   std::array<double, kMaxParameters> value{};
   std::array<double, kMaxParameters> lower{};
   std::array<double, kMaxParameters> upper{};
-  std::vector<double> flux;  ///< per band, NaN without data
+  std::vector<double> flux;      ///< per band, NaN without data
   std::vector<double> box_flux;  ///< per band, what the boxes were chosen for
   double box_log_re = 0.0;
   int half = 0;
@@ -104,11 +104,11 @@ struct GramBlock {
   std::uint64_t id_low = 0;
   std::uint64_t id_high = 0;
   std::uint64_t weight_id = 0;
-  int n_low = 0;   ///< images of the first source that are valid
+  int n_low = 0;  ///< images of the first source that are valid
   int n_high = 0;
   std::array<double, kMaxImages * kMaxImages> g{};  ///< (low, high)
-  std::array<double, kMaxImages> sum{};   ///< own blocks: U^T W 1
-  double data = 0.0;                      ///< own blocks: u^T W d
+  std::array<double, kMaxImages> sum{};             ///< own blocks: U^T W 1
+  double data = 0.0;                                ///< own blocks: u^T W d
 };
 
 /// All products for one set of weights.
@@ -123,9 +123,7 @@ struct BandSystem {
   std::vector<double> matrix;
   std::vector<double> right;
   numerics::SmallCholesky factor;
-  [[nodiscard]] int size() const {
-    return static_cast<int>(source.size() + sky_frame.size());
-  }
+  [[nodiscard]] int size() const { return static_cast<int>(source.size() + sky_frame.size()); }
 };
 
 class Scene {
@@ -163,8 +161,8 @@ class Scene {
   [[nodiscard]] std::vector<std::span<const float>> weights() const;
   [[nodiscard]] std::uint64_t weight_id() const { return weight_id_; }
 
-  /// A (L * L) of a band, B (L * n) with rows of unknowns, and the sum over bands of the direct part
-  /// of the nonlinear matrix added to h.
+  /// A (L * L) of a band, B (L * n) with rows of unknowns, and the sum over bands of the direct
+  /// part of the nonlinear matrix added to h.
   void linear_matrix(const Gram& gram, const BandSystem& band, int b, std::span<double> a) const;
   void coupling_matrix(const Gram& gram, const BandSystem& band, int b, std::span<double> c) const;
   void direct_matrix(const Gram& gram, std::span<double> h) const;

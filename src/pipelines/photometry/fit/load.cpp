@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "pipelines/photometry/fit/stage.hpp"
 #include "skyloom/sky/field_psf.hpp"
@@ -21,8 +21,9 @@ constexpr double kStarLightPix = 25.0;
 constexpr double kGalaxyLightRe = 5.0;
 
 std::shared_ptr<const sky::Psf> fallback_psf(const Config& config, const surveys::FrameInfo& info) {
-  const double fwhm = std::max(
-      1.0, std::isfinite(info.fwhm_pix) ? info.fwhm_pix : config.patch_run.fallback_default_fwhm_pix);
+  const double fwhm =
+      std::max(1.0, std::isfinite(info.fwhm_pix) ? info.fwhm_pix
+                                                 : config.patch_run.fallback_default_fwhm_pix);
   if (config.patch_run.psf_fallback_model == "moffat") {
     // An undersampled Moffat needs its finer sampling; at 2 samples per pixel it costs nothing.
     return sky::make_moffat_psf(fwhm, config.moffat_psf.beta, config.moffat_psf.radius_pix,
@@ -44,6 +45,7 @@ std::shared_ptr<const sky::Psf> fallback_psf(const Config& config, const surveys
 std::shared_ptr<const sky::FieldPsf> stored_psf(const Table& models, int frame) {
   const auto& frames = models.get<std::int32_t>("frame");
   const auto& parameter = models.get<std::string>("parameter");
+  const auto& index = models.get<std::int32_t>("index");
   const auto& value = models.get<double>("value");
   sky::FieldPsf::Parameters parameters;
   for (std::size_t i = 0; i < models.rows(); ++i) {
@@ -53,7 +55,9 @@ std::shared_ptr<const sky::FieldPsf> stored_psf(const Table& models, int frame) 
     if (parameters.empty() || parameters.back().first != parameter[i]) {
       parameters.emplace_back(parameter[i], std::vector<double>{});
     }
-    parameters.back().second.push_back(value[i]);
+    if (index[i] >= 0) {
+      parameters.back().second.push_back(value[i]);
+    }
   }
   return parameters.empty() ? nullptr : sky::FieldPsf::from_parameters(parameters);
 }
@@ -86,8 +90,8 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
       choice.fallback_reason = "missing ePSF";
     } else if (least > 0 && n_stars < least) {
       choice.low_stars = true;
-      choice.fallback_reason =
-          fmt::format("low-star ePSF (nstars_used={} < min_epsf_nstars_for_use={})", n_stars, least);
+      choice.fallback_reason = fmt::format(
+          "low-star ePSF (nstars_used={} < min_epsf_nstars_for_use={})", n_stars, least);
     }
     choice.used_epsf = choice.fallback_reason.empty();
     choice.psf = choice.used_epsf ? model : fallback_psf(config, field.infos[i]);
@@ -126,7 +130,8 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
   const auto ell = column("ELL");
   const auto theta = column("THETA");
   const auto re = column("Re");
-  const std::vector<std::string> type = sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(n);
+  const std::vector<std::string> type =
+      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(n);
   std::vector<std::vector<double>> flux;
   for (const std::string& band : bands) {
     flux.push_back(column("FLUX_" + band));
@@ -137,11 +142,14 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
     s.type = type_of(type[i], config.patch_run.gal_model);
     s.x = x[i];
     s.y = y[i];
-    s.axis_ratio = ell.empty() ? 0.8 : std::clamp(1.0 - (std::isfinite(ell[i]) ? ell[i] : 0.0), 0.1, 1.0);
+    s.axis_ratio =
+        ell.empty() ? 0.8 : std::clamp(1.0 - (std::isfinite(ell[i]) ? ell[i] : 0.0), 0.1, 1.0);
     const double angle = theta.empty() ? 90.0 : std::isfinite(theta[i]) ? theta[i] : 0.0;
     s.phi_deg = angle >= 0.0 ? angle - 90.0 : angle + 90.0;
-    s.re_pix = re.empty() ? config.patch_run.re_fallback_pix
-                          : std::clamp(std::isfinite(re[i]) ? re[i] : config.patch_run.re_fallback_pix, 0.3, 100.0);
+    s.re_pix = re.empty()
+                   ? config.patch_run.re_fallback_pix
+                   : std::clamp(std::isfinite(re[i]) ? re[i] : config.patch_run.re_fallback_pix,
+                                0.3, 100.0);
     s.sersic_n = config.patch_run.sersic_n_init;
     for (const auto& band : flux) {
       s.flux.push_back(!band.empty() && std::isfinite(band[i]) && band[i] > 0.0 ? band[i] : kNaN);
@@ -150,8 +158,8 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
   return out;
 }
 
-std::unique_ptr<FitStage::Context> FitStage::open(const Config& config, const engine::Products& before,
-                                                  Log& log) {
+std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
+                                                  const engine::Products& before, Log& log) {
   auto context = std::make_unique<Context>();
   context->field = field_from_product(config, before);
   for (std::size_t i = 0; i < context->field.size(); ++i) {
@@ -191,7 +199,8 @@ double light_reach_pix(const fit::SourceStart& s) {
 }
 
 /// Free when close enough to a reported source that its own errors could reach it.
-fit::Role halo_role(const fit::SourceStart& s, const std::vector<fit::SourceStart>& base, const Box& roi) {
+fit::Role halo_role(const fit::SourceStart& s, const std::vector<fit::SourceStart>& base,
+                    const Box& roi) {
   if (!roi.contains(s.x, s.y)) {
     return fit::Role::halo_linear;
   }
@@ -206,14 +215,16 @@ fit::Role halo_role(const fit::SourceStart& s, const std::vector<fit::SourceStar
   return fit::Role::halo_linear;
 }
 
-/// Sources of the patch: reported ones first, in catalogue order, then the halo, in catalogue order.
+/// Sources of the patch: reported ones first, in catalogue order, then the halo, in catalogue
+/// order.
 void add_sources(const Config& config, const FitStage::Context& context, FitStage::Input& input) {
   std::vector<std::size_t> near;
   const double reach = 600.0;
-  const auto first = std::lower_bound(
-      context.by_y.begin(), context.by_y.end(), input.roi.y0 - reach,
-      [&](std::size_t i, double value) { return context.starts[i].y < value; });
-  for (auto it = first; it != context.by_y.end() && context.starts[*it].y < input.roi.y1 + reach; ++it) {
+  const auto first =
+      std::lower_bound(context.by_y.begin(), context.by_y.end(), input.roi.y0 - reach,
+                       [&](std::size_t i, double value) { return context.starts[i].y < value; });
+  for (auto it = first; it != context.by_y.end() && context.starts[*it].y < input.roi.y1 + reach;
+       ++it) {
     const fit::SourceStart& s = context.starts[*it];
     const double light = light_reach_pix(s);
     if (s.x > input.roi.x0 - light && s.x < input.roi.x1 + light && s.y > input.roi.y0 - light &&
@@ -253,9 +264,11 @@ void add_sources(const Config& config, const FitStage::Context& context, FitStag
 }
 
 /// The PSF as epsf.evaluate asks for: itself, or held at the centre of the patch or of its cell.
-std::shared_ptr<const sky::Psf> evaluated_psf(const Config& config, const FitStage::Context& context,
+std::shared_ptr<const sky::Psf> evaluated_psf(const Config& config,
+                                              const FitStage::Context& context,
                                               const FitStage::Input& input,
-                                              const std::shared_ptr<const sky::Psf>& psf, double origin) {
+                                              const std::shared_ptr<const sky::Psf>& psf,
+                                              double origin) {
   if (config.epsf.evaluate == "source" || psf->is_constant()) {
     return psf;
   }
@@ -267,7 +280,8 @@ std::shared_ptr<const sky::Psf> evaluated_psf(const Config& config, const FitSta
       }
     }
   }
-  const sky::PsfStamp stamp = psf->at(0.5 * (box.x0 + box.x1 - 1) + origin, 0.5 * (box.y0 + box.y1 - 1) + origin);
+  const sky::PsfStamp stamp =
+      psf->at(0.5 * (box.x0 + box.x1 - 1) + origin, 0.5 * (box.y0 + box.y1 - 1) + origin);
   return sky::make_stamp_psf(stamp.values, stamp.oversampling, false);
 }
 
@@ -288,7 +302,9 @@ fit::Options fit_options(const Config& config) {
 
 FitStage::Input FitStage::load(const Config& config, Context& context, const engine::Unit& unit) {
   const Table& patches = *context.patches;
-  const auto number = [&](const char* column) { return patches.get<std::int32_t>(column)[unit.index]; };
+  const auto number = [&](const char* column) {
+    return patches.get<std::int32_t>(column)[unit.index];
+  };
   Input input;
   input.patch_tag = patches.get<std::string>("patch_tag")[unit.index];
   input.epsf_tag = patches.get<std::string>("epsf_tag")[unit.index];
@@ -304,8 +320,8 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   const int m = context.field.margin;
   for (std::size_t i = 0; i < context.field.size(); ++i) {
     const surveys::FrameInfo& info = context.field.infos[i];
-    surveys::FramePixels pixels =
-        context.readers[i]->read({input.roi.x0 + m, input.roi.x1 + m, input.roi.y0 + m, input.roi.y1 + m});
+    surveys::FramePixels pixels = context.readers[i]->read(
+        {input.roi.x0 + m, input.roi.x1 + m, input.roi.y0 + m, input.roi.y1 + m});
     fit::FrameData frame;
     frame.band = context.field.band_of_frame[i];
     frame.data = std::move(pixels.data);

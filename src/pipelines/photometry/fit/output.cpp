@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "pipelines/photometry/fit/stage.hpp"
 
@@ -39,7 +39,8 @@ Image<float> stack_model(const FitStage::Input& input, const fit::Result& result
           weight += w;
         }
       }
-      out(y, x) = weight > 0.0 ? static_cast<float>(sum / weight) : std::numeric_limits<float>::quiet_NaN();
+      out(y, x) =
+          weight > 0.0 ? static_cast<float>(sum / weight) : std::numeric_limits<float>::quiet_NaN();
     }
   }
   return out;
@@ -73,13 +74,15 @@ PsfAudit audit(const FitStage::Input& input) {
   out.reasons = "{";
   for (const auto& [band, reason] : reasons) {
     // TOML and JSON basic strings agree for the texts that occur here.
-    out.reasons += (out.reasons.size() > 1 ? ", " : "") + toml_quoted(band) + ": " + toml_quoted(reason);
+    out.reasons +=
+        (out.reasons.size() > 1 ? ", " : "") + toml_quoted(band) + ": " + toml_quoted(reason);
   }
   out.reasons += "}";
   return out;
 }
 
-void append_shape(const fit::SourceStart& start, const fit::SourceFit& s, Table& table, std::size_t row) {
+void append_shape(const fit::SourceStart& start, const fit::SourceFit& s, Table& table,
+                  std::size_t row) {
   if (start.type == fit::SourceType::star) {
     return;
   }
@@ -98,7 +101,8 @@ void append_shape(const fit::SourceStart& start, const fit::SourceFit& s, Table&
   }
 }
 
-void append_bands(const FitStage::Result& result, const fit::SourceFit& s, Table& table, std::size_t row) {
+void append_bands(const FitStage::Result& result, const fit::SourceFit& s, Table& table,
+                  std::size_t row) {
   for (std::size_t b = 0; b < result.input.bands.size(); ++b) {
     const std::string& band = result.input.bands[b];
     const fit::BandFit& f = s.bands[b];
@@ -110,7 +114,8 @@ void append_bands(const FitStage::Result& result, const fit::SourceFit& s, Table
     table.set(row, "fracflux_" + band, f.fracflux);
   }
   for (std::size_t f = 0; f < result.kernel.frames.size(); ++f) {
-    const std::string& band = result.input.bands[static_cast<std::size_t>(result.input.kernel.frames[f].band)];
+    const std::string& band =
+        result.input.bands[static_cast<std::size_t>(result.input.kernel.frames[f].band)];
     table.set(row, "sky_" + band, result.kernel.frames[f].sky);
   }
 }
@@ -137,7 +142,8 @@ void append_source(const Config& config, const FitStage::Result& result, const P
   table.set(row, "psf_fallback_reasons_json", psf.reasons);
   table.set(row, "opt_niters", result.kernel.iterations);
   table.set(row, "opt_converged", s.converged);
-  const int limit = std::max(1, config.patch_run.n_opt_iters - config.patch_run.flag_maxiter_margin);
+  const int limit =
+      std::max(1, config.patch_run.n_opt_iters - config.patch_run.flag_maxiter_margin);
   table.set(row, "opt_hit_max_iters", !s.converged && result.kernel.iterations >= limit);
   table.set(row, "opt_last_dlnp", result.kernel.dlnp_last);
   table.set(row, "x_pix_patch_fit", s.x);
@@ -149,7 +155,8 @@ void append_source(const Config& config, const FitStage::Result& result, const P
   table.set(row, "stype_fit", type_name(start.type));
   append_shape(start, s, table, row);
   append_bands(result, s, table, row);
-  table.set(row, "flags", static_cast<std::int64_t>(s.flags) | (in.type_unknown[i] ? kFlagUnknownType : 0));
+  table.set(row, "flags",
+            static_cast<std::int64_t>(s.flags) | (in.type_unknown[i] ? kFlagUnknownType : 0));
 }
 
 void append_patch(const FitStage::Result& result, engine::Rows& rows) {
@@ -205,7 +212,8 @@ void FitStage::append(const Config& config, const Result& result, engine::Rows& 
   }
   append_patch(result, rows);
   if (!result.white_model.empty()) {
-    rows.add_slab("white_model/image", result.input.base.y0, result.input.base.x0, result.white_model.view());
+    rows.add_slab("white_model/image", result.input.base.y0, result.input.base.x0,
+                  result.white_model.view());
   }
 }
 

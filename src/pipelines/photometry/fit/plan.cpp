@@ -29,9 +29,11 @@ Schema fit_schema(const Config& config, const Field& field) {
                        {"opt_converged", Type::boolean, "", "all sources converged"},
                        {"opt_last_dlnp", Type::float64, "", "last gain in log-probability"}}};
   for (const std::string& band : field.bands) {
-    patches.columns.push_back({"sky_" + band, Type::float64, "", "fitted sky, scaled flux per pixel"});
+    patches.columns.push_back(
+        {"sky_" + band, Type::float64, "", "fitted sky, scaled flux per pixel"});
     patches.columns.push_back({"sky_err_" + band, Type::float64, "", "its error"});
-    patches.columns.push_back({"chi2_" + band, Type::float64, "", "chi2 of the good pixels, sky noise"});
+    patches.columns.push_back(
+        {"chi2_" + band, Type::float64, "", "chi2 of the good pixels, sky noise"});
     patches.columns.push_back({"npix_" + band, Type::int64, "", "good pixels"});
   }
   schema.tables.push_back(std::move(patches));
@@ -41,11 +43,12 @@ Schema fit_schema(const Config& config, const Field& field) {
                             {"chi2", Type::float64, "", "objective after it"},
                             {"n_active", Type::int32, "", "sources still moving"}}});
   if (!config.patch_run.no_patch_overview) {
-    schema.slabs.push_back({"white_model/image",
-                            Type::float32,
-                            {static_cast<std::size_t>(field.height), static_cast<std::size_t>(field.width)},
-                            "",
-                            "model and sky, stacked as the white image; outside fitted patches 0"});
+    schema.slabs.push_back(
+        {"white_model/image",
+         Type::float32,
+         {static_cast<std::size_t>(field.height), static_cast<std::size_t>(field.width)},
+         "",
+         "model and sky, stacked as the white image; outside fitted patches 0"});
   }
   return schema;
 }
@@ -60,7 +63,8 @@ engine::Plan FitStage::plan(const Config& config, const engine::Products& before
   const auto& tag = patches.get<std::string>("patch_tag");
   const auto& n_sources = patches.get<std::int64_t>("n_sources");
   for (std::size_t i = 0; i < patches.rows(); ++i) {
-    plan.add("patch/" + tag[i], 1.0 + static_cast<double>(n_sources[i]) * static_cast<double>(field.size()));
+    plan.add("patch/" + tag[i],
+             1.0 + static_cast<double>(n_sources[i]) * static_cast<double>(field.size()));
   }
   return plan;
 }
@@ -102,18 +106,24 @@ std::vector<Column> fit_columns(const std::vector<std::string>& bands) {
       {"THETA_err_fit", Type::float64, "deg", "marginal error"}};
   for (const std::string& band : bands) {
     c.push_back({"FLUX_" + band + "_fit", Type::float64, "", "scaled flux (image_scaling.zp_ref)"});
-    c.push_back({"FLUXERR_" + band + "_fit", Type::float64, "", "marginal error with the source's own noise"});
+    c.push_back({"FLUXERR_" + band + "_fit", Type::float64, "",
+                 "marginal error with the source's own noise"});
   }
   for (const std::string& band : bands) {
-    c.push_back({"FLUXERR_" + band + "_cond", Type::float64, "", "error with all else fixed, sky noise only"});
-    c.push_back({"chi2_" + band, Type::float64, "", "mean squared residual under the source, in noise units"});
+    c.push_back({"FLUXERR_" + band + "_cond", Type::float64, "",
+                 "error with all else fixed, sky noise only"});
+    c.push_back({"chi2_" + band, Type::float64, "",
+                 "mean squared residual under the source, in noise units"});
     c.push_back({"npix_" + band, Type::int32, "", "good pixels in its box"});
-    c.push_back({"sky_" + band, Type::float64, "", "fitted sky of the patch, scaled flux per pixel"});
-    c.push_back({"fracflux_" + band, Type::float64, "", "neighbours' light within its profile over its own"});
+    c.push_back(
+        {"sky_" + band, Type::float64, "", "fitted sky of the patch, scaled flux per pixel"});
+    c.push_back({"fracflux_" + band, Type::float64, "",
+                 "neighbours' light within its profile over its own"});
   }
-  c.push_back({"flags", Type::int32, "",
-               "bits: 1 at bound, 2 faint (shape held), 4 box limited, 8 degenerate with sky, 16 no data, "
-               "32 position and shape held, 64 inseparable, 128 TYPE unknown"});
+  c.push_back(
+      {"flags", Type::int32, "",
+       "bits: 1 at bound, 2 faint (shape held), 4 box limited, 8 degenerate with sky, 16 no data, "
+       "32 position and shape held, 64 inseparable, 128 TYPE unknown"});
   return c;
 }
 

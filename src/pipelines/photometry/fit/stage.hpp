@@ -17,10 +17,10 @@ namespace skyloom::photometry {
 /// Which PSF a frame is fitted with, and why.
 struct PsfChoice {
   std::shared_ptr<const sky::Psf> psf;
-  bool in_image_pixels = false;   ///< evaluated at image pixels (given PSF), else white pixels
+  bool in_image_pixels = false;  ///< evaluated at image pixels (given PSF), else white pixels
   bool used_epsf = false;
   bool low_stars = false;
-  std::string fallback_reason;    ///< empty unless it is the fallback
+  std::string fallback_reason;  ///< empty unless it is the fallback
 };
 
 struct FitStage {
@@ -34,9 +34,9 @@ struct FitStage {
     const Table* sources = nullptr;
     const Table* patches = nullptr;
     std::vector<std::uint8_t> active;
-    std::vector<fit::SourceStart> starts;      ///< of every catalogue row, white frame
+    std::vector<fit::SourceStart> starts;  ///< of every catalogue row, white frame
     std::vector<std::uint8_t> type_unknown;
-    std::vector<std::size_t> by_y;             ///< rows with finite positions, by increasing y
+    std::vector<std::size_t> by_y;  ///< rows with finite positions, by increasing y
   };
   struct Input {
     std::string patch_tag;
@@ -44,22 +44,23 @@ struct FitStage {
     Box base;
     Box roi;
     fit::Input kernel;
-    std::vector<std::int64_t> source_row;      ///< catalogue row of every kernel source
-    std::vector<std::uint8_t> type_unknown;    ///< its TYPE was replaced by patch_run.gal_model
-    std::size_t n_base = 0;                    ///< the first ones are reported
+    std::vector<std::int64_t> source_row;    ///< catalogue row of every kernel source
+    std::vector<std::uint8_t> type_unknown;  ///< its TYPE was replaced by patch_run.gal_model
+    std::size_t n_base = 0;                  ///< the first ones are reported
     std::vector<std::string> bands;
     std::vector<PsfChoice> psfs;
   };
   struct Result {
     Input input;  ///< without pixels
     fit::Result kernel;
-    Image<float> white_model;                  ///< of the base box; empty when not kept
+    Image<float> white_model;  ///< of the base box; empty when not kept
   };
 
   static std::vector<std::string> inputs(const Config& config);
   static std::vector<std::string> needs() { return {"frames", "epsf", "patches"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
-  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before, Log& log);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
@@ -75,7 +76,8 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
 /// True for the four TYPE values that name a model.
 bool is_model_type(const std::string& type);
 
-/// Starting values of every catalogue row in white pixels (photometry.md 9.4); NaN fluxes are unknown.
+/// Starting values of every catalogue row in white pixels (photometry.md 9.4); NaN fluxes are
+/// unknown.
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
                                               const std::vector<std::string>& bands);
 

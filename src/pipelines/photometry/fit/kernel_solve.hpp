@@ -1,0 +1,30 @@
+#pragma once
+// Drives the nonlinear solves of a patch: which sources move, when they are quiet, when boxes are
+// chosen again, and the final test of convergence per source.
+
+#include <vector>
+
+#include "pipelines/photometry/fit/kernel_scene.hpp"
+
+namespace skyloom::photometry::fit {
+
+/// What a fit leaves behind; all sources with free parameters are active in the scene.
+struct SolveReport {
+  int iterations = 0;
+  bool stopped = false;
+  double dlnp_last = 0.0;
+  std::vector<IterationRow> history;
+  std::vector<double> normal;           ///< with the prior (n * n)
+  std::vector<double> prior_precision;  ///< (n,)
+  std::vector<double> newton_step;      ///< (n,) what one more step would change
+  bool settled = false;                 ///< the step left would gain less than kSettledGain
+};
+
+/// Chooses the first boxes, with fluxes from a linear solve where the start has none.
+void place_sources(Scene& scene);
+
+/// Solves to convergence with the weights the scene has.
+/// @throws UnitError numerical when the objective is not finite
+SolveReport solve(Scene& scene, int iterations_before);
+
+}  // namespace skyloom::photometry::fit

@@ -1,0 +1,101 @@
+"""Bad input of the photometry: exit 2, one line that names the culprit, nothing written."""
+
+import os
+import shutil
+import sys
+
+from astropy.io import fits
+from runs import call_all, require
+from survey import csv, write_csv
+
+
+def survey(program, folder):
+    program.run("simulate", "photometry", "--out", folder / "s", "--size", "tiny")
+    return folder / "s"
+
+
+def images_of(where):
+    return sorted(p for p in where.glob("*.fits") if not p.name.startswith("psf"))
+
+
+def refused(program, where, *hints, arguments=()):
+    said = program.run("photometry", "run", where / "photometry.toml", *arguments, expect=2, ranks=2)
+    lines = [line for line in said.splitlines() if line.startswith("skyloom: ")]
+    require(len(lines) == 1, "one line: " + said)
+    for hint in hints:
+        require(hint in lines[0], f"'{hint}' expected in: {lines[0]}")
+    require(not (where / "photometry.run").exists(), "nothing is written")
+
+
+def every_bad_image(program, folder):
+    where = survey(program, folder)
+    image = images_of(where)[1]
+    good = folder / "good.fits"
+    shutil.copy(image, good)
+
+    def header(change):
+        shutil.copy(good, image)
+        with fits.open(image, mode="update") as f:
+            change(f[0].header)
+
+    image.unlink()
+    refused(program, where, image.name)
+    image.write_text("this is no FITS file\n")
+    refused(program, where, image.name)
+    content = good.read_bytes()
+    image.write_bytes(content[:len(content) // 2])
+    refused(program, where, image.name)
+    for card in ("FILTER", "ZP_AUTO", "SKYSIG", "EGAIN"):
+        header(lambda h, card=card: h.remove(card))
+        refused(program, where, image.name, card)
+    header(lambda h: h.set("FILTER", "  "))
+    refused(program, where, image.name, "FILTER")
+    header(lambda h: h.set("SKYSIG", -1.0))
+    refused(program, where, image.name, "SKYSIG")
+    header(lambda h: h.set("FILTER", fits.getheader(images_of(where)[0])["FILTER"]))
+    refused(program, where, image.name, "FILTER")
+    header(lambda h: h.set("CRVAL1", h["CRVAL1"] + 0.01))
+    refused(program, where, image.name, "WCS mismatch")
+    header(lambda h: (h.remove("CTYPE1"), h.remove("CTYPE2")))
+    refused(program, where, image.name)
+    with fits.open(good) as f:
+        fits.PrimaryHDU(f[0].data[:-5], f[0].header).writeto(image, overwrite=True)
+    refused(program, where, image.name, "shape")
+
+
+def every_bad_catalogue(program, folder):
+    where = survey(program, folder)
+    name = next(line.split('"')[1] for line in (where / "photometry.toml").read_text().splitlines()
+                if line.startswith("input_catalog"))
+    good = csv(where / name)
+
+    def columns(change):
+        table = {key: values.copy() for key, values in good.items()}
+        change(table)
+        write_csv(where / name, table)
+
+    columns(lambda t: t.pop("RA"))
+    refused(program, where, name, "RA")
+    columns(lambda t: t["ID"].__setitem__(1, t["ID"][0]))
+    refused(program, where, name, good["ID"][0])
+    band = next(key for key in good if key.startswith("FLUX_"))
+    columns(lambda t: t.update({"FLUX_other": t.pop(band)}))
+    refused(program, where, "other")
+    (where / name).write_text("")
+    refused(program, where, name)
+    (where / name).unlink()
+    refused(program, where, name)
+
+
+def bad_configuration(program, folder):
+    where = survey(program, folder)
+    refused(program, where, "patch_run.gal_modle", "patch_run.gal_model",
+            arguments=("--set", "patch_run.gal_modle=\"exp\""))
+    refused(program, where, "crop.margin", arguments=("--set", "crop.margin=5000"))
+    refused(program, where, "epsf.max_stars", "wrong type", arguments=("--set", "epsf.max_stars=2.5"))
+    (where / "photometry.toml").write_text("[inputs\n")
+    refused(program, where, "photometry.toml")
+
+
+if __name__ == "__main__":
+    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, bad_configuration]))

@@ -1,0 +1,99 @@
+"""The photometry of a tiny simulated field: any number of ranks, any interruption, the same bits."""
+
+import os
+import sys
+
+import h5py
+from products import run_differences
+from runs import call_all, kill_one_rank, require, wait_for
+from survey import csv, table
+
+
+def survey(program, folder):
+    program.run("simulate", "photometry", "--out", folder / "s", "--size", "tiny")
+    return folder / "s" / "photometry.toml"
+
+
+def require_equal(one, two):
+    found = run_differences(one, two)
+    require(not found, "products differ: " + "; ".join(found[:5]))
+
+
+def rank_counts_agree(program, folder):
+    config = survey(program, folder)
+    for ranks in (1, 2, 4):
+        program.run("photometry", "run", config, "--out", folder / f"n{ranks}", ranks=ranks)
+    require_equal(folder / "n1", folder / "n2")
+    require_equal(folder / "n1", folder / "n4")
+    require((folder / "n1" / "output_catalog.csv").read_bytes() ==
+            (folder / "n4" / "output_catalog.csv").read_bytes(), "the CSV files are equal")
+
+
+def killed_in_the_fit(program, folder):
+    config = survey(program, folder)
+    many = ("--set", "epsf.ngrid=8", "--set", "patch_run.truncation_sigma=0.005")
+    program.run("photometry", "run", config, "--out", folder / "ref", *many, ranks=2)
+    run = folder / "killed"
+    process = program.start("photometry", "run", config, "--out", run, *many, ranks=2)
+    wait_for(lambda: (run / "fit").is_dir() and
+             sum(p.stat().st_blocks for p in (run / "fit").glob("journal.*")) > 0, "journalled fits")
+    kill_one_rank(process)
+    program.wait(process, None)
+    require(process.returncode not in (0, 75), f"killed, but exit {process.returncode}")
+    program.run("photometry", "run", config, "--out", run, *many, ranks=3)
+    require_equal(folder / "ref", run)
+
+
+def changed_configuration_is_refused(program, folder):
+    config = survey(program, folder)
+    program.run("photometry", "run", config, "--out", folder / "run")
+    said = program.run("photometry", "run", config, "--out", folder / "run", "--set",
+                       "patch_run.sersic_n_init=2", expect=2)
+    require("patch_run.sersic_n_init 3.0 -> 2.0" in said and "fit" in said, said)
+    program.run("photometry", "fit", config, "--out", folder / "run", "--set", "patch_run.sersic_n_init=2")
+
+
+def products_are_complete(program, folder):
+    config = survey(program, folder)
+    program.run("photometry", "run", config, "--out", folder / "run", ranks=2)
+    catalogue = table(folder / "run" / "photometry.h5", "catalogue")
+    given = csv(folder / "s" / "catalog.csv") if (folder / "s" / "catalog.csv").exists() else None
+    if given:
+        require(list(catalogue["ID"]) == list(given["ID"]), "every source once, in order")
+    written = csv(folder / "run" / "output_catalog.csv")
+    require(list(written) == list(_columns(folder / "run" / "photometry.h5")), "CSV columns in order")
+    for name in ("excluded_any", "excluded_reason", "x_pix_white", "patch_tag", "opt_converged",
+                 "RA_fit", "stype_fit", "THETA_fit", "flags"):
+        require(name in catalogue, name)
+    with h5py.File(folder / "run" / "photometry.h5") as f:
+        for name, data in f["catalogue"].items():
+            require("unit" in data.attrs and data.attrs["description"], f"{name} is described")
+        require(f["catalogue/excluded_any"].dtype == bool, "booleans as h5py has them")
+    with h5py.File(folder / "run" / "frames.h5") as f:
+        require(f["white/image"].ndim == 2, "the white image is reached through its link")
+    for form in ("fits", "ecsv"):
+        program.run("export", folder / "run", "--format", form, "--table", "catalogue", "--out",
+                    folder / f"c.{form}")
+    from astropy.table import Table
+    for form in ("fits", "ecsv"):
+        read = Table.read(folder / f"c.{form}")
+        require(len(read) == len(catalogue["ID"]), f"{form} has every row")
+        require(str(read["RA_fit"].unit) == "deg", f"{form} has units")
+    require("<canvas" in (folder / "run" / "report.html").read_text(), "report")
+
+
+def _columns(product):
+    """Column names in the order of the schema, which the product keeps as an attribute order."""
+    with h5py.File(product) as f:
+        group = f["catalogue"]
+        return [name.decode() if isinstance(name, bytes) else name
+                for name in sorted(group, key=lambda n: h5py.h5o.get_info(group[n].id).addr)]
+
+
+if __name__ == "__main__":
+    sys.exit(call_all(os.environ["SKYLOOM"], [
+        rank_counts_agree,
+        killed_in_the_fit,
+        changed_configuration_is_refused,
+        products_are_complete,
+    ]))

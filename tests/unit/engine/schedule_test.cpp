@@ -1,0 +1,69 @@
+#include "skyloom/engine/schedule.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include <catch2/catch.hpp>
+
+using namespace skyloom;
+using namespace skyloom::engine;
+
+namespace {
+
+std::vector<Unit> units_with(const std::vector<double>& costs) {
+  Plan plan;
+  for (const double cost : costs) {
+    plan.add("u", cost);
+  }
+  return plan.units;
+}
+
+std::vector<std::size_t> all(std::size_t count) {
+  std::vector<std::size_t> todo(count);
+  std::iota(todo.begin(), todo.end(), 0);
+  return todo;
+}
+
+}  // namespace
+
+TEST_CASE("work is ordered by decreasing cost, ties by index") {
+  const std::vector<Unit> units = units_with({1, 5, 3, 5, 0});
+  const Chunks chunks = guided_chunks(units, {4, 3, 2, 1, 0}, 2);
+  REQUIRE(chunks.order == std::vector<std::size_t>{1, 3, 2, 0, 4});
+  REQUIRE(guided_chunks(units, {4, 0, 3}, 2).order == std::vector<std::size_t>{3, 0, 4});
+}
+
+TEST_CASE("chunks hold every unit once and shrink with what remains") {
+  std::vector<double> costs(5000);
+  for (std::size_t i = 0; i < costs.size(); ++i) {
+    costs[i] = 1.0 + static_cast<double>(i * 7919 % 100);
+  }
+  const std::vector<Unit> units = units_with(costs);
+  const Chunks chunks = guided_chunks(units, all(units.size()), 4);
+  REQUIRE(chunks.begin.front() == 0);
+  REQUIRE(chunks.begin.back() == units.size());
+  std::vector<std::size_t> sorted = chunks.order;
+  std::sort(sorted.begin(), sorted.end());
+  REQUIRE(sorted == all(units.size()));
+  double remaining = std::accumulate(costs.begin(), costs.end(), 0.0);
+  for (std::size_t k = 0; k < chunks.count(); ++k) {
+    double cost = 0.0;
+    for (std::size_t i = chunks.begin[k]; i < chunks.begin[k + 1]; ++i) {
+      cost += costs[chunks.order[i]];
+    }
+    REQUIRE(chunks.begin[k + 1] > chunks.begin[k]);
+    REQUIRE((cost <= remaining / 16.0 || chunks.begin[k + 1] == chunks.begin[k] + 1));
+    remaining -= cost;
+  }
+  REQUIRE(chunks.count() < 1000);
+}
+
+TEST_CASE("no units, and costs that are no costs") {
+  REQUIRE(guided_chunks({}, {}, 3).count() == 0);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<Unit> units = units_with({nan, 2, -1, 0});
+  const Chunks chunks = guided_chunks(units, all(4), 1);
+  REQUIRE(chunks.order == std::vector<std::size_t>{1, 0, 2, 3});
+  REQUIRE(chunks.begin.back() == 4);
+}
