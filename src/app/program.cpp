@@ -75,6 +75,19 @@ int without_mpi(const Parsed& parsed, std::span<const PipelineEntry> pipelines) 
   return engine::kExitComplete;
 }
 
+/// What all ranks throw together is said once: the first rank ends the job, and the others, which
+/// wait here, are sent TERM.
+bool ended_by_another() {
+  constexpr int kTries = 30;
+  for (int i = 0; i < kTries; ++i) {
+    if (parallel::stop_signalled()) {
+      return true;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
+}
+
 int with_mpi(const parallel::Comm& comm, const CommandLine& line,
              std::span<const PipelineEntry> pipelines) {
   try {
@@ -86,9 +99,8 @@ int with_mpi(const parallel::Comm& comm, const CommandLine& line,
     }
     return engine::kExitUsage;
   } catch (const std::exception& error) {
-    // What all ranks throw together is said once: the first ends the job before the others speak.
-    if (comm.rank() != 0) {
-      std::this_thread::sleep_for(std::chrono::seconds(1));
+    if (comm.rank() != 0 && ended_by_another()) {
+      parallel::Runtime::abort(engine::kExitFatal);
     }
     print_error("rank " + std::to_string(comm.rank()) + ": " + error.what());
     parallel::Runtime::abort(engine::kExitFatal);

@@ -152,6 +152,14 @@ void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
   }
 }
 
+// Times and host names differ between ranks, and a collective file must not: rank 0's count.
+std::vector<std::pair<std::string, std::string>> of_root(
+    const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts) {
+  std::string bytes = encode_texts(texts);
+  comm.broadcast(bytes);
+  return decode_texts(bytes);
+}
+
 void write_product(const parallel::Comm& comm, const Schema& schema, const Block& block,
                    const SlabFile* slabs, const fs::path& path,
                    const ProductAttributes& attributes) {
@@ -166,7 +174,7 @@ void write_product(const parallel::Comm& comm, const Schema& schema, const Block
   writer.attribute("/", "stage_hash", attributes.stage_hash);
   writer.attribute("/", "format_version", kProductFormatVersion);
   writer.make_group("provenance");
-  for (const auto& [name, text] : attributes.provenance) {
+  for (const auto& [name, text] : of_root(comm, attributes.provenance)) {
     writer.attribute("provenance", name, text);
   }
   writer.close();

@@ -5,6 +5,7 @@
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/string.hpp>
+#include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
 
 #include "skyloom/core/hash.hpp"
@@ -98,6 +99,21 @@ Payload decode_payload(const std::string& bytes, const Schema& schema) {
     }
   }
   return payload;
+}
+
+std::string encode_texts(const std::vector<std::pair<std::string, std::string>>& texts) {
+  std::ostringstream stream;
+  boost::archive::binary_oarchive archive(stream, kFlags);
+  archive << texts;
+  return std::move(stream).str();
+}
+
+std::vector<std::pair<std::string, std::string>> decode_texts(const std::string& bytes) {
+  std::istringstream stream(bytes);
+  boost::archive::binary_iarchive archive(stream, kFlags);
+  std::vector<std::pair<std::string, std::string>> texts;
+  archive >> texts;
+  return texts;
 }
 
 std::string journal_key(const std::string& stage_hash, const Schema& schema) {

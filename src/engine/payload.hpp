@@ -3,6 +3,7 @@
 // header). A result has the rows of all tables and the claims on slabs; a failure its reason.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "skyloom/core/errors.hpp"
@@ -30,6 +31,10 @@ std::string encode_failure(const Outcome& outcome);
 Payload decode_payload(const std::string& bytes, const Schema& schema);
 /// Only outcome and claims, which stand first.
 Payload decode_head(const std::string& bytes);
+
+/// Named texts as bytes and back.
+std::string encode_texts(const std::vector<std::pair<std::string, std::string>>& texts);
+std::vector<std::pair<std::string, std::string>> decode_texts(const std::string& bytes);
 
 /// Names a set-up of a stage: its hash and the schema, so that rows of another schema never match.
 std::string journal_key(const std::string& stage_hash, const Schema& schema);

@@ -137,7 +137,6 @@ struct FitsFile::Impl {
       throw FatalError(path + ": pixels outside the image were asked for");
     }
     Image<float> out(box.width(), box.height());
-    // Higher axes than three are walked through in storage order.
     std::array<long, kMaxAxes> first{};
     std::array<long, kMaxAxes> last{};
     std::array<long, kMaxAxes> step{};

@@ -26,7 +26,9 @@ struct Bench {
     settings.directory = folder;
     settings.stage_hash = "0123456789abcdef";
     settings.seed = 3;
-    settings.provenance = {{"version", "test"}};
+    // As times and host names do, these differ between ranks.
+    const auto rank = static_cast<std::size_t>(test_world().rank());
+    settings.provenance = {{"version", "test"}, {"host", std::string(1 + 7 * rank, 'h')}};
   }
   StageOutcome run(toy::Stage& stage) {
     const engine::Plan plan = stage.plan(products);
@@ -105,6 +107,7 @@ TEST_CASE("a stage's product is what one process computes, for any number of ran
   const io::Hdf5File file(bench.products.path("toy"));
   REQUIRE(comm.all(file.attribute("/", "stage_hash") == "0123456789abcdef"));
   REQUIRE(comm.all(file.attribute("provenance", "version") == "test"));
+  REQUIRE(comm.all(file.attribute("provenance", "host") == "h"));
   const Table& units = bench.products.table("toy", "units");
   REQUIRE(comm.all(units.get<std::string>("key")[100] == "unit 100"));
   REQUIRE(comm.all(units.get<std::int64_t>("rows_things")[7] == 3));

@@ -99,8 +99,8 @@ inline fit::SourceStart random_source(const Rng& rng, std::uint64_t i, int bands
            : kind < 0.79 ? fit::SourceType::exp
            : kind < 0.89 ? fit::SourceType::dev
                          : fit::SourceType::sersic;
-  // Counts falling as 1 / flux between 30 and 20000 sky sigmas.
-  const double flux = 1.0 / (1.0 / 20000.0 + rng.uniform(i, 3) * (1.0 / 30.0 - 1.0 / 20000.0));
+  // Counts falling as 1 / flux between 100 and 20000 sky sigmas.
+  const double flux = 1.0 / (1.0 / 20000.0 + rng.uniform(i, 3) * (1.0 / 100.0 - 1.0 / 20000.0));
   const double colour = 0.3 * rng.normal(i, 4);
   for (int b = 0; b < bands; ++b) {
     s.flux.push_back(flux * std::exp(colour * (b - 2)));

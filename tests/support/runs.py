@@ -14,7 +14,7 @@ MPIRUN = os.environ.get("MPIRUN", "mpirun")
 
 class Program:
     def __init__(self, path, folder):
-        self.path = str(path)
+        self.path = str(pathlib.Path(path).resolve())
         self.folder = pathlib.Path(folder)
         self.said = ""
 

@@ -20,7 +20,8 @@ struct StageSettings {
   std::uint64_t seed = 0;           ///< of the run's random numbers
   bool retry_failed = false;        ///< run units again that failed in an earlier attempt
   double deadline_s = 0.0;          ///< steady-clock seconds (see now_s) to stop at; 0 = none
-  std::vector<std::pair<std::string, std::string>> provenance;  ///< attributes of /provenance
+  std::vector<std::pair<std::string, std::string>>
+      provenance;  ///< attributes of /provenance, of rank 0
 };
 
 /// How far a stage is, for the live line, the heartbeat and `skyloom status`.

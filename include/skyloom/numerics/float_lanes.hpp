@@ -13,7 +13,8 @@ struct Rows {
   std::ptrdiff_t stride;
 };
 
-/// out[a * ld + b] = sum of x_a * y_b, a < nx, b < ny (`only_upper`: b >= a only).
+/// out[a * ld + b] = sum of x_a * y_b, a < nx, b < ny (`only_upper`: b >= a; other
+/// elements may be written as well).
 /// Image a of x begins at x.data + a * x_plane.
 void products(Rows x, std::ptrdiff_t x_plane, int nx, Rows y, std::ptrdiff_t y_plane, int ny,
               bool only_upper, int rows, int width, double* out, int ld);

@@ -32,8 +32,9 @@ class Psf {
   [[nodiscard]] virtual double fwhm_pix() const = 0;
 };
 
-/// The same stamp everywhere. NaN and infinities become 0; with `normalise` it is divided by its sum
-/// (times oversampling squared). @throws ConfigError for even sides or a sum that is not positive
+/// The same stamp everywhere. NaN and infinities become 0; with `normalise` it is divided by its
+/// sum (times oversampling squared). @throws ConfigError for even sides or a sum that is not
+/// positive
 std::shared_ptr<const Psf> make_stamp_psf(Image<float> values, int oversampling, bool normalise);
 
 /// Circular Moffat profile sampled at pixel centres, radius ceil(radius_pix), sum 1 at native
@@ -50,7 +51,7 @@ std::shared_ptr<const Psf> make_gaussian_psf(std::vector<double> sigma_pix,
 struct PsfexModel {
   std::vector<Image<float>> planes;  ///< order 1, u, u^2, ..., v, uv, ...
   int degree = 0;
-  double x_zero = 0.0;   ///< 1-based as in the file
+  double x_zero = 0.0;  ///< 1-based as in the file
   double y_zero = 0.0;
   double x_scale = 1.0;
   double y_scale = 1.0;

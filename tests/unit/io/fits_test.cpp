@@ -205,7 +205,8 @@ TEST_CASE("Real files: image behind an empty primary, planes, bz2") {
   CHECK(cube.planes() == 5);
   CHECK(cube.width() == 41);
   double sum = 0.0;
-  for (const float value : cube.read_plane(4).pixels()) {
+  const Image<float> plane = cube.read_plane(4);
+  for (const float value : plane.pixels()) {
     sum += static_cast<double>(value);
   }
   CHECK(sum == Approx(1.0).epsilon(1e-4));

@@ -111,7 +111,7 @@ TEST_CASE("the HSC blends are fitted as well as by the reference or better") {
         chi2 += frame.chi2;
       }
       const double expected = number(rows[0], "scene_chi2");
-      INFO(file << " iterations " << result.iterations << " chi2 " << chi2 << " reference "
+      INFO(file << (solver == fit::Solver::tao_bnls ? " tao" : " lm") << " iterations " << result.iterations << " chi2 " << chi2 << " reference "
                 << expected);
       CHECK(chi2 <= expected + 2.0);
       CHECK(result.converged_all);

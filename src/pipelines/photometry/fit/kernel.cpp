@@ -67,7 +67,6 @@ void write_shape(const Source& source, const Covariance& cov, int first,
       fit.flags |= kFlagAtBound;
     }
   }
-  constexpr double kConvergedStep = 0.05;
   fit.converged = fit.last_step_sigma < kConvergedStep;
 }
 
@@ -240,7 +239,7 @@ Result compute(const Input& input) {
     result.history = std::move(report.history);
     return result;
   }
-  const Covariance cov = covariance(scene, report.normal, report.prior_precision);
+  const Covariance cov = covariance(scene, report.inverse, report.prior_precision);
   return write_result(scene, report, cov);
 }
 

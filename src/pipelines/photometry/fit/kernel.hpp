@@ -94,8 +94,9 @@ struct Input {
 /// Bits of SourceFit::flags.
 enum Flag : std::uint32_t {
   kFlagAtBound = 1U << 0,  ///< a position or shape parameter ended at its bound
-  kFlagFaintShape =
-      1U << 1,  ///< total S/N < 3 or all fluxes <= 0: shape and position are the start's
+  /// Total S/N < 3: shape and position are held by the prior, or with ShapePrior::none by the
+  /// start.
+  kFlagFaintShape = 1U << 1,
   kFlagBoxLimited = 1U << 2,     ///< the largest box allowed leaves out more than the truncation
   kFlagSkyDegenerate = 1U << 3,  ///< |correlation| of a flux with a sky above 0.9
   kFlagNoData = 1U << 4,         ///< no good pixel in any frame

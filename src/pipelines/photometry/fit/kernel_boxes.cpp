@@ -48,6 +48,29 @@ double power_outside(const sky::Mixture& mixture, double re_pix, double psf_sigm
   return std::max(0.0, sum);
 }
 
+/// Frequency beyond which a sum of Gaussians of given variances (pixels^2 per unit of `width`)
+/// keeps less than `tau / amplitude` of light in the mean square, whatever the PSF does.
+double band_of(const sky::Mixture& mixture, double width, double amplitude, double tau) {
+  for (double k = 0.01; k < 1.0; k *= 1.1) {
+    double power = 0.0;
+    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
+      for (std::size_t j = 0; j < mixture.variance.size(); ++j) {
+        const double v = (mixture.variance[i] + mixture.variance[j]) * width;
+        const double exponent = 2.0 * std::numbers::pi * std::numbers::pi * v * k * k;
+        if (exponent < 60.0) {
+          power += v > 0.0 ? mixture.amplitude[i] * mixture.amplitude[j] * std::exp(-exponent) /
+                                 (2.0 * std::numbers::pi * v)
+                           : 1e30;
+        }
+      }
+    }
+    if (amplitude * std::sqrt(std::max(0.0, power)) < tau) {
+      return k;
+    }
+  }
+  return 1.0;
+}
+
 double minor_axis_factor(const Source& source) {
   const double ee = std::hypot(source.value[3], source.value[4]);
   const double q = 1.0 / (2.0 * std::exp(ee) - 1.0);
@@ -205,15 +228,21 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
   constexpr std::array kSigmaEdges{0.0, 6.5, 20.0, 60.0, kInfinity};
   const sky::Mixture mixture = mixture_for(source);
   const double re = std::exp(source.box_log_re);
-  const double axis = std::sqrt(minor_axis_factor(source));
+  double amplitude = 0.0;
+  for (const Frame& frame : frames_) {
+    amplitude =
+        std::max(amplitude, kFluxMargin * std::sqrt(frame.mean_weight) *
+                                source.box_flux[static_cast<std::size_t>(frame.input->band)]);
+  }
   for (std::size_t g = kSigmaEdges.size() - 1; g-- > 0;) {
     double widest = -1.0;
-    double narrowest = kInfinity;
-    for (const double v : mixture.variance) {
-      const double sigma = std::sqrt(v) * re;
+    sky::Mixture group;
+    for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
+      const double sigma = std::sqrt(mixture.variance[k]) * re;
       if (sigma >= kSigmaEdges[g] && sigma < kSigmaEdges[g + 1]) {
         widest = std::max(widest, sigma);
-        narrowest = std::min(narrowest, std::sqrt(v) * axis);
+        group.amplitude.push_back(mixture.amplitude[k]);
+        group.variance.push_back(mixture.variance[k]);
       }
     }
     if (widest < 0.0) {
@@ -223,10 +252,8 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
     const int extent = static_cast<int>(std::ceil(7.0 * widest)) + 31;
     const int h = source.levels.empty() ? half : std::min(half, ladder(extent));
     const int period = period_of(h, std::min(extent, 1200));
-    // exp(-2 pi^2 sigma^2 k^2) = 1e-6 for the narrowest term, shrunk by a third.
-    const double band = narrowest > 0.0
-                            ? std::sqrt(std::log(1e6) / 2.0) / (std::numbers::pi * 0.67 * narrowest)
-                            : kInfinity;
+    const double band =
+        band_of(group, 0.5 * minor_axis_factor(source), amplitude, input_.options.truncation_sigma);
     source.levels.push_back({{h, period, static_cast<int>(std::min(k_max, band) * period)},
                              kSigmaEdges[g],
                              kSigmaEdges[g + 1],

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
-#include "skyloom/numerics/least_squares.hpp"
 
 namespace skyloom::photometry::fit {
 
@@ -115,21 +113,11 @@ Matrix solved(const BandSystem& band, Matrix x, int m) {
 
 }  // namespace
 
-Covariance covariance(Scene& scene, const std::vector<double>& normal,
+Covariance covariance(Scene& scene, const std::vector<double>& inverse,
                       const std::vector<double>& prior_precision) {
   const int n = scene.active_parameters();
   Covariance result;
   result.n = n;
-  Matrix inverse;
-  if (n > 0) {
-    Matrix ridged = normal;
-    numerics::add_ridge(ridged, n);
-    numerics::SmallCholesky factor;
-    if (!factor.factor(ridged, n) && !factor.factor(ridged, n, 1e-6)) {
-      throw UnitError(Reason::numerical, "the normal matrix is not positive definite");
-    }
-    inverse = factor.inverse();
-  }
   const ScoreGram score(scene);
   Matrix middle(product(n, n), 0.0);
   scene.direct_matrix(score.gram(), middle);

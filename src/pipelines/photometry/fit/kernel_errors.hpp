@@ -16,10 +16,9 @@ struct Covariance {
   std::vector<std::vector<double>> linear;
 };
 
-/// @param normal the matrix of Scene::normal_matrix() plus the precision of the prior
-/// @param prior_precision (n,) diagonal that is contained in `normal`
-/// @throws UnitError numerical when `normal` cannot be inverted
-Covariance covariance(Scene& scene, const std::vector<double>& normal,
+/// @param inverse (n * n) of Scene::normal_matrix() plus the precision of the prior
+/// @param prior_precision (n,) diagonal that was added
+Covariance covariance(Scene& scene, const std::vector<double>& inverse,
                       const std::vector<double>& prior_precision);
 
 }  // namespace skyloom::photometry::fit

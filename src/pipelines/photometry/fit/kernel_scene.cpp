@@ -75,13 +75,16 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   double sum_w = 0.0;
   double sum_wd = 0.0;
   for (int y = 0; y < frame.height; ++y) {
+    const float* w = &data.invvar(y, 0);
+    const float* d = &data.data(y, 0);
+    float* weight = frame.sky_weight.data() + y * frame.stride;
     for (int x = 0; x < frame.width; ++x) {
-      const float w = data.invvar(y, x);
-      const float d = data.data(y, x);
-      if (std::isfinite(w) && w > 0.0F && std::isfinite(d)) {
-        frame.sky_weight[static_cast<std::size_t>(y * frame.stride + x)] = w;
-        sum_w += static_cast<double>(w);
-        sum_wd += static_cast<double>(w) * static_cast<double>(d);
+      // Comparisons with NaN are false.
+      constexpr float kLargest = std::numeric_limits<float>::max();
+      if (w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest) {
+        weight[x] = w[x];
+        sum_w += static_cast<double>(w[x]);
+        sum_wd += static_cast<double>(w[x]) * static_cast<double>(d[x]);
         ++frame.n_good;
       }
     }
@@ -92,11 +95,13 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   frame.mean_weight = frame.n_good > 0 ? sum_w / frame.n_good : 0.0;
   sum_wd = 0.0;
   for (int y = 0; y < frame.height; ++y) {
+    const float* d = &data.data(y, 0);
+    const float* weight = frame.sky_weight.data() + y * frame.stride;
+    float* out = frame.data.data() + y * frame.stride;
     for (int x = 0; x < frame.width; ++x) {
-      const auto at = static_cast<std::size_t>(y * frame.stride + x);
-      if (frame.sky_weight[at] > 0.0F) {
-        frame.data[at] = static_cast<float>(static_cast<double>(data.data(y, x)) - frame.offset);
-        sum_wd += static_cast<double>(frame.sky_weight[at]) * static_cast<double>(frame.data[at]);
+      if (weight[x] > 0.0F) {
+        out[x] = static_cast<float>(static_cast<double>(d[x]) - frame.offset);
+        sum_wd += static_cast<double>(weight[x]) * static_cast<double>(out[x]);
       }
     }
   }

@@ -251,6 +251,17 @@ bool solve_active(Scene& scene, SolveReport& report, int budget, int iterations_
   return true;
 }
 
+/// @throws UnitError numerical
+numerics::SmallCholesky factored(std::vector<double> matrix, std::size_t n) {
+  numerics::add_ridge(matrix, static_cast<int>(n));
+  numerics::SmallCholesky factor;
+  if (!factor.factor(matrix, static_cast<int>(n)) &&
+      !factor.factor(matrix, static_cast<int>(n), 1e-6)) {
+    throw UnitError(Reason::numerical, "patch fit: the normal matrix is not positive definite");
+  }
+  return factor;
+}
+
 /// Newton step of all free sources from full gradient and matrix; parameters at a bound with an
 /// outward gradient stay.
 void final_test(Scene& scene, SolveReport& report) {
@@ -279,30 +290,49 @@ void final_test(Scene& scene, SolveReport& report) {
       report.prior_precision.push_back(prior_precision(scene, k));
     }
   }
+  // Parameters pressed against a bound: decoupled, so that the others get their own step.
   std::vector<double> matrix = report.normal;
+  bool bound = false;
   for (std::size_t i = 0; i < n; ++i) {
     report.newton_step[i] = -g[i];
     if ((x[i] <= lower[i] && g[i] > 0.0) || (x[i] >= upper[i] && g[i] < 0.0)) {
+      bound = true;
+      report.newton_step[i] = 0.0;
       for (std::size_t k = 0; k < n; ++k) {
         matrix[i * n + k] = 0.0;
         matrix[k * n + i] = 0.0;
       }
       matrix[i * n + i] = 1.0;
-      report.newton_step[i] = 0.0;
     }
   }
-  numerics::add_ridge(matrix, static_cast<int>(n));
-  numerics::SmallCholesky factor;
-  if (!factor.factor(matrix, static_cast<int>(n)) &&
-      !factor.factor(matrix, static_cast<int>(n), 1e-6)) {
-    throw UnitError(Reason::numerical, "patch fit: the normal matrix is not positive definite");
-  }
+  auto factor = factored(matrix, n);
   factor.solve(report.newton_step);
+  report.inverse = bound ? factored(report.normal, n).inverse() : factor.inverse();
   double gain = 0.0;
   for (std::size_t i = 0; i < n; ++i) {
     gain -= 0.5 * g[i] * report.newton_step[i];
   }
   report.settled = gain < kSettledGain;
+}
+
+/// Leaves only the sources active whose next step would be noticeable. @return how many
+int wake_unconverged(Scene& scene, const SolveReport& report) {
+  const std::size_t n = report.newton_step.size();
+  std::size_t i = 0;
+  int count = 0;
+  for (Source& source : scene.sources()) {
+    if (!source.free) {
+      continue;
+    }
+    bool moves = false;
+    for (int k = 0; k < source.n_parameters; ++k, ++i) {
+      const double sigma = std::sqrt(std::max(1e-24, report.inverse[i * n + i]));
+      moves = moves || std::abs(report.newton_step[i]) > kConvergedStep * sigma;
+    }
+    source.active = moves;
+    count += moves ? 1 : 0;
+  }
+  return count;
 }
 
 double total_signal_to_noise(const Scene& scene, std::size_t s) {
@@ -425,8 +455,8 @@ SolveReport solve(Scene& scene, int iterations_before) {
   constexpr int kCycles = 5;
   SolveReport report;
   const int limit = scene.input().options.max_iterations;
+  wake_all(scene);
   for (int cycle = 0; cycle < kCycles; ++cycle) {
-    wake_all(scene);
     while (count_active(scene) > 0 && report.iterations < limit && !report.stopped) {
       if (!solve_active(scene, report, limit - report.iterations, iterations_before)) {
         break;
@@ -440,11 +470,15 @@ SolveReport solve(Scene& scene, int iterations_before) {
     const bool faint = flag_faint(scene);
     const bool placed = place_again(scene);
     final_test(scene, report);
-    if ((report.settled && !placed && !faint) || report.iterations >= limit ||
-        (report.settled && report.newton_step.empty())) {
+    if (report.iterations >= limit) {
+      break;
+    }
+    const bool changed = placed || faint || !report.settled;
+    if (!changed && wake_unconverged(scene, report) == 0) {
       break;
     }
   }
+  wake_all(scene);
   return report;
 }
 

@@ -16,12 +16,16 @@ struct SolveReport {
   std::vector<IterationRow> history;
   std::vector<double> normal;           ///< with the prior (n * n)
   std::vector<double> prior_precision;  ///< (n,)
+  std::vector<double> inverse;          ///< of `normal` (n * n)
   std::vector<double> newton_step;      ///< (n,) what one more step would change
   bool settled = false;                 ///< the step left would gain less than kSettledGain
 };
 
 /// Chooses the first boxes, with fluxes from a linear solve where the start has none.
 void place_sources(Scene& scene);
+
+/// Change of a parameter, in marginal errors, below which one more step changes nothing.
+inline constexpr double kConvergedStep = 0.05;
 
 /// Solves to convergence with the weights the scene has.
 /// @throws UnitError numerical when the objective is not finite
