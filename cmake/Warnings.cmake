@@ -6,9 +6,10 @@ target_compile_options(skyloom_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${SKYLOOM_WERROR}>:-Werror>
   $<$<BOOL:${SKYLOOM_NATIVE}>:-march=native>
-  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>
-  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fsanitize=${SKYLOOM_SANITIZE}>
-  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fno-omit-frame-pointer>)
+  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>)
 target_link_options(skyloom_flags INTERFACE
-  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>
-  $<$<BOOL:${SKYLOOM_SANITIZE}>:-fsanitize=${SKYLOOM_SANITIZE}>)
+  $<$<BOOL:${SKYLOOM_COVERAGE}>:--coverage>)
+if(SKYLOOM_SANITIZE)
+  target_compile_options(skyloom_flags INTERFACE -fsanitize=${SKYLOOM_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(skyloom_flags INTERFACE -fsanitize=${SKYLOOM_SANITIZE})
+endif()

@@ -268,7 +268,8 @@ void ConfigSpec::set(Entry& entry, const ConfigValue& value, const std::string& 
     return ConfigError(where, "wrong type", "expected " + type_name(entry.field));
   };
   const auto checked = [&](double number) {
-    if (!(number >= entry.key.min && number <= entry.key.max)) {
+    // NaN is a value like any other ("as the header says") where the key has no range.
+    if (number < entry.key.min || number > entry.key.max || (std::isnan(number) && !describe(entry).empty())) {
       throw ConfigError(where, "value " + shortest(number) + " is out of range",
                         "expected " + describe(entry));
     }

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
+
 #include "skyloom/core/errors.hpp"
 
 using namespace skyloom;
@@ -95,6 +97,12 @@ TEST_CASE("Errors name file and key and say what was expected") {
   CHECK(error_of(value(ConfigValue::TableMap{{"find", value(1.0)}})) ==
         "run.toml: find: wrong type: expected a table");
   CHECK(error_of(value(ConfigValue::TableMap{{"nothing", value(1.0)}})).find("unknown key") != std::string::npos);
+}
+
+TEST_CASE("NaN is refused where a range is declared and a value elsewhere") {
+  CHECK(error_of(find_table("threshold", value(std::nan("")))).find("out of range") != std::string::npos);
+  ConfigValue::TableMap image{{"zp", value(std::nan(""))}};
+  CHECK(error_of(value(ConfigValue::TableMap{{"inputs", value(ConfigValue::TableMap{{"images", value(ConfigValue::Array{value(image)})}})}})).empty());
 }
 
 TEST_CASE("Ignored keys give one warning") {
