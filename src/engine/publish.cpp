@@ -45,6 +45,17 @@ Table all_units(const Products& products, const std::vector<std::string>& stages
   return all;
 }
 
+/// The table without the columns whose cells are arrays.
+Table scalar_columns(const Table& table) {
+  Table out;
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    if (table.columns()[i].shape.empty()) {
+      out.add_column(table.columns()[i], table.data(i));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 UnitCounts unit_counts(const Products& products, const std::string& stage) {
@@ -130,7 +141,8 @@ void publish(const Pipeline& pipeline, const Products& products,
       throw FatalError("export of the table " + exported.table + ", which " + name +
                        " does not publish");
     }
-    Table table = products.table(source->stage, source->table);
+    const Table& stored = products.table(source->stage, source->table);
+    Table table = exported.with_arrays ? stored : scalar_columns(stored);
     table.rename(source->as);
     const fs::path file = products.directory() / exported.file;
     std::error_code ignored;

@@ -28,6 +28,7 @@ struct Export {
   std::string table;
   std::string file;    ///< relative to the run directory
   std::string format;  ///< csv | ecsv | fits | json
+  bool with_arrays = true;  ///< false leaves out columns whose cells are arrays
 };
 
 struct SimulateOptions {

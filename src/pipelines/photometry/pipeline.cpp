@@ -41,6 +41,7 @@ class Photometry final : public engine::Pipeline {
   }
   [[nodiscard]] std::vector<engine::Export> exports() const override {
     return {{"catalogue", config_.outputs.final_catalog, "csv"},
+            {"cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false},
             {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
             {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
   }

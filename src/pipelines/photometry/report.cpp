@@ -131,7 +131,7 @@ web::PictureRow patch_pictures(const engine::Products& products, std::size_t pat
       moved.y2.push_back(y_fit[i]);
     }
   }
-  const double scale = std::clamp(360.0 / std::max(base.width(), base.height()), 1.0, 6.0);
+  const double scale = std::clamp(300.0 / std::max(base.width(), base.height()), 1.0, 6.0);
   std::vector<float> sorted;
   for (const float v : data.pixels()) {
     if (std::isfinite(v)) {

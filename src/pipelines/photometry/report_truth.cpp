@@ -21,17 +21,17 @@ struct Comparison {
   std::vector<double> relative_percent;
 };
 
-/// Normalised histogram between -5 and 5 with the unit Gaussian beside it.
-web::Chart pull_chart(const std::string& title, const std::map<std::string, Comparison>& groups) {
-  constexpr int kBins = 40;
-  const std::map<std::string, const char*> colors{
-      {"star", "#1565c0"}, {"exp", "#2e7d32"}, {"dev", "#c62828"}, {"sersic", "#6a1b9a"}, {"galaxies", "#c62828"}};
+/// Normalised histograms of stars and galaxies between -5 and 5 with the unit Gaussian beside them.
+web::Chart pull_chart(const std::string& title, const std::map<std::string, Comparison>& models) {
+  constexpr int kBins = 25;
+  std::map<std::string, Comparison> groups;
+  for (const auto& [model, values] : models) {
+    auto& pulls = groups[model == "star" ? "stars" : "galaxies"].pull;
+    pulls.insert(pulls.end(), values.pull.begin(), values.pull.end());
+  }
   web::Chart chart{title, "(measured - true) / error", "fraction per unit", false, false, {}};
   for (const auto& [name, group] : groups) {
-    if (group.pull.size() < 5) {
-      continue;
-    }
-    web::Series steps{name, colors.contains(name) ? colors.at(name) : "#00838f", "steps", {}, {}, {}};
+    web::Series steps{name, name == "stars" ? "#1565c0" : "#c62828", "steps", {}, {}, {}};
     std::vector<double> counts(kBins, 0.0);
     for (const double p : group.pull) {
       const auto bin = static_cast<int>(std::floor((p + 5.0) / 10.0 * kBins));

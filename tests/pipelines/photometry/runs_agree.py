@@ -1,5 +1,6 @@
 """The photometry of a tiny simulated field: any number of ranks, any interruption, the same bits."""
 
+import json
 import os
 import sys
 
@@ -79,7 +80,11 @@ def products_are_complete(program, folder):
         read = Table.read(folder / f"c.{form}")
         require(len(read) == len(catalogue["ID"]), f"{form} has every row")
         require(str(read["RA_fit"].unit) == "deg", f"{form} has units")
-    require("<canvas" in (folder / "run" / "report.html").read_text(), "report")
+    page = (folder / "run" / "report.html").read_text()
+    for heading in ("White image with sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves"):
+        require(heading in page, f"the report shows: {heading}")
+    summary = json.loads((folder / "run" / "EPSFs" / "epsf_summary.json").read_text())
+    require(summary and {"band", "epsf_tag", "nstars_used", "ee_r50_pix"} <= set(summary[0]), "ePSF summary")
 
 
 def _columns(product):
