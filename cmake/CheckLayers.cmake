@@ -17,7 +17,7 @@ set(may_simulate core numerics sky io surveys engine)
 set(may_app core io parallel engine web pipelines)
 
 # Foreign headers and the rooms that may include them; everything not named here is free.
-set(foreign mpi petsc hdf5 fitsio wcs sep fftw gsl toml cli spdlog json boost png zlib)
+set(foreign mpi petsc hdf5 fitsio wcs sep fftw gsl toml cli spdlog json boost zlib)
 set(header_mpi "^mpi\\.h$")
 set(rooms_mpi parallel io)
 set(header_petsc "^petsc")
@@ -44,8 +44,6 @@ set(header_json "^nlohmann/")
 set(rooms_json io web engine app)
 set(header_boost "^boost/")
 set(rooms_boost parallel engine)
-set(header_png "^png\\.h$")
-set(rooms_png io)
 set(header_zlib "^zlib\\.h$")
 set(rooms_zlib io engine)
 

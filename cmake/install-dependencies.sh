@@ -6,10 +6,9 @@ set -eu
 packages="
 build-essential cmake ninja-build pkg-config git ca-certificates
 openmpi-bin libopenmpi-dev libhdf5-openmpi-dev hdf5-tools libpetsc-real-dev
-libcfitsio-dev wcslib-dev libgsl-dev libfftw3-dev libopenblas0-serial
-libboost-serialization-dev libboost-mpi-dev
+libcfitsio-dev wcslib-dev libopenblas0-serial libboost-serialization-dev
 libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev
-libsep-dev libpng-dev zlib1g-dev libbz2-dev
+libsep-dev zlib1g-dev libbz2-dev
 catch2 libbenchmark-dev npm
 "
 # Reading our products without us, drawing pages and checking style: only the tests need these.

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/pipeline_run.hpp"

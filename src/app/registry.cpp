@@ -14,6 +14,8 @@ constexpr std::array kPipelines{
 
 }  // namespace
 
-std::span<const PipelineEntry> registry() { return kPipelines; }
+std::span<const PipelineEntry> registry() {
+  return kPipelines;
+}
 
 }  // namespace skyloom::app

@@ -70,7 +70,8 @@ void load_config(const parallel::Comm& comm, ConfigSpec& spec, const fs::path& f
       spec.apply(io::parse_toml(effective, file.string()), file.string(), base);
     } catch (const ConfigError& error) {
       // Rank 0 accepted it and goes on: this rank cannot leave quietly.
-      throw FatalError(std::string("the effective configuration does not read back: ") + error.what());
+      throw FatalError(std::string("the effective configuration does not read back: ") +
+                       error.what());
     }
   }
 }

@@ -33,10 +33,18 @@ std::string number_text(double value) {
   return text;
 }
 
-std::string text_of(bool value) { return value ? "true" : "false"; }
-std::string text_of(int value) { return std::to_string(value); }
-std::string text_of(double value) { return number_text(value); }
-std::string text_of(const std::string& value) { return toml_quoted(value); }
+std::string text_of(bool value) {
+  return value ? "true" : "false";
+}
+std::string text_of(int value) {
+  return std::to_string(value);
+}
+std::string text_of(double value) {
+  return number_text(value);
+}
+std::string text_of(const std::string& value) {
+  return toml_quoted(value);
+}
 
 template <class T>
 std::string list_text(const std::vector<T>& values) {
@@ -48,26 +56,25 @@ std::string list_text(const std::vector<T>& values) {
 }
 
 std::string field_text(const ConfigSpec::Field& field) {
-  return std::visit(
-      Overloaded{[](const bool* v) { return text_of(*v); },
-                 [](const int* v) { return std::to_string(*v); },
-                 [](const std::int64_t* v) { return std::to_string(*v); },
-                 [](const double* v) { return number_text(*v); },
-                 [](const std::string* v) { return toml_quoted(*v); },
-                 [](const auto* v) { return list_text(*v); }},
-      field);
+  return std::visit(Overloaded{[](const bool* v) { return text_of(*v); },
+                               [](const int* v) { return std::to_string(*v); },
+                               [](const std::int64_t* v) { return std::to_string(*v); },
+                               [](const double* v) { return number_text(*v); },
+                               [](const std::string* v) { return toml_quoted(*v); },
+                               [](const auto* v) { return list_text(*v); }},
+                    field);
 }
 
 std::string type_name(const ConfigSpec::Field& field) {
-  return std::visit(Overloaded{[](const bool*) { return "a boolean"; },
-                               [](const int*) { return "an integer"; },
-                               [](const std::int64_t*) { return "an integer"; },
-                               [](const double*) { return "a number"; },
-                               [](const std::string*) { return "a text"; },
-                               [](const std::vector<double>*) { return "a list of numbers"; },
-                               [](const std::vector<int>*) { return "a list of integers"; },
-                               [](const std::vector<std::string>*) { return "a list of texts"; }},
-                    field);
+  return std::visit(
+      Overloaded{[](const bool*) { return "a boolean"; }, [](const int*) { return "an integer"; },
+                 [](const std::int64_t*) { return "an integer"; },
+                 [](const double*) { return "a number"; },
+                 [](const std::string*) { return "a text"; },
+                 [](const std::vector<double>*) { return "a list of numbers"; },
+                 [](const std::vector<int>*) { return "a list of integers"; },
+                 [](const std::vector<std::string>*) { return "a list of texts"; }},
+      field);
 }
 
 std::optional<double> as_number(const ConfigValue& value) {
@@ -112,8 +119,9 @@ std::string resolved(const std::string& path, const std::string& base) {
     return path;
   }
   const std::filesystem::path expanded = expand_home(path);
-  return expanded.is_absolute() ? expanded.string()
-                                : (std::filesystem::path(base) / expanded).lexically_normal().string();
+  return expanded.is_absolute()
+             ? expanded.string()
+             : (std::filesystem::path(base) / expanded).lexically_normal().string();
 }
 
 std::string last_part(std::string_view name) {
@@ -157,13 +165,16 @@ void ConfigSpec::add(std::string name, Field field, Key key) {
 }
 
 void ConfigSpec::ignore(std::string name, std::string why) {
-  Entry entry{std::move(name), static_cast<bool*>(nullptr), Key{std::move(why)}, true, {}, {}, {}, {}};
+  Entry entry{
+      std::move(name), static_cast<bool*>(nullptr), Key{std::move(why)}, true, {}, {}, {}, {}};
   entries_.push_back(std::move(entry));
 }
 
 void ConfigSpec::add_nested(std::string name, Key key, Fill fill, Each each, Each blank) {
-  Entry entry{std::move(name), static_cast<bool*>(nullptr), std::move(key), false, std::move(fill),
-              std::move(each), std::move(blank), "[]"};
+  Entry entry{std::move(name),  static_cast<bool*>(nullptr),
+              std::move(key),   false,
+              std::move(fill),  std::move(each),
+              std::move(blank), "[]"};
   entries_.push_back(std::move(entry));
 }
 
@@ -269,7 +280,8 @@ void ConfigSpec::set(Entry& entry, const ConfigValue& value, const std::string& 
   };
   const auto checked = [&](double number) {
     // NaN is a value like any other ("as the header says") where the key has no range.
-    if (number < entry.key.min || number > entry.key.max || (std::isnan(number) && !describe(entry).empty())) {
+    if (number < entry.key.min || number > entry.key.max ||
+        (std::isnan(number) && !describe(entry).empty())) {
       throw ConfigError(where, "value " + shortest(number) + " is out of range",
                         "expected " + describe(entry));
     }
@@ -472,7 +484,8 @@ std::string ConfigSpec::toml() const {
 
 std::string ConfigSpec::markdown(std::string_view title) const {
   std::string out = "# " + std::string(title) + "\n\n";
-  out += "Generated from the program's declarations by `skyloom config --markdown`. Do not edit.\n\n";
+  out +=
+      "Generated from the program's declarations by `skyloom config --markdown`. Do not edit.\n\n";
   out += "| key | default | unit | allowed | meaning |\n|---|---|---|---|---|\n";
   const auto escaped = [](std::string text) {
     for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {

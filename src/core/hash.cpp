@@ -1,6 +1,5 @@
 #include "skyloom/core/hash.hpp"
 
-#include <array>
 #include <bit>
 #include <cstring>
 

@@ -1,12 +1,12 @@
 #include "skyloom/core/log.hpp"
 
+#include <functional>
+#include <utility>
+
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
-
-#include <functional>
-#include <utility>
 
 namespace skyloom {
 namespace {
@@ -66,7 +66,9 @@ void Log::open_command_log(const std::string& file) {
   }
 }
 
-void Log::on_print(std::function<void()> before) { impl_->before = std::move(before); }
+void Log::on_print(std::function<void()> before) {
+  impl_->before = std::move(before);
+}
 
 void Log::write(LogLevel level, const std::string& text) {
   const spdlog::details::log_msg message("skyloom", level_of(level), text);
@@ -77,8 +79,7 @@ void Log::write(LogLevel level, const std::string& text) {
     const std::string prefix = level == LogLevel::warning ? "skyloom: warning: "
                                : level == LogLevel::error ? "skyloom: "
                                                           : "";
-    impl_->terminal->log(
-        spdlog::details::log_msg("skyloom", level_of(level), prefix + text));
+    impl_->terminal->log(spdlog::details::log_msg("skyloom", level_of(level), prefix + text));
     impl_->terminal->flush();
   }
   if (impl_->command && level >= LogLevel::info) {

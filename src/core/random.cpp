@@ -37,9 +37,9 @@ Rng Rng::stream(std::string_view name) const {
 }
 
 std::array<std::uint32_t, 4> Rng::bits(std::uint64_t draw, std::uint32_t lane) const {
-  return philox4x32({static_cast<std::uint32_t>(draw), static_cast<std::uint32_t>(draw >> 32), lane,
-                     salt_},
-                    key_);
+  return philox4x32(
+      {static_cast<std::uint32_t>(draw), static_cast<std::uint32_t>(draw >> 32), lane, salt_},
+      key_);
 }
 
 double Rng::uniform(std::uint64_t draw, std::uint32_t lane) const {

@@ -227,7 +227,9 @@ std::size_t Table::add_row() {
   return rows_ - 1;
 }
 
-void Table::add_rows(std::size_t count) { truncate(rows_ + count); }
+void Table::add_rows(std::size_t count) {
+  truncate(rows_ + count);
+}
 
 void Table::truncate(std::size_t rows) {
   rows_ = rows;
@@ -290,7 +292,8 @@ void Table::append(const Table& other, std::size_t first, std::size_t last) {
     std::visit(
         [&](auto& target) {
           const auto& source = std::get<std::decay_t<decltype(target)>>(other.data_[i]);
-          target.insert(target.end(), source.begin() + static_cast<std::ptrdiff_t>(first * elements),
+          target.insert(target.end(),
+                        source.begin() + static_cast<std::ptrdiff_t>(first * elements),
                         source.begin() + static_cast<std::ptrdiff_t>(last * elements));
         },
         data_[i]);
@@ -298,9 +301,13 @@ void Table::append(const Table& other, std::size_t first, std::size_t last) {
   rows_ += last - first;
 }
 
-std::string shortest(double value) { return shortest_text(value); }
+std::string shortest(double value) {
+  return shortest_text(value);
+}
 
-std::string shortest(float value) { return shortest_text(value); }
+std::string shortest(float value) {
+  return shortest_text(value);
+}
 
 std::string trimmed(std::string_view text) {
   const auto blank = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };

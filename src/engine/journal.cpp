@@ -8,7 +8,6 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <tuple>
 #include <utility>
 

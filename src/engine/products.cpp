@@ -47,11 +47,6 @@ const Table& Products::table(std::string_view stage, std::string_view table) con
   return *cache_->tables.emplace(key, std::make_unique<Table>(std::move(read))).first->second;
 }
 
-bool Products::has_table(std::string_view stage, std::string_view table) const {
-  const std::lock_guard lock(cache_->mutex);
-  return has(stage) && cache_->file(stage, path(stage)).has_table(table);
-}
-
 Image<float> Products::image(std::string_view stage, std::string_view name, const Box& box) const {
   const std::lock_guard lock(cache_->mutex);
   return cache_->file(stage, path(stage)).read_image(name, box);

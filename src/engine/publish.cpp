@@ -91,7 +91,7 @@ std::string product_hash(const Products& products, const std::string& stage) {
 }
 
 std::string product_identity(const Products& products, const std::string& stage) {
-  const std::string hash = product_hash(products, stage);
+  std::string hash = product_hash(products, stage);
   if (hash.empty()) {
     return hash;
   }
@@ -152,7 +152,7 @@ void publish(const Pipeline& pipeline, const Products& products,
 }
 
 std::filesystem::path write_report(const Pipeline& pipeline, const Products& products) {
-  const fs::path path = products.directory() / "report.html";
+  fs::path path = products.directory() / "report.html";
   io::write_atomically(path, web::render(pipeline.report(products)));
   return path;
 }

@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <cctype>
 #include <charconv>
-#include <cstring>
 #include <set>
 #include <string>
 
@@ -240,15 +238,13 @@ std::vector<Cells> read_rows(CsvReader& reader, std::size_t columns) {
   return out;
 }
 
-void append_cell(std::string& out, const Table& table, std::size_t row, std::size_t column) {
+std::string csv_cell(const Table& table, std::size_t row, std::size_t column) {
   const Column& what = table.columns()[column];
   if (!what.shape.empty()) {
-    out += quoted_cell(array_text(table.data(column), row, what.shape, "NaN"));
-  } else if (const auto* texts = std::get_if<std::vector<std::string>>(&table.data(column))) {
-    out += quoted_cell((*texts)[row]);
-  } else {
-    out += table.cell_text(row, column);
+    return quoted_cell(array_text(table.data(column), row, what.shape, "NaN"));
   }
+  const std::string text = table.cell_text(row, column);
+  return what.type == Type::text ? quoted_cell(text) : text;
 }
 
 }  // namespace
@@ -292,7 +288,8 @@ Table read_csv(const std::filesystem::path& path, const std::vector<std::string>
   return table;
 }
 
-std::string csv_text(const Table& table) {
+std::string comma_separated(const Table& table,
+                            std::string (*cell)(const Table&, std::size_t, std::size_t)) {
   std::string out;
   const std::size_t columns = table.columns().size();
   for (std::size_t i = 0; i < columns; ++i) {
@@ -304,11 +301,15 @@ std::string csv_text(const Table& table) {
       if (i > 0) {
         out += ',';
       }
-      append_cell(out, table, row, i);
+      out += cell(table, row, i);
     }
     out += '\n';
   }
   return out;
+}
+
+std::string csv_text(const Table& table) {
+  return comma_separated(table, csv_cell);
 }
 
 }  // namespace skyloom::io

@@ -97,22 +97,7 @@ std::string array_text(const ColumnData& data, std::size_t row,
 }
 
 std::string ecsv_text(const Table& table) {
-  std::string out = ecsv_header(table);
-  const std::size_t columns = table.columns().size();
-  for (std::size_t i = 0; i < columns; ++i) {
-    out += (i == 0 ? "" : ",") + quoted_cell(table.columns()[i].name);
-  }
-  out += '\n';
-  for (std::size_t row = 0; row < table.rows(); ++row) {
-    for (std::size_t i = 0; i < columns; ++i) {
-      if (i > 0) {
-        out += ',';
-      }
-      out += ecsv_cell(table, row, i);
-    }
-    out += '\n';
-  }
-  return out;
+  return ecsv_header(table) + comma_separated(table, ecsv_cell);
 }
 
 std::string json_text(const Table& table) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 
 #include "skyloom/core/errors.hpp"
@@ -30,18 +29,9 @@ Shape image_shape(fitsfile* file, const std::string& name) {
 }
 
 int find_image(fitsfile* file, const std::string& name) {
-  int status = 0;
-  for (int hdu = 0;; ++hdu) {
-    int type = 0;
-    fits_movabs_hdu(file, hdu + 1, &type, &status);
-    if (status != 0) {
-      fits_clear_errmsg();
-      throw ConfigError(name, "has no image", "an HDU with a 2-D image");
-    }
-    if (type == IMAGE_HDU && image_shape(file, name).axes == 2) {
-      return hdu;
-    }
-  }
+  return first_hdu(file, name, {"image", "an HDU with a 2-D image", [&](int type) {
+                                  return type == IMAGE_HDU && image_shape(file, name).axes == 2;
+                                }});
 }
 
 /// Bytes of the data unit without padding, from the cards that describe it in the file itself.

@@ -86,19 +86,25 @@ int move_to(fitsfile* file, int hdu, const std::string& name) {
   return type;
 }
 
-int first_table(fitsfile* file, const std::string& name) {
+int first_hdu(fitsfile* file, const std::string& name, const HduKind& kind) {
   int status = 0;
   for (int hdu = 0;; ++hdu) {
     int type = 0;
     fits_movabs_hdu(file, hdu + 1, &type, &status);
     if (status != 0) {
       fits_clear_errmsg();
-      throw ConfigError(name, "has no table", "a FITS file with a table HDU");
+      throw ConfigError(name, "has no " + kind.what, kind.expected);
     }
-    if (type != IMAGE_HDU) {
+    if (kind.is(type)) {
       return hdu;
     }
   }
+}
+
+int first_table(fitsfile* file, const std::string& name) {
+  return first_hdu(file, name, {"table", "a FITS file with a table HDU", [](int type) {
+                                  return type != IMAGE_HDU;
+                                }});
 }
 
 }  // namespace skyloom::io

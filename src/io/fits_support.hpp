@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include <fitsio.h>
@@ -33,6 +32,16 @@ void create_fits(const std::filesystem::path& path, const std::function<int(fits
 
 /// Moves to a 0-based HDU and tells its type. @throws ConfigError when there is none
 int move_to(fitsfile* file, int hdu, const std::string& name);
+
+struct HduKind {
+  std::string what;                ///< of a message
+  std::string expected;            ///< what the file should have had
+  std::function<bool(int)> is;     ///< tells it of the current HDU, by CFITSIO's type
+};
+
+/// Moves to the first HDU of this kind. @return its 0-based position
+/// @throws ConfigError when there is none
+int first_hdu(fitsfile* file, const std::string& name, const HduKind& kind);
 
 /// Position of the first binary or ASCII table that is no compressed image.
 /// @throws ConfigError when there is none

@@ -175,6 +175,7 @@ void create_table(fitsfile* file, const Table& table, const std::vector<std::siz
   }
   const auto pointers = [](std::vector<std::string>& texts) {
     std::vector<char*> out;
+    out.reserve(texts.size());
     for (std::string& text : texts) {
       out.push_back(text.data());
     }

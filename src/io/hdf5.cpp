@@ -1,8 +1,6 @@
 #include "skyloom/io/hdf5.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <functional>
 
 #include "hdf5_read.hpp"
 
@@ -252,26 +250,6 @@ std::optional<std::string> Hdf5File::attribute(std::string_view object,
   }
   const h5::Attribute attribute(H5Aopen(target.get(), key.c_str(), H5P_DEFAULT), impl_->in(key));
   return h5::attribute_text(attribute.get(), impl_->in(key));
-}
-
-std::vector<std::pair<std::string, std::string>> Hdf5File::attributes(
-    std::string_view object) const {
-  const std::lock_guard lock(h5::library_mutex());
-  const std::string where(object);
-  const h5::Object target(H5Oopen(impl_->file.get(), where.c_str(), H5P_DEFAULT), impl_->in(where));
-  H5O_info_t info{};
-  h5::check(H5Oget_info(target.get(), &info), impl_->in(where));
-  std::vector<std::pair<std::string, std::string>> out;
-  for (hsize_t i = 0; i < info.num_attrs; ++i) {
-    const h5::Attribute attribute(
-        H5Aopen_by_idx(target.get(), ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT),
-        impl_->in(where));
-    const ssize_t size = h5::check(H5Aget_name(attribute.get(), 0, nullptr), impl_->in(where));
-    std::string name(static_cast<std::size_t>(size), '\0');
-    h5::check(H5Aget_name(attribute.get(), name.size() + 1, name.data()), impl_->in(where));
-    out.emplace_back(name, h5::attribute_text(attribute.get(), impl_->in(name)));
-  }
-  return out;
 }
 
 bool is_hdf5(const std::filesystem::path& path) {

@@ -13,6 +13,10 @@ namespace skyloom::io {
 /// A text as a CSV field: in quotes where commas, quotes, line ends or outer blanks demand it.
 std::string quoted_cell(std::string_view text);
 
+/// Column names and rows, comma-separated, one line each. @param cell a cell's text (row, column)
+std::string comma_separated(const Table& table,
+                            std::string (*cell)(const Table&, std::size_t, std::size_t));
+
 /// A text as a JSON string, quotes included; bytes that are not UTF-8 are replaced.
 std::string json_string(std::string_view text);
 

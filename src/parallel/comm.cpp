@@ -198,12 +198,6 @@ void on_root(const Comm& comm, const std::function<void()>& action) {
   throw FatalError(text.substr(1));
 }
 
-void poll(const Comm& comm) {
-  int found = 0;
-  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm.handle().comm, &found, MPI_STATUS_IGNORE),
-            "progress");
-}
-
 void patient_barrier(const Comm& comm) {
   patient_barrier(comm, [] {});
 }

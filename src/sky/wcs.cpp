@@ -25,6 +25,16 @@ constexpr int kSipOrders = 10;
 constexpr int kTpvTerms = 40;
 constexpr double kDegree = std::numbers::pi / 180.0;
 
+/// Scratch of one call of WCSLIB.
+struct Block {
+  std::array<double, 2 * kBlock> pixels;
+  std::array<double, 2 * kBlock> intermediate;
+  std::array<double, 2 * kBlock> world;
+  std::array<double, kBlock> phi;
+  std::array<double, kBlock> theta;
+  std::array<int, kBlock> bad;
+};
+
 std::string error_text(int status) {
   const bool known = status > 0 && status < 15;
   return known ? wcs_errmsg[status] : "WCSLIB status " + std::to_string(status);
@@ -266,25 +276,20 @@ Wcs::Impl::Impl(const Parsed& source) : parameters(source.parameters) {
 void Wcs::Impl::sky_block(const double* x, const double* y, std::size_t count, double* ra,
                           double* dec) {
   wcsprm* prm = parameters.get();
-  std::array<double, 2 * kBlock> pixels;
-  std::array<double, 2 * kBlock> intermediate;
-  std::array<double, 2 * kBlock> world;
-  std::array<double, kBlock> phi;
-  std::array<double, kBlock> theta;
-  std::array<int, kBlock> bad;
+  Block block;
   for (std::size_t i = 0; i < count; ++i) {
     const bool finite = std::isfinite(x[i]) && std::isfinite(y[i]);
-    pixels[2 * i] = finite ? x[i] + x_offset + 1.0 : prm->crpix[0];
-    pixels[2 * i + 1] = finite ? y[i] + y_offset + 1.0 : prm->crpix[1];
-    bad[i] = 0;
+    block.pixels[2 * i] = finite ? x[i] + x_offset + 1.0 : prm->crpix[0];
+    block.pixels[2 * i + 1] = finite ? y[i] + y_offset + 1.0 : prm->crpix[1];
+    block.bad[i] = 0;
   }
-  const int status = wcsp2s(prm, static_cast<int>(count), 2, pixels.data(), intermediate.data(),
-                            phi.data(), theta.data(), world.data(), bad.data());
+  const int status = wcsp2s(prm, static_cast<int>(count), 2, block.pixels.data(), block.intermediate.data(),
+                            block.phi.data(), block.theta.data(), block.world.data(), block.bad.data());
   const bool nothing = status != 0 && status != WCSERR_BAD_PIX;
   for (std::size_t i = 0; i < count; ++i) {
-    const bool good = !nothing && bad[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]);
-    ra[i] = good ? world[2 * i + static_cast<std::size_t>(prm->lng)] : kNan;
-    dec[i] = good ? world[2 * i + static_cast<std::size_t>(prm->lat)] : kNan;
+    const bool good = !nothing && block.bad[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]);
+    ra[i] = good ? block.world[2 * i + static_cast<std::size_t>(prm->lng)] : kNan;
+    dec[i] = good ? block.world[2 * i + static_cast<std::size_t>(prm->lat)] : kNan;
   }
 }
 
@@ -293,25 +298,20 @@ void Wcs::Impl::pixel_block(const double* ra, const double* dec, std::size_t cou
   wcsprm* prm = parameters.get();
   const auto lng = static_cast<std::size_t>(prm->lng);
   const auto lat = static_cast<std::size_t>(prm->lat);
-  std::array<double, 2 * kBlock> pixels;
-  std::array<double, 2 * kBlock> intermediate;
-  std::array<double, 2 * kBlock> world;
-  std::array<double, kBlock> phi;
-  std::array<double, kBlock> theta;
-  std::array<int, kBlock> bad;
+  Block block;
   for (std::size_t i = 0; i < count; ++i) {
     const bool finite = std::isfinite(ra[i]) && std::isfinite(dec[i]);
-    world[2 * i + lng] = finite ? ra[i] : prm->crval[lng];
-    world[2 * i + lat] = finite ? dec[i] : prm->crval[lat];
-    bad[i] = 0;
+    block.world[2 * i + lng] = finite ? ra[i] : prm->crval[lng];
+    block.world[2 * i + lat] = finite ? dec[i] : prm->crval[lat];
+    block.bad[i] = 0;
   }
-  const int status = wcss2p(prm, static_cast<int>(count), 2, world.data(), phi.data(), theta.data(),
-                            intermediate.data(), pixels.data(), bad.data());
+  const int status = wcss2p(prm, static_cast<int>(count), 2, block.world.data(), block.phi.data(), block.theta.data(),
+                            block.intermediate.data(), block.pixels.data(), block.bad.data());
   const bool nothing = status != 0 && status != WCSERR_BAD_WORLD;
   for (std::size_t i = 0; i < count; ++i) {
-    const bool good = !nothing && bad[i] == 0 && std::isfinite(ra[i]) && std::isfinite(dec[i]);
-    x[i] = good ? pixels[2 * i] - 1.0 - x_offset : kNan;
-    y[i] = good ? pixels[2 * i + 1] - 1.0 - y_offset : kNan;
+    const bool good = !nothing && block.bad[i] == 0 && std::isfinite(ra[i]) && std::isfinite(dec[i]);
+    x[i] = good ? block.pixels[2 * i] - 1.0 - x_offset : kNan;
+    y[i] = good ? block.pixels[2 * i + 1] - 1.0 - y_offset : kNan;
   }
 }
 

@@ -1,6 +1,5 @@
 #include "skyloom/surveys/source_catalogue.hpp"
 
-#include <algorithm>
 #include <map>
 #include <set>
 

@@ -1,6 +1,5 @@
 #include "skyloom/engine/slabs.hpp"
 
-#include <cstring>
 
 #include <catch2/catch.hpp>
 

@@ -7,7 +7,6 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,14 +26,14 @@ struct ConfigValue {
 
 /// What is said about a key besides its name, default and type.
 struct Key {
-  std::string help;                   ///< meaning, one sentence
-  std::string unit = {};              ///< VOUnit text; empty = dimensionless
+  std::string help;       ///< meaning, one sentence
+  std::string unit = {};  ///< VOUnit text; empty = dimensionless
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};   ///< allowed texts; empty = any
-  std::vector<std::string> stages = {};    ///< stages whose results depend on it; empty = none
-  bool input_path = false;            ///< relative to the configuration file
-  bool number_as_text = false;        ///< a text field that also takes a number
+  std::vector<std::string> choices = {};  ///< allowed texts; empty = any
+  std::vector<std::string> stages = {};   ///< stages whose results depend on it; empty = none
+  bool input_path = false;                ///< relative to the configuration file
+  bool number_as_text = false;            ///< a text field that also takes a number
 };
 
 /// The declared keys of one pipeline, bound to the fields of its Config struct, which must outlive
@@ -55,7 +54,7 @@ class ConfigSpec {
 
   /// An array of tables ([[name]]): each element is a T described by `declare(ConfigSpec&, T&)`.
   template <class T>
-  void add_tables(std::string name, std::vector<T>& field, Key key,
+  void add_tables(const std::string& name, std::vector<T>& field, const Key& key,
                   std::function<void(ConfigSpec&, T&)> declare) {
     auto fill = [&field, declare](const ConfigValue::Array& elements, const std::string& where,
                                   const std::string& file, const std::string& base) {
@@ -81,7 +80,7 @@ class ConfigSpec {
       declare(spec, element);
       visit(spec);
     };
-    add_nested(std::move(name), std::move(key), fill, each, blank);
+    add_nested(name, key, fill, each, blank);
   }
 
   /// Sets the bound fields from a parsed document and checks every value.
@@ -105,8 +104,8 @@ class ConfigSpec {
   [[nodiscard]] std::string markdown(std::string_view title) const;
 
  private:
-  using Fill = std::function<void(const ConfigValue::Array&, const std::string&,
-                                  const std::string&, const std::string&)>;
+  using Fill = std::function<void(const ConfigValue::Array&, const std::string&, const std::string&,
+                                  const std::string&)>;
   using Each = std::function<void(const std::function<void(const ConfigSpec&)>&)>;
 
   struct Entry {
@@ -114,10 +113,10 @@ class ConfigSpec {
     Field field;
     Key key;
     bool ignored = false;
-    Fill fill;    // arrays of tables only
-    Each each;    // visits the elements of an array of tables
-    Each blank;   // visits one element with defaults
-    std::string initial;   // default value as TOML text
+    Fill fill;            // arrays of tables only
+    Each each;            // visits the elements of an array of tables
+    Each blank;           // visits one element with defaults
+    std::string initial;  // default value as TOML text
   };
 
   void add_nested(std::string name, Key key, Fill fill, Each each, Each blank);

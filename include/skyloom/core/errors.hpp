@@ -21,12 +21,12 @@ class ConfigError : public std::runtime_error {
 
 /// Why a unit of work has no result. The numbers are stored in products: never renumber.
 enum class Reason : std::uint8_t {
-  none = 0,            ///< it has a result
-  no_good_data = 1,    ///< all pixels or samples masked
-  bad_input = 2,       ///< a file of this unit is unreadable or inconsistent
-  not_converged = 3,   ///< the optimiser gave up
-  numerical = 4,       ///< NaN, singular matrix or another numerical breakdown
-  internal = 5,        ///< an unexpected exception: a defect of the program
+  none = 0,           ///< it has a result
+  no_good_data = 1,   ///< all pixels or samples masked
+  bad_input = 2,      ///< a file of this unit is unreadable or inconsistent
+  not_converged = 3,  ///< the optimiser gave up
+  numerical = 4,      ///< NaN, singular matrix or another numerical breakdown
+  internal = 5,       ///< an unexpected exception: a defect of the program
 };
 
 /// Lower-case name of a reason, as it stands in the `/units` tables.

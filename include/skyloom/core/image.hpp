@@ -45,7 +45,8 @@ class ImageView {
 
   /// A view of mutable pixels is also a view of constant ones.
   template <class U>
-  requires(std::is_same_v<T, const U>) ImageView(const ImageView<U>& other)  // NOLINT(google-explicit-constructor)
+  requires(std::is_same_v<T, const U>)
+      ImageView(const ImageView<U>& other)  // NOLINT(google-explicit-constructor)
       : ImageView(other.data(), other.width(), other.height(), other.stride()) {}
 
   [[nodiscard]] T& operator()(int y, int x) const {

@@ -3,11 +3,11 @@
 // every rank writes logs/rank-NNNN.log from warning up (the file appears with its first line).
 // Reached by reference from engine and load, never from kernels.
 
-#include <fmt/format.h>
-
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <fmt/format.h>
 
 namespace skyloom {
 

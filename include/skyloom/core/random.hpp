@@ -1,7 +1,8 @@
 #pragma once
-// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy
-// as 1, 2, 3"). A generator is a key made of the run's seed, a stream name and the stable key of a
-// unit; a number is a pure function of key and draw. Nothing depends on rank, order or history.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
+// easy as 1, 2, 3"). A generator is a key made of the run's seed, a stream name and the stable key
+// of a unit; a number is a pure function of key and draw. Nothing depends on rank, order or
+// history.
 
 #include <array>
 #include <cstdint>
@@ -28,7 +29,8 @@ class Rng {
                                std::uint32_t lane = 0) const;
   /// Standard normal (Box-Muller on one block).
   [[nodiscard]] double normal(std::uint64_t draw, std::uint32_t lane = 0) const;
-  /// Poisson with the given mean >= 0: inversion below 30, else the PTRS rejection of Hoermann (1993).
+  /// Poisson with the given mean >= 0: inversion below 30, else the PTRS rejection of Hoermann
+  /// (1993).
   [[nodiscard]] double poisson(std::uint64_t draw, double mean, std::uint32_t lane = 0) const;
   /// A generator of another purpose with the same seed and unit.
   [[nodiscard]] Rng stream(std::string_view name) const;

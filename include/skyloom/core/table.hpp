@@ -1,11 +1,10 @@
 #pragma once
 // Columnar tables: the description of a column (declared once; files, exports and docs derive from
-// it), and a table of typed columns in memory. The same type carries what is read from CSV, FITS and
-// HDF5, what units of work produce, and what is exported. Knows no files.
+// it), and a table of typed columns in memory. The same type carries what is read from CSV, FITS
+// and HDF5, what units of work produce, and what is exported. Knows no files.
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +38,8 @@ struct Column {
   friend bool operator==(const Column&, const Column&) = default;
 };
 
-/// A big array of known shape that units fill in place, part by part (docs/architecture.md, "Slabs").
+/// A big array of known shape that units fill in place, part by part (docs/architecture.md,
+/// "Slabs").
 struct SlabArray {
   std::string name;  ///< path in the product, such as "white/image"
   Type type = Type::float32;

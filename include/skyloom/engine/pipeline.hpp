@@ -26,8 +26,8 @@ struct Published {
 /// An export that a run writes: a table of the final product as a file in the run directory.
 struct Export {
   std::string table;
-  std::string file;    ///< relative to the run directory
-  std::string format;  ///< csv | ecsv | fits | json
+  std::string file;         ///< relative to the run directory
+  std::string format;       ///< csv | ecsv | fits | json
   bool with_arrays = true;  ///< false leaves out columns whose cells are arrays
 };
 

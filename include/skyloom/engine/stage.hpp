@@ -1,13 +1,13 @@
 #pragma once
-// A stage: plan -> open -> [load -> compute -> append] -> product. A pipeline author writes a struct
-// that satisfies `Stage`; StageAdapter turns it into the virtual StageBase that the engine runs.
+// A stage: plan -> open -> [load -> compute -> append] -> product. A pipeline author writes a
+// struct that satisfies `Stage`; StageAdapter turns it into the virtual StageBase that the engine
+// runs.
 
 #include <concepts>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "skyloom/core/log.hpp"
@@ -17,14 +17,6 @@
 #include "skyloom/engine/unit.hpp"
 
 namespace skyloom::engine {
-
-/// Asked inside long units (between optimiser iterations): polls MPI and tells whether to stop.
-class StopToken {
- public:
-  virtual ~StopToken() = default;
-  /// True when the run shall stop at the next border.
-  [[nodiscard]] virtual bool requested() = 0;
-};
 
 class StageBase {
  public:

@@ -1,15 +1,13 @@
 #pragma once
-// Small files: CSV, ECSV, JSON, TOML, PNG, and writing a file so that it is there whole or not at
+// Small files: CSV, ECSV, JSON, TOML, and writing a file so that it is there whole or not at
 // all. Knows no astronomy.
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "skyloom/core/config.hpp"
-#include "skyloom/core/image.hpp"
 #include "skyloom/core/table.hpp"
 
 namespace skyloom::io {
@@ -44,9 +42,5 @@ ConfigValue read_toml(const std::filesystem::path& path);
 ConfigValue parse_toml(std::string_view text, const std::string& name);
 /// Applies "a.b.c=value" on top of a document (the value as TOML, or as text when it is none).
 void set_toml(ConfigValue& document, const std::string& assignment);
-
-/// PNG bytes of an 8-bit grey (channels 1) or RGB (3) image, rows from top to bottom.
-std::string png_bytes(const std::vector<std::uint8_t>& pixels, int width, int height, int channels);
-std::string base64(std::string_view bytes);
 
 }  // namespace skyloom::io

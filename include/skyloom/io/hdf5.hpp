@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "skyloom/core/image.hpp"
@@ -57,8 +56,6 @@ class Hdf5File {
   /// Attribute of an object ("/" is the root) as text; nullopt when absent.
   [[nodiscard]] std::optional<std::string> attribute(std::string_view object,
                                                      std::string_view name) const;
-  [[nodiscard]] std::vector<std::pair<std::string, std::string>> attributes(
-      std::string_view object) const;
 
  private:
   struct Impl;

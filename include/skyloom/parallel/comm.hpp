@@ -66,9 +66,6 @@ class SharedCounter {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Lets MPI make progress (probe) inside long computations.
-void poll(const Comm& comm);
-
 /// Waits for everybody without spinning (non-blocking barrier, sleeping in between).
 void patient_barrier(const Comm& comm);
 /// The same, calling `idle` about every millisecond of the wait.

@@ -2,7 +2,6 @@
 // Detection of objects and circular apertures (Bertin & Arnouts 1996), through libsep.
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "skyloom/core/image.hpp"

@@ -4,8 +4,6 @@
 // the field-wise ePSF (sky/field_psf.hpp).
 
 #include <memory>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "skyloom/core/image.hpp"

@@ -35,7 +35,7 @@ class Wcs {
     double crval[2];
     double crpix[2];
     double cdelt[2];
-    double cd[4];       ///< CD or PC, row-major
+    double cd[4];  ///< CD or PC, row-major
     bool has_cd;
     std::string ctype[2];
     std::vector<double> distortion;  ///< all SIP / TPV coefficients in a fixed order

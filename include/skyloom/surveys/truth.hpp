@@ -7,7 +7,8 @@
 
 namespace skyloom::surveys {
 
-/// Columns ID, RA, DEC, x, y, TYPE, FLUX_<band>, ...; ID as text. @throws ConfigError naming the file
+/// Columns ID, RA, DEC, x, y, TYPE, FLUX_<band>, ...; ID as text. @throws ConfigError naming the
+/// file
 Table read_truth(const std::string& path);
 
 }  // namespace skyloom::surveys

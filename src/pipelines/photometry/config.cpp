@@ -18,8 +18,9 @@ const std::vector<std::string> kCatalogue{"catalogue"};
 
 void declare_image(ConfigSpec& spec, ImageEntry& image) {
   spec.add("file", &image.file, Key{.help = "FITS image", .stages = kPixels, .input_path = true});
-  spec.add("hdu", &image.hdu,
-           Key{.help = "HDU of the image, 0-based; -1 = the first that holds a 2-D image", .min = -1});
+  spec.add(
+      "hdu", &image.hdu,
+      Key{.help = "HDU of the image, 0-based; -1 = the first that holds a 2-D image", .min = -1});
   spec.add("invvar", &image.invvar,
            Key{.help = "inverse-variance image; SKYSIG is not needed then; values below 0.1 of the "
                        "median are masked",
@@ -29,9 +30,10 @@ void declare_image(ConfigSpec& spec, ImageEntry& image) {
   spec.add("psf", &image.psf,
            Key{.help = "PSFEx file or FITS stamp (card OVERSAMP) in place of the ePSF",
                .input_path = true});
-  spec.add("psf_origin_pix", &image.psf_origin_pix,
-           Key{.help = "position of this image's first pixel in the frame the PSF model was made on",
-               .unit = "pix"});
+  spec.add(
+      "psf_origin_pix", &image.psf_origin_pix,
+      Key{.help = "position of this image's first pixel in the frame the PSF model was made on",
+          .unit = "pix"});
   spec.add("filter", &image.filter, Key{.help = "band; empty = card FILTER"});
   spec.add("zp", &image.zp, Key{.help = "zero point; nan = card ZP_AUTO", .unit = "mag"});
   spec.add("skysig_adu", &image.skysig_adu,
@@ -80,17 +82,22 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
 
 void declare_frames(ConfigSpec& spec, Config& c) {
   spec.table("image_scaling", "");
-  spec.add("image_scaling.zp_ref", &c.zp_ref,
-           Key{.help = "zero point that all images are scaled to", .unit = "mag", .stages = kPixels});
+  spec.add(
+      "image_scaling.zp_ref", &c.zp_ref,
+      Key{.help = "zero point that all images are scaled to", .unit = "mag", .stages = kPixels});
   spec.table("crop", "The part of the images that is used.");
   spec.add("crop.enabled", &c.crop.enabled, Key{.help = "cut the borders", .stages = kPixels});
   spec.add("crop.margin", &c.crop.margin,
            Key{.help = "cut on every side", .unit = "pix", .min = 0, .stages = kPixels});
   spec.table("checks", "What is demanded of the images.");
   spec.add("checks.require_wcs_alignment", &c.checks.require_wcs_alignment,
-           Key{.help = "all images on the grid of the first", .stages = kFrames});
-  spec.add("checks.require_same_shape", &c.checks.require_same_shape,
-           Key{.help = "all images of one size", .stages = kFrames});
+           Key{.help = "all images on the grid of the first; false = their pixels are taken as "
+                       "aligned unchecked",
+               .stages = kFrames});
+  spec.add(
+      "checks.require_same_shape", &c.checks.require_same_shape,
+      Key{.help = "all images of one size; false = pixels that an image lacks are masked in it",
+          .stages = kFrames});
   spec.table("checks.wcs_tolerance", "Largest absolute differences of the WCS.");
   const auto tolerance = [&](const char* name, double* field, const char* unit) {
     spec.add(std::string("checks.wcs_tolerance.") + name, field,
@@ -100,7 +107,8 @@ void declare_frames(ConfigSpec& spec, Config& c) {
   tolerance("crpix", &c.checks.crpix, "pix");
   tolerance("cd", &c.checks.cd, "deg/pix");
   tolerance("cdelt", &c.checks.cdelt, "deg/pix");
-  spec.table("source_saturation_cut", "Sources next to saturated pixels are flagged and not fitted.");
+  spec.table("source_saturation_cut",
+             "Sources next to saturated pixels are flagged and not fitted.");
   spec.add("source_saturation_cut.enabled", &c.saturation_cut.enabled,
            Key{.help = "apply the cut", .stages = kFrames});
   spec.add("source_saturation_cut.radius_pix", &c.saturation_cut.radius_pix,
@@ -114,7 +122,9 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
   spec.add("epsf.use_gaiaxp", &c.epsf.use_gaiaxp,
            Key{.help = "use the Gaia table to find PSF stars", .stages = kEpsf});
   spec.add("epsf.psfstar_mode", &k.psfstar_mode,
-           Key{.help = "where PSF stars come from", .choices = {"sep", "gaia", "sep+gaia"}, .stages = kEpsf});
+           Key{.help = "where PSF stars come from",
+               .choices = {"sep", "gaia", "sep+gaia"},
+               .stages = kEpsf});
   spec.add("epsf.gaia_mag_min", &k.gaia_mag_min,
            Key{.help = "brightest Gaia star", .unit = "mag", .stages = kEpsf});
   spec.add("epsf.gaia_mag_max", &k.gaia_mag_max,
@@ -123,10 +133,13 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
            Key{.help = "least signal-to-noise of a PSF star", .min = 1, .stages = kEpsf});
   spec.add("epsf.gaia_match_r_pix", &k.gaia_match_r_pix,
            Key{.help = "match radius of detections with Gaia and with the catalogue",
-               .unit = "pix", .min = 0, .stages = kEpsf});
+               .unit = "pix",
+               .min = 0,
+               .stages = kEpsf});
   spec.add("epsf.gaia_seed_sat_div", &k.gaia_seed_sat_div,
            Key{.help = "peaks of PSF stars stay below saturation divided by this",
-               .min = 1, .stages = kEpsf});
+               .min = 1,
+               .stages = kEpsf});
   spec.add("epsf.reject_galaxies", &k.reject_galaxies,
            Key{.help = "no PSF star where the catalogue has a galaxy", .stages = kEpsf});
   spec.add("epsf.max_stars", &k.max_stars,
@@ -135,12 +148,17 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
            Key{.help = "detection threshold", .unit = "sigma", .min = 1, .stages = kEpsf});
   spec.add("epsf.locus_tolerance", &k.locus_tolerance,
            Key{.help = "relative width of the stars' locus in half-light radius",
-               .min = 0.01, .max = 1, .stages = kEpsf});
-  spec.add("epsf.isolation_r50", &k.isolation_r50,
-           Key{.help = "no neighbour within this many half-light radii", .min = 0, .stages = kEpsf});
+               .min = 0.01,
+               .max = 1,
+               .stages = kEpsf});
+  spec.add(
+      "epsf.isolation_r50", &k.isolation_r50,
+      Key{.help = "no neighbour within this many half-light radii", .min = 0, .stages = kEpsf});
   spec.add("epsf.isolation_flux_frac", &k.isolation_flux_frac,
            Key{.help = "neighbours fainter than this share of the star do not count",
-               .min = 0, .max = 1, .stages = kEpsf});
+               .min = 0,
+               .max = 1,
+               .stages = kEpsf});
   spec.add("epsf.background_subtract_patch", &k.background_subtract_patch,
            Key{.help = "subtract a mesh background before stars are sought", .stages = kEpsf});
   spec.add("epsf.background_boxsize", &k.background_boxsize,
@@ -148,57 +166,89 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
   spec.add("epsf.background_filtersize", &k.background_filtersize,
            Key{.help = "median filter over the mesh", .min = 1, .stages = kEpsf});
   spec.add("epsf.background_source_mask_sigma", &k.background_source_mask_sigma,
-           Key{.help = "pixels above this are no background", .unit = "sigma", .min = 0.5, .stages = kEpsf});
+           Key{.help = "pixels above this are no background",
+               .unit = "sigma",
+               .min = 0.5,
+               .stages = kEpsf});
   spec.add("epsf.background_mask_dilate", &k.background_mask_dilate,
            Key{.help = "growth of that mask", .unit = "pix", .min = 0, .max = 20, .stages = kEpsf});
   spec.add("epsf.star_local_bkg_annulus_rin_pix", &k.star_local_bkg_annulus_rin_pix,
            Key{.help = "a star's sky starts at the median beyond this radius",
-               .unit = "pix", .min = 1, .stages = kEpsf});
+               .unit = "pix",
+               .min = 1,
+               .stages = kEpsf});
 }
 
 void declare_epsf_model(ConfigSpec& spec, Config& c) {
   epsf::Options& k = c.epsf.kernel;
   spec.add("epsf.method", &k.method,
            Key{.help = "epsf = Moffat field, wing and core residual; moffat = without the last two",
-               .choices = {"epsf", "moffat"}, .stages = kEpsf});
+               .choices = {"epsf", "moffat"},
+               .stages = kEpsf});
   spec.add("epsf.evaluate", &c.epsf.evaluate,
            Key{.help = "where the model is evaluated for the fit",
-               .choices = {"source", "patch", "cell"}, .stages = kFit});
+               .choices = {"source", "patch", "cell"},
+               .stages = kFit});
   spec.add("epsf.oversamp", &k.oversamp,
-           Key{.help = "samples per pixel of the PSF tables of the fit", .min = 1, .max = 8, .stages = kEpsf});
+           Key{.help = "samples per pixel of the PSF tables of the fit",
+               .min = 1,
+               .max = 8,
+               .stages = kEpsf});
   spec.add("epsf.final_psf_size", &k.final_psf_size,
-           Key{.help = "side of PSF stamps, odd", .unit = "pix", .min = 11, .max = 301, .stages = kEpsf});
+           Key{.help = "side of PSF stamps, odd",
+               .unit = "pix",
+               .min = 11,
+               .max = 301,
+               .stages = kEpsf});
   spec.add("epsf.cutout_size", &k.cutout_size,
-           Key{.help = "side of star cut-outs kept for pictures, odd", .unit = "pix", .min = 11,
-               .max = 301, .stages = kEpsf});
+           Key{.help = "side of star cut-outs kept for pictures, odd",
+               .unit = "pix",
+               .min = 11,
+               .max = 301,
+               .stages = kEpsf});
   spec.add("epsf.poly_order_max", &k.poly_order_max,
            Key{.help = "highest order of the shape's variation over the field; the data choose",
-               .min = 0, .max = 2, .stages = kEpsf});
+               .min = 0,
+               .max = 2,
+               .stages = kEpsf});
   spec.add("epsf.local_variation", &c.epsf.local_variation,
-           Key{.help = "Gaussian process for small-scale variation", .choices = {"auto", "off"}, .stages = kEpsf});
+           Key{.help = "Gaussian process for small-scale variation",
+               .choices = {"auto", "off"},
+               .stages = kEpsf});
   spec.add("epsf.residual", &c.epsf.residual,
-           Key{.help = "wing and core residual by evidence", .choices = {"auto", "off"}, .stages = kEpsf});
+           Key{.help = "wing and core residual by evidence",
+               .choices = {"auto", "off"},
+               .stages = kEpsf});
   spec.add("epsf.residual_nodes_per_fwhm", &k.residual_nodes_per_fwhm,
            Key{.help = "spline nodes of the core residual", .min = 1, .max = 8, .stages = kEpsf});
   spec.add("epsf.residual_radius_fwhm", &k.residual_radius_fwhm,
-           Key{.help = "extent of the core residual", .unit = "FWHM", .min = 1, .max = 5, .stages = kEpsf});
-  spec.add("epsf.wing_radius_pix", &k.wing_radius_pix,
-           Key{.help = "last knot of the wing", .unit = "pix", .min = 10, .max = 300, .stages = kEpsf});
+           Key{.help = "extent of the core residual",
+               .unit = "FWHM",
+               .min = 1,
+               .max = 5,
+               .stages = kEpsf});
+  spec.add(
+      "epsf.wing_radius_pix", &k.wing_radius_pix,
+      Key{.help = "last knot of the wing", .unit = "pix", .min = 10, .max = 300, .stages = kEpsf});
   spec.add("epsf.use_saturated_wings", &k.use_saturated_wings,
            Key{.help = "saturated stars constrain the wing", .stages = kEpsf});
-  spec.add("epsf.model_error_moffat", &k.model_error_moffat,
-           Key{.help = "relative model error in the Moffat fit", .min = 0, .max = 1, .stages = kEpsf});
+  spec.add(
+      "epsf.model_error_moffat", &k.model_error_moffat,
+      Key{.help = "relative model error in the Moffat fit", .min = 0, .max = 1, .stages = kEpsf});
   spec.add("epsf.model_error_shape", &k.model_error_shape,
            Key{.help = "the same in the shape refinement", .min = 0, .max = 1, .stages = kEpsf});
   spec.add("epsf.model_error_residual", &k.model_error_residual,
            Key{.help = "the same in the residual solve", .min = 0, .max = 1, .stages = kEpsf});
   spec.add("epsf.sky_prior_floor", &k.sky_prior_floor,
-           Key{.help = "least width of the prior on a star's sky; 0 = no prior", .unit = "sigma",
-               .min = 0, .stages = kEpsf});
+           Key{.help = "least width of the prior on a star's sky; 0 = no prior",
+               .unit = "sigma",
+               .min = 0,
+               .stages = kEpsf});
   spec.add("epsf.reject_nsigma", &k.reject_nsigma,
            Key{.help = "rejection of stars by shape", .unit = "sigma", .min = 1, .stages = kEpsf});
-  spec.add("epsf.rounds", &k.rounds,
-           Key{.help = "rounds of residual, wing and star fits", .min = 1, .max = 10, .stages = kEpsf});
+  spec.add(
+      "epsf.rounds", &k.rounds,
+      Key{.help = "rounds of residual, wing and star fits", .min = 1, .max = 10, .stages = kEpsf});
   spec.add("epsf.residual_diag_max_stars", &k.residual_diag_max_stars,
            Key{.help = "stars in the residual diagnostics", .min = 1, .stages = kEpsf});
   spec.add("epsf.warn_flux_err", &k.warn_flux_err,
@@ -217,7 +267,10 @@ void declare_patches(ConfigSpec& spec, Config& c) {
   declare_epsf_model(spec, c);
   spec.table("patches", "The fitting patches.");
   spec.add("patches.halo_pix_min", &c.halo_pix_min,
-           Key{.help = "least width of the halo around a patch", .unit = "pix", .min = 0, .stages = kPatches});
+           Key{.help = "least width of the halo around a patch",
+               .unit = "pix",
+               .min = 0,
+               .stages = kPatches});
   spec.table("patch_inputs", "");
   spec.add("patch_inputs.skip_empty_patch", &c.skip_empty_patch,
            Key{.help = "leave out patches without sources", .stages = kPatches});
@@ -228,44 +281,68 @@ void declare_fit(ConfigSpec& spec, Config& c) {
   spec.table("patch_run", "The simultaneous fit of all sources of a patch in all bands.");
   spec.add("patch_run.gal_model", &p.gal_model,
            Key{.help = "model of sources whose TYPE is GAL, empty or unknown",
-               .choices = {"dev", "exp", "sersic", "star"}, .stages = kFit});
+               .choices = {"dev", "exp", "sersic", "star"},
+               .stages = kFit});
   spec.add("patch_run.n_opt_iters", &p.n_opt_iters,
            Key{.help = "most outer iterations", .min = 1, .max = 10000, .stages = kFit});
-  spec.add("patch_run.dlnp_stop", &p.dlnp_stop,
-           Key{.help = "gain in log-probability below which a solve ends", .min = 0, .stages = kFit});
+  spec.add(
+      "patch_run.dlnp_stop", &p.dlnp_stop,
+      Key{.help = "gain in log-probability below which a solve ends", .min = 0, .stages = kFit});
   spec.add("patch_run.sersic_n_init", &p.sersic_n_init,
            Key{.help = "starting Sersic index", .min = 0.29, .max = 6.3, .stages = kFit});
   spec.add("patch_run.re_fallback_pix", &p.re_fallback_pix,
-           Key{.help = "starting half-light radius where the catalogue has none", .unit = "pix",
-               .min = 0.3, .max = 100, .stages = kFit});
+           Key{.help = "starting half-light radius where the catalogue has none",
+               .unit = "pix",
+               .min = 0.3,
+               .max = 100,
+               .stages = kFit});
   spec.add("patch_run.noise", &p.noise,
            Key{.help = "weights: sky noise only, or with the variance of the model",
-               .choices = {"sky", "total"}, .stages = kFit});
+               .choices = {"sky", "total"},
+               .stages = kFit});
   spec.add("patch_run.shape_prior", &p.shape_prior,
            Key{.help = "weak Gaussian around the starting position and shape, or none",
-               .choices = {"weak", "none"}, .stages = kFit});
+               .choices = {"weak", "none"},
+               .stages = kFit});
   spec.add("patch_run.solver", &p.solver,
            Key{.help = "TAO BNLS on our normal matrix, or our own Levenberg-Marquardt",
-               .choices = {"bnls", "lm"}, .stages = kFit});
+               .choices = {"bnls", "lm"},
+               .stages = kFit});
   spec.add("patch_run.truncation_sigma", &p.truncation_sigma,
-           Key{.help = "significance of the light that a source's stamp may leave out", .unit = "sigma",
-               .min = 0.001, .max = 1, .stages = kFit});
+           Key{.help = "significance of the light that a source's stamp may leave out",
+               .unit = "sigma",
+               .min = 0.001,
+               .max = 1,
+               .stages = kFit});
   spec.add("patch_run.model_halo_sources", &p.model_halo_sources,
            Key{.help = "model, but do not report, sources around the patch", .stages = kFit});
   spec.add("patch_run.flag_maxiter_margin", &p.flag_maxiter_margin,
-           Key{.help = "iterations below the limit that already count as having hit it", .min = 0, .stages = kFit});
+           Key{.help = "iterations below the limit that already count as having hit it",
+               .min = 0,
+               .stages = kFit});
   spec.add("patch_run.no_patch_overview", &p.no_patch_overview,
            Key{.help = "do not keep the white model image for pictures", .stages = kFit});
   spec.add("patch_run.min_epsf_nstars_for_use", &p.min_epsf_nstars_for_use,
-           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any", .min = 0, .stages = kFit});
+           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any",
+               .min = 0,
+               .stages = kFit});
   spec.add("patch_run.psf_fallback_model", &p.psf_fallback_model,
-           Key{.help = "PSF of a band without usable ePSF", .choices = {"moffat", "ncircular_gaussian"}, .stages = kFit});
+           Key{.help = "PSF of a band without usable ePSF",
+               .choices = {"moffat", "ncircular_gaussian"},
+               .stages = kFit});
   spec.add("patch_run.ncircular_gaussian_n", &p.ncircular_gaussian_n,
            Key{.help = "terms of the Gaussian fallback", .min = 1, .max = 3, .stages = kFit});
   spec.add("patch_run.fallback_default_fwhm_pix", &p.fallback_default_fwhm_pix,
-           Key{.help = "FWHM of the fallback without PEEING and SEEING", .unit = "pix", .min = 1, .stages = kFit});
+           Key{.help = "FWHM of the fallback without PEEING and SEEING",
+               .unit = "pix",
+               .min = 1,
+               .stages = kFit});
   spec.add("patch_run.fallback_stamp_radius_pix", &p.fallback_stamp_radius_pix,
-           Key{.help = "radius of the Gaussian fallback", .unit = "pix", .min = 3, .max = 300, .stages = kFit});
+           Key{.help = "radius of the Gaussian fallback",
+               .unit = "pix",
+               .min = 3,
+               .max = 300,
+               .stages = kFit});
   spec.table("moffat_psf", "The Moffat fallback PSF.");
   spec.add("moffat_psf.beta", &c.moffat_psf.beta,
            Key{.help = "exponent", .min = 1.01, .max = 20, .stages = {"epsf", "fit"}});
@@ -274,7 +351,8 @@ void declare_fit(ConfigSpec& spec, Config& c) {
   spec.table("merge", "");
   spec.add("merge.wcs_fits", &c.merge_wcs_fits,
            Key{.help = "FITS file whose WCS gives RA_fit and DEC_fit; empty = the first image",
-               .stages = kCatalogue, .input_path = true});
+               .stages = kCatalogue,
+               .input_path = true});
 }
 
 void declare_ignored(ConfigSpec& spec) {
@@ -289,7 +367,8 @@ void declare_ignored(ConfigSpec& spec) {
   spec.ignore("moffat_psf.fwhm_default_pix", "legacy");
   spec.ignore("moffat_psf.module_path", "legacy");
   spec.ignore("merge.pattern", "rows come from fit.h5");
-  for (const char* key : {"crop.overlay_downsample_crop", "crop.overlay_crop_box", "crop.overlay_crop_enabled"}) {
+  for (const char* key :
+       {"crop.overlay_downsample_crop", "crop.overlay_crop_box", "crop.overlay_crop_enabled"}) {
     spec.ignore(key, "without effect");
   }
 }
@@ -331,7 +410,8 @@ void check(const Config& c) {
   for (const auto& [name, size] : {std::pair{"epsf.final_psf_size", c.epsf.kernel.final_psf_size},
                                    std::pair{"epsf.cutout_size", c.epsf.kernel.cutout_size}}) {
     if (size % 2 == 0) {
-      throw ConfigError(name, "value " + std::to_string(size) + " is even", "expected an odd number");
+      throw ConfigError(name, "value " + std::to_string(size) + " is even",
+                        "expected an odd number");
     }
   }
 }

@@ -28,7 +28,8 @@ struct ImageEntry {
 };
 
 struct Config {
-  std::string base_folder;  ///< of the configuration file: paths in the image list are relative to it
+  std::string
+      base_folder;  ///< of the configuration file: paths in the image list are relative to it
 
   struct Inputs {
     std::string tile_name = "field";

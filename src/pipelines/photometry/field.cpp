@@ -1,10 +1,9 @@
 #include "pipelines/photometry/field.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
+
+#include <fmt/format.h>
 
 #include "skyloom/core/errors.hpp"
 
@@ -79,9 +78,11 @@ Field field_from_inputs(const Config& config) {
                                         config.checks.cdelt};
   for (std::size_t i = 1; i < field.size(); ++i) {
     const surveys::FrameInfo& info = field.infos[i];
-    if (info.width != first.width || info.height != first.height) {
-      throw ConfigError(info.file, fmt::format("image shape mismatch: {} x {}", info.width, info.height),
-                        fmt::format("expected {} x {} as {}", first.width, first.height, first.file));
+    if (config.checks.require_same_shape &&
+        (info.width != first.width || info.height != first.height)) {
+      throw ConfigError(
+          info.file, fmt::format("image shape mismatch: {} x {}", info.width, info.height),
+          fmt::format("expected {} x {} as {}", first.width, first.height, first.file));
     }
     if (aligned) {
       surveys::check_alignment(reference, surveys::read_frame_wcs(field.specs[i]), tolerance,
@@ -149,7 +150,9 @@ sky::Wcs white_wcs(const Config& config, const Field& field) {
                                 field.height));
 }
 
-std::string cell_tag(int row, int column) { return fmt::format("r{:02d}_c{:02d}", row, column); }
+std::string cell_tag(int row, int column) {
+  return fmt::format("r{:02d}_c{:02d}", row, column);
+}
 
 std::vector<Box> grid_boxes(const Box& box, int ngrid) {
   std::vector<Box> boxes;
@@ -157,9 +160,9 @@ std::vector<Box> grid_boxes(const Box& box, int ngrid) {
   const int step_y = box.height() / ngrid;
   for (int row = 0; row < ngrid; ++row) {
     for (int column = 0; column < ngrid; ++column) {
-      boxes.push_back({box.x0 + column * step_x,
-                       column + 1 == ngrid ? box.x1 : box.x0 + (column + 1) * step_x,
-                       box.y0 + row * step_y, row + 1 == ngrid ? box.y1 : box.y0 + (row + 1) * step_y});
+      boxes.push_back(
+          {box.x0 + column * step_x, column + 1 == ngrid ? box.x1 : box.x0 + (column + 1) * step_x,
+           box.y0 + row * step_y, row + 1 == ngrid ? box.y1 : box.y0 + (row + 1) * step_y});
     }
   }
   return boxes;
@@ -171,7 +174,8 @@ std::vector<std::uint8_t> active_sources(const Table& sources, const Box& box) {
   const auto& excluded = sources.get<std::uint8_t>("excluded_any");
   std::vector<std::uint8_t> active(sources.rows());
   for (std::size_t i = 0; i < active.size(); ++i) {
-    active[i] = excluded[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]) && box.contains(x[i], y[i]);
+    active[i] =
+        excluded[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]) && box.contains(x[i], y[i]);
   }
   return active;
 }

@@ -2,7 +2,6 @@
 // The field that all stages of photometry look at: its frames, their bands, and the cropped pixel
 // grid ("white frame") that every position refers to.
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,7 @@ struct Field {
   std::vector<surveys::FrameInfo> infos;  ///< same order
   std::vector<std::string> bands;         ///< in order of first appearance
   std::vector<int> band_of_frame;
-  int width = 0;   ///< of the white frame (cropped)
+  int width = 0;  ///< of the white frame (cropped)
   int height = 0;
   int margin = 0;  ///< white pixel = image pixel - margin
 
@@ -43,7 +42,8 @@ sky::Wcs white_wcs(const Config& config, const Field& field);
 /// Parses rRR_cCC style numbers: two digits at least.
 std::string cell_tag(int row, int column);
 
-/// Cells of the white frame (photometry.md 6.1): `step = floor(N / ngrid)`, the last takes the rest.
+/// Cells of the white frame (photometry.md 6.1): `step = floor(N / ngrid)`, the last takes the
+/// rest.
 std::vector<Box> grid_boxes(const Box& box, int ngrid);
 
 /// Catalogue rows of /sources that are fitted: not excluded, finite, inside the white frame.

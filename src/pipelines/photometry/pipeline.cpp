@@ -17,7 +17,8 @@ class Photometry final : public engine::Pipeline {
  public:
   [[nodiscard]] std::string_view name() const override { return "photometry"; }
   [[nodiscard]] std::string_view summary() const override {
-    return "multi-band forced photometry: images and a source catalogue to fluxes, positions, shapes";
+    return "multi-band forced photometry: images and a source catalogue to fluxes, positions, "
+           "shapes";
   }
   void declare(ConfigSpec& spec) override { photometry::declare(spec, config_); }
   void check() override { photometry::check(config_); }
@@ -45,7 +46,8 @@ class Photometry final : public engine::Pipeline {
             {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
             {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
   }
-  [[nodiscard]] std::vector<std::string> summary_lines(const engine::Products& products) const override;
+  [[nodiscard]] std::vector<std::string> summary_lines(
+      const engine::Products& products) const override;
   [[nodiscard]] web::Report report(const engine::Products& products) const override {
     return photometry::report(config_, products);
   }
@@ -80,14 +82,18 @@ std::vector<std::string> Photometry::summary_lines(const engine::Products& produ
     n_crop += crop[i] != 0 ? 1 : 0;
     n_saturation += saturation[i] != 0 ? 1 : 0;
   }
-  return {fmt::format("catalogue: {} rows, {} columns; without fit {}; excluded by crop {}, by saturation {}",
-                      catalogue.rows(), catalogue.columns().size(), catalogue.rows() - fitted, n_crop,
-                      n_saturation),
-          fmt::format("converged={}, hit_max_iters={}, total={}", n_converged, n_hit, fitted)};
+  return {
+      fmt::format(
+          "catalogue: {} rows, {} columns; without fit {}; excluded by crop {}, by saturation {}",
+          catalogue.rows(), catalogue.columns().size(), catalogue.rows() - fitted, n_crop,
+          n_saturation),
+      fmt::format("converged={}, hit_max_iters={}, total={}", n_converged, n_hit, fitted)};
 }
 
 }  // namespace
 
-std::unique_ptr<engine::Pipeline> make_photometry() { return std::make_unique<Photometry>(); }
+std::unique_ptr<engine::Pipeline> make_photometry() {
+  return std::make_unique<Photometry>();
+}
 
 }  // namespace skyloom::photometry

@@ -1,6 +1,5 @@
 #include "pipelines/photometry/simulate_render.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 

@@ -1,8 +1,7 @@
 #include "skyloom/core/config.hpp"
 
-#include <catch2/catch.hpp>
 
-#include <cmath>
+#include <catch2/catch.hpp>
 
 #include "skyloom/core/errors.hpp"
 
@@ -34,15 +33,18 @@ void declare(ConfigSpec& spec, Settings& s) {
   spec.add("find.range", &s.range, Key{.help = "range"});
   spec.add("inputs.file", &s.file, Key{.help = "file", .input_path = true});
   spec.ignore("find.workers", "ranks come from mpirun");
-  spec.add_tables<Settings::Image>("inputs.images", s.images, Key{.help = "images"},
-                                   [](ConfigSpec& inner, Settings::Image& image) {
-                                     inner.add("file", &image.file, Key{.help = "file", .input_path = true});
-                                     inner.add("zp", &image.zp, Key{.help = "zero point", .unit = "mag"});
-                                   });
+  spec.add_tables<Settings::Image>(
+      "inputs.images", s.images, Key{.help = "images"},
+      [](ConfigSpec& inner, Settings::Image& image) {
+        inner.add("file", &image.file, Key{.help = "file", .input_path = true});
+        inner.add("zp", &image.zp, Key{.help = "zero point", .unit = "mag"});
+      });
 }
 
-ConfigValue value(std::variant<bool, std::int64_t, double, std::string, ConfigValue::Array, ConfigValue::TableMap> v,
-                  int line = 1) {
+ConfigValue value(
+    std::variant<bool, std::int64_t, double, std::string, ConfigValue::Array, ConfigValue::TableMap>
+        v,
+    int line = 1) {
   return ConfigValue{std::move(v), line};
 }
 
@@ -70,9 +72,11 @@ TEST_CASE("Values land in their fields and relative paths are resolved") {
   declare(spec, settings);
   ConfigValue::TableMap image{{"file", value(std::string("g.fits"))}};
   const ConfigValue document = value(ConfigValue::TableMap{
-      {"find", value(ConfigValue::TableMap{{"threshold", value(std::int64_t{7})}, {"mode", value(std::string("exact"))}})},
-      {"inputs", value(ConfigValue::TableMap{{"file", value(std::string("a/../b.csv"))},
-                                             {"images", value(ConfigValue::Array{value(image)})}})}});
+      {"find", value(ConfigValue::TableMap{{"threshold", value(std::int64_t{7})},
+                                           {"mode", value(std::string("exact"))}})},
+      {"inputs",
+       value(ConfigValue::TableMap{{"file", value(std::string("a/../b.csv"))},
+                                   {"images", value(ConfigValue::Array{value(image)})}})}});
   spec.apply(document, "run.toml", "/base");
   CHECK(settings.threshold == 7.0);
   CHECK(settings.mode == "exact");
@@ -88,21 +92,28 @@ TEST_CASE("Errors name file and key and say what was expected") {
         "run.toml: find.treshold: unknown key (line 12): did you mean find.threshold?");
   CHECK(error_of(find_table("threshold", value(std::string("x")))) ==
         "run.toml: find.threshold: wrong type: expected a number");
-  CHECK(error_of(find_table("rounds", value(2.5))) == "run.toml: find.rounds: wrong type: expected an integer");
-  CHECK(error_of(find_table("rounds", value(true))) == "run.toml: find.rounds: wrong type: expected an integer");
+  CHECK(error_of(find_table("rounds", value(2.5))) ==
+        "run.toml: find.rounds: wrong type: expected an integer");
+  CHECK(error_of(find_table("rounds", value(true))) ==
+        "run.toml: find.rounds: wrong type: expected an integer");
   CHECK(error_of(find_table("threshold", value(0.5))) ==
         "run.toml: find.threshold: value 0.5 is out of range: expected 1 to 20");
   CHECK(error_of(find_table("mode", value(std::string("slow")))) ==
         "run.toml: find.mode: value \"slow\" is not allowed: expected fast | exact");
   CHECK(error_of(value(ConfigValue::TableMap{{"find", value(1.0)}})) ==
         "run.toml: find: wrong type: expected a table");
-  CHECK(error_of(value(ConfigValue::TableMap{{"nothing", value(1.0)}})).find("unknown key") != std::string::npos);
+  CHECK(error_of(value(ConfigValue::TableMap{{"nothing", value(1.0)}})).find("unknown key") !=
+        std::string::npos);
 }
 
 TEST_CASE("NaN is refused where a range is declared and a value elsewhere") {
-  CHECK(error_of(find_table("threshold", value(std::nan("")))).find("out of range") != std::string::npos);
+  CHECK(error_of(find_table("threshold", value(std::nan("")))).find("out of range") !=
+        std::string::npos);
   ConfigValue::TableMap image{{"zp", value(std::nan(""))}};
-  CHECK(error_of(value(ConfigValue::TableMap{{"inputs", value(ConfigValue::TableMap{{"images", value(ConfigValue::Array{value(image)})}})}})).empty());
+  CHECK(error_of(value(ConfigValue::TableMap{
+                     {"inputs", value(ConfigValue::TableMap{
+                                    {"images", value(ConfigValue::Array{value(image)})}})}}))
+            .empty());
 }
 
 TEST_CASE("Ignored keys give one warning") {
@@ -111,7 +122,8 @@ TEST_CASE("Ignored keys give one warning") {
   declare(spec, settings);
   spec.apply(find_table("workers", value(std::int64_t{4})), "run.toml", "/base");
   REQUIRE(spec.warnings().size() == 1);
-  CHECK(spec.warnings()[0] == "run.toml: accepted without effect: find.workers (ranks come from mpirun)");
+  CHECK(spec.warnings()[0] ==
+        "run.toml: accepted without effect: find.workers (ranks come from mpirun)");
 }
 
 TEST_CASE("Template, values of a stage and reference come from the declarations") {
@@ -119,10 +131,14 @@ TEST_CASE("Template, values of a stage and reference come from the declarations"
   ConfigSpec spec;
   declare(spec, settings);
   const std::string toml = spec.toml();
-  CHECK(toml.find("# How sources are found\n[find]\nthreshold = 5.0  # threshold [sigma] (1 to 20)\n") != std::string::npos);
+  CHECK(toml.find(
+            "# How sources are found\n[find]\nthreshold = 5.0  # threshold [sigma] (1 to 20)\n") !=
+        std::string::npos);
   CHECK(toml.find("# [[inputs.images]]: images") != std::string::npos);
   CHECK(toml.find("workers") == std::string::npos);
   REQUIRE(spec.values_of("detect").size() == 1);
-  CHECK(spec.values_of("detect")[0] == std::pair<std::string, std::string>{"find.threshold", "5.0"});
-  CHECK(spec.markdown("x").find("| `find.mode` | `\"fast\"` |  | fast \\| exact | mode |") != std::string::npos);
+  CHECK(spec.values_of("detect")[0] ==
+        std::pair<std::string, std::string>{"find.threshold", "5.0"});
+  CHECK(spec.markdown("x").find("| `find.mode` | `\"fast\"` |  | fast \\| exact | mode |") !=
+        std::string::npos);
 }

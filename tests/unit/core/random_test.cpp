@@ -1,27 +1,34 @@
 #include "skyloom/core/random.hpp"
 
-#include <catch2/catch.hpp>
-
 #include <cmath>
 #include <set>
+
+#include <catch2/catch.hpp>
 
 using skyloom::Rng;
 
 TEST_CASE("Philox4x32-10 gives the published known answers") {
   // Vectors of the Random123 distribution (Salmon et al. 2011), kat_vectors.
   using A = std::array<std::uint32_t, 4>;
-  CHECK(skyloom::philox4x32({0, 0, 0, 0}, {0, 0}) == A{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(skyloom::philox4x32({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}) ==
+  CHECK(skyloom::philox4x32({0, 0, 0, 0}, {0, 0}) ==
+        A{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(skyloom::philox4x32({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+                            {0xffffffff, 0xffffffff}) ==
         A{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(skyloom::philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+  CHECK(skyloom::philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                            {0xa4093822, 0x299f31d0}) ==
         A{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("A generator depends on seed, stream and unit, and on nothing else") {
   const Rng a(1, "noise", "patch-1");
   CHECK(a.uniform(5) == Rng(1, "noise", "patch-1").uniform(5));
-  std::set<double> values{a.uniform(5), a.uniform(6), a.uniform(5, 1), Rng(2, "noise", "patch-1").uniform(5),
-                          Rng(1, "other", "patch-1").uniform(5), Rng(1, "noise", "patch-2").uniform(5),
+  std::set<double> values{a.uniform(5),
+                          a.uniform(6),
+                          a.uniform(5, 1),
+                          Rng(2, "noise", "patch-1").uniform(5),
+                          Rng(1, "other", "patch-1").uniform(5),
+                          Rng(1, "noise", "patch-2").uniform(5),
                           a.stream("x").uniform(5)};
   CHECK(values.size() == 7);
 }

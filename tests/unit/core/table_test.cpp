@@ -1,8 +1,8 @@
 #include "skyloom/core/table.hpp"
 
-#include <catch2/catch.hpp>
-
 #include <cmath>
+
+#include <catch2/catch.hpp>
 
 #include "skyloom/core/hash.hpp"
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,5 @@
 #include "engine/posix_file.hpp"
 
-#include <cstring>
 #include <fstream>
 
 #include <catch2/catch.hpp>

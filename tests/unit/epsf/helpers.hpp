@@ -1,7 +1,6 @@
 #pragma once
 // Shared by the tests of the ePSF stage.
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 

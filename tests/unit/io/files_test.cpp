@@ -1,8 +1,9 @@
 #include "skyloom/io/files.hpp"
 
-#include <vector>
-
-#include <png.h>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "unit/io/scratch.hpp"
 
@@ -51,32 +52,4 @@ TEST_CASE("The ends of a big file are in its fingerprint") {
     std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(at).put('\0');
     CHECK(io::fingerprint(path) == before);
   }
-}
-
-TEST_CASE("A PNG decodes to the pixels it was made of") {
-  for (const int channels : {1, 3}) {
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(7 * 5 * channels));
-    for (std::size_t i = 0; i < pixels.size(); ++i) {
-      pixels[i] = static_cast<std::uint8_t>(i * 37);
-    }
-    const std::string bytes = io::png_bytes(pixels, 7, 5, channels);
-    png_image image{};
-    image.version = PNG_IMAGE_VERSION;
-    REQUIRE(png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) != 0);
-    CHECK(image.width == 7);
-    CHECK(image.height == 5);
-    image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-    std::vector<std::uint8_t> back(pixels.size());
-    REQUIRE(png_image_finish_read(&image, nullptr, back.data(), 0, nullptr) != 0);
-    CHECK(back == pixels);
-  }
-  CHECK_THROWS_AS(io::png_bytes({1, 2, 3}, 2, 2, 1), FatalError);
-}
-
-TEST_CASE("Base64 pads as RFC 4648 says") {
-  CHECK(io::base64("") == "");
-  CHECK(io::base64("f") == "Zg==");
-  CHECK(io::base64("fo") == "Zm8=");
-  CHECK(io::base64("foobar") == "Zm9vYmFy");
-  CHECK(io::base64("\xFF\xFE\xFD") == "//79");
 }

@@ -1,7 +1,6 @@
 #pragma once
 // A folder of one test, removed with it, and what the message of an expected error must hold.
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>

@@ -111,8 +111,8 @@ TEST_CASE("the HSC blends are fitted as well as by the reference or better") {
         chi2 += frame.chi2;
       }
       const double expected = number(rows[0], "scene_chi2");
-      INFO(file << (solver == fit::Solver::tao_bnls ? " tao" : " lm") << " iterations " << result.iterations << " chi2 " << chi2 << " reference "
-                << expected);
+      INFO(file << (solver == fit::Solver::tao_bnls ? " tao" : " lm") << " iterations "
+                << result.iterations << " chi2 " << chi2 << " reference " << expected);
       CHECK(chi2 <= expected + 2.0);
       CHECK(result.converged_all);
       // The same minimum: then the parameters agree too, a lower one is right as well.

@@ -1,7 +1,6 @@
 #include "skyloom/sky/psf.hpp"
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 #include <catch2/catch.hpp>

@@ -1,12 +1,13 @@
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "pipelines/photometry/catalogue/stage.hpp"
 
 namespace skyloom::photometry {
 std::vector<std::string> CatalogueStage::inputs(const Config& config) {
-  return config.merge_wcs_fits.empty() ? std::vector<std::string>{} : std::vector<std::string>{config.merge_wcs_fits};
+  return config.merge_wcs_fits.empty() ? std::vector<std::string>{}
+                                       : std::vector<std::string>{config.merge_wcs_fits};
 }
 
 TableSchema catalogue_schema(const Table& sources, const std::vector<std::string>& bands) {

@@ -1,6 +1,6 @@
 #pragma once
-// Stage `catalogue`: joins the fits to the base catalogue and adds sky coordinates. Every row of the
-// base catalogue appears once, in its order. Unit: a block of rows.
+// Stage `catalogue`: joins the fits to the base catalogue and adds sky coordinates. Every row of
+// the base catalogue appears once, in its order. Unit: a block of rows.
 
 #include <memory>
 #include <string>
@@ -34,7 +34,8 @@ struct CatalogueStage {
   static std::vector<std::string> inputs(const Config& config);
   static std::vector<std::string> needs() { return {"frames", "fit"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
-  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before, Log& log);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);

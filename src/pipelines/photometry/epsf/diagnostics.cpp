@@ -169,7 +169,8 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
   const int half = (side - 1) / 2;
   cell.median_star = Image<double>(side, side);
   cell.median_residual = Image<double>(side, side);
-  const auto area = static_cast<std::size_t>(side * side);
+  const auto row = static_cast<std::size_t>(side);
+  const std::size_t area = row * row;
   std::vector<std::vector<double>> values(area);
   std::vector<std::vector<double>> residuals(area);
   std::vector<double> plain;
@@ -186,7 +187,7 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
           continue;
         }
         const double value = (frame.data(j, i) - star->row.sky) / star->row.flux;
-        const auto k = static_cast<std::size_t>(y * side + x);
+        const std::size_t k = static_cast<std::size_t>(y) * row + static_cast<std::size_t>(x);
         values[k].push_back(value);
         residuals[k].push_back(value - model(y, x));
       }

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <exception>
 
 #include "pipelines/photometry/epsf/stars.hpp"
 #include "skyloom/core/errors.hpp"

@@ -4,7 +4,6 @@
 // by leave-one-out, and fits of single stars.
 
 #include <array>
-#include <string>
 #include <vector>
 
 #include "pipelines/photometry/epsf/stars.hpp"

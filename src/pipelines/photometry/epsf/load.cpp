@@ -1,6 +1,4 @@
 #include <cmath>
-#include <filesystem>
-#include <limits>
 
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
@@ -14,8 +12,9 @@ std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
   context->frames = frames_without_psf(context->field);
   context->sources = &before.table("frames", "sources");
   context->cells = active_cells(config, context->field, *context->sources);
-  context->wcs = std::make_unique<sky::Wcs>(
-      surveys::read_frame_wcs(context->field.specs.front()).cropped(context->field.margin, context->field.margin));
+  context->wcs =
+      std::make_unique<sky::Wcs>(surveys::read_frame_wcs(context->field.specs.front())
+                                     .cropped(context->field.margin, context->field.margin));
   context->log = &log;
   const std::string& gaia = config.inputs.gaiaxp_synphot_csv;
   if (config.epsf.use_gaiaxp && !gaia.empty()) {
@@ -26,7 +25,8 @@ std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
 
 namespace {
 
-std::vector<epsf::KnownStar> known_stars(const EpsfStage::Context& context, const std::string& band) {
+std::vector<epsf::KnownStar> known_stars(const EpsfStage::Context& context,
+                                         const std::string& band) {
   std::vector<epsf::KnownStar> stars;
   const std::string column = "mag_" + band;
   if (context.gaia.rows() == 0 || !context.gaia.has(column)) {
@@ -80,7 +80,8 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   input.options.moffat_beta = config.moffat_psf.beta;
   const int m = context.field.margin;
   surveys::FrameReader reader(context.field.specs[frame], info);
-  surveys::FramePixels pixels = reader.read({m, m + context.field.width, m, m + context.field.height});
+  surveys::FramePixels pixels =
+      reader.read({m, m + context.field.width, m, m + context.field.height});
   input.kernel.sigma_sky = Image<float>(context.field.width, context.field.height, 0.0F);
   for (std::size_t i = 0; i < pixels.invvar.pixels().size(); ++i) {
     const float w = pixels.invvar.pixels()[i];
@@ -97,7 +98,8 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   return input;
 }
 
-EpsfStage::Result EpsfStage::compute(const Config& /*config*/, const Input& input, const Rng& /*rng*/) {
+EpsfStage::Result EpsfStage::compute(const Config& /*config*/, const Input& input,
+                                     const Rng& /*rng*/) {
   Result result;
   result.band = input.band;
   result.frame = input.frame;

@@ -17,7 +17,8 @@ TableSchema bands_schema() {
   return {"bands",
           {{"band", Type::text, "", "filter"},
            {"frame", Type::int32, "", "row of /frames"},
-           {"psf_level", Type::int32, "", "0 none, 1 fixed beta, 2 Moffat, 3 Moffat field, 4 constant, 5 full field"},
+           {"psf_level", Type::int32, "",
+            "0 none, 1 fixed beta, 2 Moffat, 3 Moffat field, 4 constant, 5 full field"},
            {"psf_level_text", Type::text, "", "why not a higher level"},
            {"n_detections", Type::int32, "", "objects found"},
            {"n_candidates", Type::int32, "", "star candidates"},
@@ -58,33 +59,38 @@ TableSchema bands_schema() {
 TableSchema cells_schema(const epsf::Options& options) {
   const auto psf = static_cast<std::size_t>(options.final_psf_size);
   const auto cut = static_cast<std::size_t>(options.cutout_size);
-  return {"cells",
-          {{"band", Type::text, "", "filter"},
-           {"frame", Type::int32, "", "row of /frames"},
-           {"epsf_tag", Type::text, "", "cell, row then column"},
-           {"x0", Type::int32, "pix", "first column of the cell"},
-           {"x1", Type::int32, "pix", "end of its columns"},
-           {"y0", Type::int32, "pix", "first row"},
-           {"y1", Type::int32, "pix", "end of its rows"},
-           {"status", Type::text, "", "ok or fail"},
-           {"nstars_extract", Type::int32, "", "candidate stars in the cell"},
-           {"nstars_used", Type::int32, "", "stars used"},
-           {"fwhm_pix", Type::float64, "pix", "FWHM at the cell's centre"},
-           {"ee_r50_pix", Type::float64, "pix", "radius of half of the light"},
-           {"ee_r80_pix", Type::float64, "pix", "radius of 80 % of the light"},
-           {"ee_r90_pix", Type::float64, "pix", "radius of 90 % of the light"},
-           {"f_out", Type::float64, "", "light outside the stamp"},
-           {"chi2_core_median", Type::float64, "", "median chi2 per pixel of the stars' cores"},
-           {"resid_bias", Type::float64, "", "median of the median residual"},
-           {"resid_rms", Type::float64, "", "its root mean square"},
-           {"background_status", Type::text, "", "ok, error or disabled"},
-           {"background_median", Type::float64, "", "median of the mesh background, scaled flux"},
-           {"background_rms_median", Type::float64, "", "median of the background rms, scaled flux"},
-           {"background_masked_fraction", Type::float64, "", "pixels masked for it"},
-           {"growth", Type::float64, "", "light within radius 0, 1, 2, ... pixels", {growth_steps(options.final_psf_size)}},
-           {"epsf", Type::float32, "", "PSF at the cell's centre, light per pixel", {psf, psf}},
-           {"median_star", Type::float32, "", "median of the cell's stars over their flux", {cut, cut}},
-           {"median_residual", Type::float32, "", "median of (star - model) over flux", {cut, cut}}}};
+  return {
+      "cells",
+      {{"band", Type::text, "", "filter"},
+       {"frame", Type::int32, "", "row of /frames"},
+       {"epsf_tag", Type::text, "", "cell, row then column"},
+       {"x0", Type::int32, "pix", "first column of the cell"},
+       {"x1", Type::int32, "pix", "end of its columns"},
+       {"y0", Type::int32, "pix", "first row"},
+       {"y1", Type::int32, "pix", "end of its rows"},
+       {"status", Type::text, "", "ok or fail"},
+       {"nstars_extract", Type::int32, "", "candidate stars in the cell"},
+       {"nstars_used", Type::int32, "", "stars used"},
+       {"fwhm_pix", Type::float64, "pix", "FWHM at the cell's centre"},
+       {"ee_r50_pix", Type::float64, "pix", "radius of half of the light"},
+       {"ee_r80_pix", Type::float64, "pix", "radius of 80 % of the light"},
+       {"ee_r90_pix", Type::float64, "pix", "radius of 90 % of the light"},
+       {"f_out", Type::float64, "", "light outside the stamp"},
+       {"chi2_core_median", Type::float64, "", "median chi2 per pixel of the stars' cores"},
+       {"resid_bias", Type::float64, "", "median of the median residual"},
+       {"resid_rms", Type::float64, "", "its root mean square"},
+       {"background_status", Type::text, "", "ok, error or disabled"},
+       {"background_median", Type::float64, "", "median of the mesh background, scaled flux"},
+       {"background_rms_median", Type::float64, "", "median of the background rms, scaled flux"},
+       {"background_masked_fraction", Type::float64, "", "pixels masked for it"},
+       {"growth",
+        Type::float64,
+        "",
+        "light within radius 0, 1, 2, ... pixels",
+        {growth_steps(options.final_psf_size)}},
+       {"epsf", Type::float32, "", "PSF at the cell's centre, light per pixel", {psf, psf}},
+       {"median_star", Type::float32, "", "median of the cell's stars over their flux", {cut, cut}},
+       {"median_residual", Type::float32, "", "median of (star - model) over flux", {cut, cut}}}};
 }
 
 /// A stamp centred in an array of side n x n; NaN where it has no pixels.
@@ -175,7 +181,8 @@ void append_cell(const EpsfStage::Result& result, std::size_t index, const epsf:
   table.set(row, "background_median", c.background.map_median);
   table.set(row, "background_rms_median", c.background.rms_median);
   table.set(row, "background_masked_fraction", c.background.masked_fraction);
-  std::vector<double> growth(growth_steps(options.final_psf_size), std::numeric_limits<double>::quiet_NaN());
+  std::vector<double> growth(growth_steps(options.final_psf_size),
+                             std::numeric_limits<double>::quiet_NaN());
   std::copy_n(c.growth.begin(), std::min(growth.size(), c.growth.size()), growth.begin());
   table.set(row, "growth", std::span<const double>(growth));
   const std::vector<float> psf = centred(c.epsf, options.final_psf_size);
@@ -191,7 +198,8 @@ void append_stars(const EpsfStage::Result& result, Table& table) {
     const std::size_t row = table.add_row();
     table.set(row, "band", result.band);
     table.set(row, "frame", result.frame);
-    table.set(row, "epsf_tag", star.cell >= 0 ? result.cells[static_cast<std::size_t>(star.cell)].tag : "");
+    table.set(row, "epsf_tag",
+              star.cell >= 0 ? result.cells[static_cast<std::size_t>(star.cell)].tag : "");
     table.set(row, "x", star.x);
     table.set(row, "y", star.y);
     table.set(row, "flux", star.flux);
@@ -210,29 +218,30 @@ void append_stars(const EpsfStage::Result& result, Table& table) {
 
 Schema epsf_schema(const Config& config) {
   Schema schema;
-  schema.tables = {bands_schema(),
-                   cells_schema(config.epsf.kernel),
-                   {"stars",
-                    {{"band", Type::text, "", "filter"},
-                     {"frame", Type::int32, "", "row of /frames"},
-                     {"epsf_tag", Type::text, "", "cell"},
-                     {"x", Type::float64, "pix", "fitted position in the cropped frame"},
-                     {"y", Type::float64, "pix", "fitted position in the cropped frame"},
-                     {"flux", Type::float64, "", "fitted scaled flux"},
-                     {"sky", Type::float64, "", "fitted sky, scaled flux per pixel"},
-                     {"snr", Type::float64, "", "signal-to-noise of the aperture flux"},
-                     {"r50_pix", Type::float64, "pix", "half-light radius"},
-                     {"used", Type::boolean, "", "part of the PSF"},
-                     {"wing", Type::boolean, "", "saturated: part of the wing only"},
-                     {"rejected", Type::text, "", "why it was rejected"},
-                     {"chi2_core", Type::float64, "", "chi2 per pixel of the core"},
-                     {"origin", Type::text, "", "sep, gaia or both"}}},
-                   {"psf_models",
-                    {{"band", Type::text, "", "filter"},
-                     {"frame", Type::int32, "", "row of /frames"},
-                     {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
-                     {"index", Type::int32, "", "position in the parameter's array; -1 = the array is empty"},
-                     {"value", Type::float64, "", "value"}}}};
+  schema.tables = {
+      bands_schema(),
+      cells_schema(config.epsf.kernel),
+      {"stars",
+       {{"band", Type::text, "", "filter"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"epsf_tag", Type::text, "", "cell"},
+        {"x", Type::float64, "pix", "fitted position in the cropped frame"},
+        {"y", Type::float64, "pix", "fitted position in the cropped frame"},
+        {"flux", Type::float64, "", "fitted scaled flux"},
+        {"sky", Type::float64, "", "fitted sky, scaled flux per pixel"},
+        {"snr", Type::float64, "", "signal-to-noise of the aperture flux"},
+        {"r50_pix", Type::float64, "pix", "half-light radius"},
+        {"used", Type::boolean, "", "part of the PSF"},
+        {"wing", Type::boolean, "", "saturated: part of the wing only"},
+        {"rejected", Type::text, "", "why it was rejected"},
+        {"chi2_core", Type::float64, "", "chi2 per pixel of the core"},
+        {"origin", Type::text, "", "sep, gaia or both"}}},
+      {"psf_models",
+       {{"band", Type::text, "", "filter"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
+        {"index", Type::int32, "", "position in the parameter's array; -1 = the array is empty"},
+        {"value", Type::float64, "", "value"}}}};
   return schema;
 }
 

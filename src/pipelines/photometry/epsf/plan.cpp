@@ -12,7 +12,8 @@ std::vector<std::size_t> frames_without_psf(const Field& field) {
   return out;
 }
 
-std::vector<epsf::Cell> active_cells(const Config& config, const Field& field, const Table& sources) {
+std::vector<epsf::Cell> active_cells(const Config& config, const Field& field,
+                                     const Table& sources) {
   const std::vector<std::uint8_t> active = active_sources(sources, field.box());
   const auto& x = sources.get<double>("x_pix_white");
   const auto& y = sources.get<double>("y_pix_white");

@@ -22,9 +22,9 @@ struct EpsfStage {
     Field field;
     std::vector<std::size_t> frames;  ///< frame of every unit
     const Table* sources = nullptr;
-    Table gaia;                       ///< empty when there is none
-    std::vector<epsf::Cell> cells;    ///< active ones
-    std::unique_ptr<sky::Wcs> wcs;    ///< of the white frame
+    Table gaia;                     ///< empty when there is none
+    std::vector<epsf::Cell> cells;  ///< active ones
+    std::unique_ptr<sky::Wcs> wcs;  ///< of the white frame
     Log* log = nullptr;
   };
   struct Input {
@@ -44,14 +44,16 @@ struct EpsfStage {
   static std::vector<std::string> inputs(const Config& config);
   static std::vector<std::string> needs() { return {"frames"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
-  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before, Log& log);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
 /// Cells that hold at least one active source (or all, as configured).
-std::vector<epsf::Cell> active_cells(const Config& config, const Field& field, const Table& sources);
+std::vector<epsf::Cell> active_cells(const Config& config, const Field& field,
+                                     const Table& sources);
 
 /// Frames without a PSF of their own, in order.
 std::vector<std::size_t> frames_without_psf(const Field& field);

@@ -222,12 +222,11 @@ Result write_result(Scene& scene, const SolveReport& report, const Covariance& c
 
 Result compute(const Input& input) {
   Scene scene(input);
-  place_sources(scene);
-  SolveReport report = solve(scene, 0);
+  SolveReport report = solve(scene, true, 0);
   const int rounds = input.options.noise == Noise::total ? input.options.noise_rounds : 0;
   for (int round = 0; round < rounds && !report.stopped; ++round) {
     scene.use_total_weights();
-    SolveReport next = solve(scene, report.iterations);
+    SolveReport next = solve(scene, false, report.iterations);
     next.iterations += report.iterations;
     next.history.insert(next.history.begin(), report.history.begin(), report.history.end());
     report = std::move(next);

@@ -156,7 +156,7 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
-  const double tau = input_.options.truncation_sigma;
+  const double tau = truncation_sigma_;
   const auto psf_part = [&](int h) {
     return static_cast<std::size_t>(h) < psf.norm_outside.size()
                ? psf.norm_outside[static_cast<std::size_t>(h)]
@@ -205,7 +205,7 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
       break;
     }
     const auto r = std::min(beyond.size() - 1, static_cast<std::size_t>(k / kRingStep + 0.5));
-    if (amplitude * std::sqrt(beyond[r]) < input_.options.truncation_sigma) {
+    if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
       return k;
     }
   }
@@ -253,7 +253,7 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
     const int h = source.levels.empty() ? half : std::min(half, ladder(extent));
     const int period = period_of(h, std::min(extent, 1200));
     const double band =
-        band_of(group, 0.5 * minor_axis_factor(source), amplitude, input_.options.truncation_sigma);
+        band_of(group, 0.5 * minor_axis_factor(source), amplitude, truncation_sigma_);
     source.levels.push_back({{h, period, static_cast<int>(std::min(k_max, band) * period)},
                              kSigmaEdges[g],
                              kSigmaEdges[g + 1],
@@ -261,8 +261,9 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
   }
 }
 
-void Scene::place(int s) {
+bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
+  bool same = source.place.size() == frames_.size();
   source.place.resize(frames_.size());
   source.box_log_re = source.value[2];
   int half = kHalfSizes.front();
@@ -274,8 +275,11 @@ void Scene::place(int s) {
     const double x = data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
     const double y = data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
     Placement& place = source.place[f];
-    place.centre_x = static_cast<int>(std::nearbyint(x));
-    place.centre_y = static_cast<int>(std::nearbyint(y));
+    const int centre_x = static_cast<int>(std::nearbyint(x));
+    const int centre_y = static_cast<int>(std::nearbyint(y));
+    same = same && place.centre_x == centre_x && place.centre_y == centre_y;
+    place.centre_x = centre_x;
+    place.centre_y = centre_y;
     if (place.psf == nullptr) {
       place.psf = frames_[f].psf ? frames_[f].psf : psf_at(f, x, y);
     }
@@ -296,11 +300,27 @@ void Scene::place(int s) {
     source.flags &= ~static_cast<std::uint32_t>(kFlagBoxLimited);
   }
   half = std::min(reach, ladder(farthest));
+  same = same && source.half == half;
   source.half = half;
   if (source.type != SourceType::star) {
+    std::vector<Level> before = std::move(source.levels);
     choose_levels(source, half, reach, k_max);
+    const auto equal = [](const Level& a, const Level& b) {
+      return a.grid == b.grid && a.sigma_low == b.sigma_low && a.sigma_high == b.sigma_high;
+    };
+    // The terms of several levels are told apart by the size their boxes were chosen for.
+    same = same && before.size() == 1 &&
+           std::equal(before.begin(), before.end(), source.levels.begin(), source.levels.end(),
+                      equal);
+    if (same) {
+      source.levels = std::move(before);
+    }
+  }
+  if (same) {
+    return false;
   }
   allocate(source);
+  return true;
 }
 
 void Scene::allocate(Source& source) const {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
@@ -29,6 +31,12 @@ constexpr double kRidgeOfLargest = 1e-12;
 }  // namespace
 
 void Scene::find_pairs() {
+  // Products of pairs that stay are kept; the numbers of their images tell whether they hold.
+  std::map<std::pair<int, int>, std::size_t> before;
+  for (std::size_t p = 0; p < pairs_.size(); ++p) {
+    before[{pairs_[p].low, pairs_[p].high}] = p;
+  }
+  const Gram old = std::move(gram_);
   pairs_.clear();
   neighbour_.assign(sources_.size(), {});
   const int n = static_cast<int>(sources_.size());
@@ -50,6 +58,39 @@ void Scene::find_pairs() {
     }
   }
   gram_.frame.assign(frames_.size(), std::vector<GramBlock>(pairs_.size()));
+  for (std::size_t p = 0; p < pairs_.size(); ++p) {
+    const auto found = before.find({pairs_[p].low, pairs_[p].high});
+    for (std::size_t f = 0; found != before.end() && f < old.frame.size(); ++f) {
+      gram_.frame[f][p] = old.frame[f][found->second];
+    }
+  }
+}
+
+double Scene::influence(int s) const {
+  double largest = 0.0;
+  std::vector<double> light(static_cast<std::size_t>(input_.n_bands));
+  std::vector<double> own(light.size());
+  const Source& source = sources_[static_cast<std::size_t>(s)];
+  for (const int p : neighbour_[static_cast<std::size_t>(s)]) {
+    const Pair& pair = pairs_[static_cast<std::size_t>(p)];
+    const auto other = static_cast<std::size_t>(pair.low == s ? pair.high : pair.low);
+    if (sources_[other].role != Role::base) {
+      continue;
+    }
+    std::fill(light.begin(), light.end(), 0.0);
+    std::fill(own.begin(), own.end(), 0.0);
+    for (std::size_t f = 0; f < frames_.size(); ++f) {
+      const auto b = static_cast<std::size_t>(frames_[f].input->band);
+      light[b] += gram_.frame[f][static_cast<std::size_t>(p)].g[0];
+      own[b] += gram_.frame[f][other].g[0];
+    }
+    for (std::size_t b = 0; b < light.size(); ++b) {
+      if (own[b] > 0.0 && std::isfinite(source.flux[b])) {
+        largest = std::max(largest, std::abs(source.flux[b] * light[b]) / std::sqrt(own[b]));
+      }
+    }
+  }
+  return largest;
 }
 
 int Scene::images_needed(const Source& source, bool full) const {

@@ -34,7 +34,8 @@ int parameters_of(SourceType type) {
 
 }  // namespace
 
-Scene::Scene(const Input& input) : input_(input) {
+Scene::Scene(const Input& input)
+    : input_(input), truncation_sigma_(input.options.truncation_sigma) {
   if (input.width <= 0 || input.height <= 0 || input.n_bands <= 0 || input.frames.empty()) {
     throw UnitError(Reason::bad_input, "patch without pixels or frames");
   }
@@ -146,6 +147,17 @@ void Scene::start_source(const SourceStart& start) {
     source.box_flux[b] = std::abs(start.flux[b]);
   }
   sources_.push_back(std::move(source));
+}
+
+void Scene::hold(int s) {
+  Source& source = sources_[static_cast<std::size_t>(s)];
+  source.free = false;
+  source.active = false;
+  source.n_images = 1;
+  source.flags |= kFlagNotFitted;
+  if (!source.place.empty()) {
+    allocate(source);
+  }
 }
 
 sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {

@@ -88,6 +88,7 @@ struct Source {
   std::vector<double> flux;      ///< per band, NaN without data
   std::vector<double> box_flux;  ///< per band, what the boxes were chosen for
   double box_log_re = 0.0;
+  double prior_scale = 1.0;  ///< on the precision of the prior of position, size and ellipticity
   int half = 0;
   std::vector<Level> levels;  ///< empty for stars
   std::vector<Placement> place;
@@ -138,10 +139,18 @@ class Scene {
   [[nodiscard]] const BandSystem& band(int b) const { return bands_[static_cast<std::size_t>(b)]; }
   [[nodiscard]] int n_bands() const { return input_.n_bands; }
 
-  /// Chooses boxes and grids of source s for fluxes `box_flux` and its present shape.
-  void place(int s);
+  /// Significance of the light that boxes and band limits chosen from now on may leave out.
+  void set_truncation(double sigma) { truncation_sigma_ = sigma; }
+  /// Chooses boxes and grids of source s for fluxes `box_flux` and its present position and shape.
+  /// @return false when they are those it has: its images stay valid
+  bool place(int s);
   /// Finds which boxes overlap; after any place().
   void find_pairs();
+  /// Light of s under a reported source in units of that source's conditional flux error, at most
+  /// over sources and bands; after evaluate().
+  [[nodiscard]] double influence(int s) const;
+  /// Lets go of the position and shape of s for good.
+  void hold(int s);
 
   /// Renders what changed, solves for fluxes and skies, makes residuals. @return chi2 with the
   /// weights in use. @param derivatives also the derivative images of active sources
@@ -206,6 +215,7 @@ class Scene {
   Gram gram_;
   std::uint64_t weight_id_ = 1;
   std::uint64_t next_image_id_ = 1;
+  double truncation_sigma_;
   std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
   sky::RenderScratch scratch_;
   sky::GalaxyFactors factors_;

@@ -1,7 +1,10 @@
 #include "pipelines/photometry/fit/kernel_solve.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/least_squares.hpp"
@@ -15,6 +18,16 @@ using numerics::Outcome;
 using numerics::Verdict;
 
 constexpr double kPriorSigma[kMaxParameters] = {1.0, 1.0, 0.7, 0.5, 0.5, 1.5};
+/// Total S/N at which the weak prior has half its precision.
+constexpr double kFadeSignalToNoise = 6.0;
+/// First approach on boxes that leave out this many times more.
+constexpr double kCoarse = 3.0;
+/// Share of its light in a neighbour's box that a halo source at its start may have wrong.
+constexpr double kStartError = 0.3;
+/// Errors of a reported flux that may come from a halo source held at its start.
+constexpr double kRemote = 0.01;
+/// Full steps after the first approach.
+constexpr int kPolishSteps = 25;
 constexpr double kStepLimit[kMaxParameters] = {1.0, 1.0, 0.7, 0.5, 0.5, 1.0};
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
@@ -22,15 +35,16 @@ constexpr double kQuietTao = 0.1;
 constexpr double kQuietLm = 0.03;
 /// Two steps in a row that gain less in lnp end a solve.
 constexpr double kStall = 0.005;
-/// Gain in lnp that one more Newton step promises, below which the patch is settled.
-constexpr double kSettledGain = 0.01;
 /// chi2 of 1e5 summed from floats wanders by this much.
 constexpr double kValueNoise = 1e-3;
 
-double prior_precision(const Scene& scene, int k) {
-  return scene.input().options.shape_prior == ShapePrior::weak
-             ? 1.0 / (kPriorSigma[k] * kPriorSigma[k])
-             : 0.0;
+double prior_precision(const Scene& scene, const Source& source, int k) {
+  if (scene.input().options.shape_prior == ShapePrior::none) {
+    return 0.0;
+  }
+  // The index starts at the same value for everybody: there its prior favours no start.
+  const double scale = k == 5 ? 1.0 : source.prior_scale;
+  return scale / (kPriorSigma[k] * kPriorSigma[k]);
 }
 
 /// The active parameters of a scene as a least-squares problem with fluxes and skies eliminated.
@@ -63,7 +77,7 @@ class PatchProblem : public numerics::LeastSquaresProblem {
     diagonal_.resize(n_);
     for (const Source& source : scene_.sources()) {
       for (int k = 0; source.active && k < source.n_parameters; ++k, ++i) {
-        h[i * n_ + i] += prior_precision(scene_, k);
+        h[i * n_ + i] += prior_precision(scene_, source, k);
         diagonal_[i] = h[i * n_ + i];
       }
     }
@@ -113,7 +127,7 @@ class PatchProblem : public numerics::LeastSquaresProblem {
     for (const Source& source : scene_.sources()) {
       for (int k = 0; source.free && k < source.n_parameters; ++k) {
         const auto p = static_cast<std::size_t>(k);
-        const double pull = (source.value[p] - source.start[p]) * prior_precision(scene_, k);
+        const double pull = (source.value[p] - source.start[p]) * prior_precision(scene_, source, k);
         sum += 0.5 * pull * (source.value[p] - source.start[p]);
         if (source.active && g != nullptr) {
           g[i] += pull;
@@ -262,42 +276,46 @@ numerics::SmallCholesky factored(std::vector<double> matrix, std::size_t n) {
   return factor;
 }
 
-/// Newton step of all free sources from full gradient and matrix; parameters at a bound with an
-/// outward gradient stay.
-void final_test(Scene& scene, SolveReport& report) {
-  wake_all(scene);
-  PatchProblem problem(scene);
+/// What the next Gauss-Newton step of the active sources is.
+struct NewtonStep {
+  double value = 0.0;  ///< objective
   std::vector<double> x;
   std::vector<double> lower;
   std::vector<double> upper;
-  problem.pack(x, lower, upper);
-  const std::size_t n = x.size();
-  std::vector<double> g(n);
-  const double value = problem.gradient(x, g);
-  if (!std::isfinite(value)) {
+  std::vector<double> gradient;
+  std::vector<double> normal;  ///< with the prior
+  std::vector<double> step;    ///< 0 where a bound holds
+  std::vector<double> inverse;
+};
+
+/// Gradient, matrix and step at the present values; parameters at a bound with an outward gradient
+/// stay.
+NewtonStep newton_step(Scene& scene) {
+  PatchProblem problem(scene);
+  NewtonStep newton;
+  problem.pack(newton.x, newton.lower, newton.upper);
+  const std::size_t n = newton.x.size();
+  newton.gradient.resize(n);
+  newton.value = problem.gradient(newton.x, newton.gradient);
+  if (!std::isfinite(newton.value)) {
     throw UnitError(Reason::numerical, "patch fit: the objective is not finite");
   }
-  report.normal.assign(n * n, 0.0);
-  report.newton_step.assign(n, 0.0);
-  report.prior_precision.clear();
-  report.settled = true;
   if (n == 0) {
-    return;
+    return newton;
   }
-  problem.normal_matrix(x, report.normal);
-  for (const Source& source : scene.sources()) {
-    for (int k = 0; source.active && k < source.n_parameters; ++k) {
-      report.prior_precision.push_back(prior_precision(scene, k));
-    }
-  }
+  newton.normal.resize(n * n);
+  problem.normal_matrix(newton.x, newton.normal);
   // Parameters pressed against a bound: decoupled, so that the others get their own step.
-  std::vector<double> matrix = report.normal;
+  std::vector<double> matrix = newton.normal;
+  newton.step.resize(n);
   bool bound = false;
   for (std::size_t i = 0; i < n; ++i) {
-    report.newton_step[i] = -g[i];
-    if ((x[i] <= lower[i] && g[i] > 0.0) || (x[i] >= upper[i] && g[i] < 0.0)) {
+    const double g = newton.gradient[i];
+    newton.step[i] = -g;
+    if ((newton.x[i] <= newton.lower[i] && g > 0.0) ||
+        (newton.x[i] >= newton.upper[i] && g < 0.0)) {
       bound = true;
-      report.newton_step[i] = 0.0;
+      newton.step[i] = 0.0;
       for (std::size_t k = 0; k < n; ++k) {
         matrix[i * n + k] = 0.0;
         matrix[k * n + i] = 0.0;
@@ -306,33 +324,9 @@ void final_test(Scene& scene, SolveReport& report) {
     }
   }
   auto factor = factored(matrix, n);
-  factor.solve(report.newton_step);
-  report.inverse = bound ? factored(report.normal, n).inverse() : factor.inverse();
-  double gain = 0.0;
-  for (std::size_t i = 0; i < n; ++i) {
-    gain -= 0.5 * g[i] * report.newton_step[i];
-  }
-  report.settled = gain < kSettledGain;
-}
-
-/// Leaves only the sources active whose next step would be noticeable. @return how many
-int wake_unconverged(Scene& scene, const SolveReport& report) {
-  const std::size_t n = report.newton_step.size();
-  std::size_t i = 0;
-  int count = 0;
-  for (Source& source : scene.sources()) {
-    if (!source.free) {
-      continue;
-    }
-    bool moves = false;
-    for (int k = 0; k < source.n_parameters; ++k, ++i) {
-      const double sigma = std::sqrt(std::max(1e-24, report.inverse[i * n + i]));
-      moves = moves || std::abs(report.newton_step[i]) > kConvergedStep * sigma;
-    }
-    source.active = moves;
-    count += moves ? 1 : 0;
-  }
-  return count;
+  factor.solve(newton.step);
+  newton.inverse = bound ? factored(newton.normal, n).inverse() : factor.inverse();
+  return newton;
 }
 
 double total_signal_to_noise(const Scene& scene, std::size_t s) {
@@ -351,9 +345,8 @@ double total_signal_to_noise(const Scene& scene, std::size_t s) {
 }
 
 /// Undetected sources have no shape to fit; without a prior they go back to their start.
-bool flag_faint(Scene& scene) {
+void flag_faint(Scene& scene) {
   constexpr double kFaint = 3.0;
-  bool changed = false;
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     Source& source = scene.sources()[s];
     if (!source.free) {
@@ -366,12 +359,56 @@ bool flag_faint(Scene& scene) {
     source.flags |= kFlagFaintShape;
     if (scene.input().options.shape_prior == ShapePrior::none) {
       source.value = source.start;
-      source.free = false;
-      source.flags |= kFlagNotFitted;
-      changed = true;
+      scene.hold(static_cast<int>(s));
     }
   }
-  return changed;
+}
+
+/// Standard deviation of the sky in the deepest frame of a band; 0 without good pixels.
+double pixel_error(const Scene& scene, std::size_t b) {
+  double weight = 0.0;
+  for (const Frame& frame : scene.frames()) {
+    weight = frame.input->band == static_cast<int>(b) ? std::max(weight, frame.mean_weight) : weight;
+  }
+  return weight > 0.0 ? 1.0 / std::sqrt(weight) : 0.0;
+}
+
+/// Halo sources whose light hardly touches a reported source keep the position and shape they
+/// start with.
+void hold_remote(Scene& scene) {
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    const Source& source = scene.sources()[s];
+    if (source.free && source.role == Role::halo_free &&
+        kStartError * scene.influence(static_cast<int>(s)) < kRemote) {
+      scene.hold(static_cast<int>(s));
+    }
+  }
+}
+
+/// Boxes for the fluxes, positions and shapes of the last evaluation, wherever the fit started.
+void settle_boxes(Scene& scene) {
+  bool changed = false;
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    Source& source = scene.sources()[s];
+    for (std::size_t b = 0; b < source.flux.size(); ++b) {
+      if (std::isfinite(source.flux[b])) {
+        // Ten pixel errors at least: a start that is off by a pixel loses flux.
+        source.box_flux[b] = std::max(std::abs(source.flux[b]), 10.0 * pixel_error(scene, b));
+      }
+    }
+    changed = scene.place(static_cast<int>(s)) || changed;
+  }
+  if (changed) {
+    scene.find_pairs();
+  }
+}
+
+/// Detected sources are placed and shaped by the data: their prior fades.
+void fade_prior(Scene& scene) {
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    const double ratio = total_signal_to_noise(scene, s) / kFadeSignalToNoise;
+    scene.sources()[s].prior_scale = 1.0 / (1.0 + std::pow(ratio, 4.0));
+  }
 }
 
 /// Boxes again for sources that became brighter, larger, or moved. @return true when any changed
@@ -386,14 +423,12 @@ bool place_again(Scene& scene) {
     if (!grown) {
       continue;
     }
-    const int half = source.half;
     for (std::size_t b = 0; b < source.flux.size(); ++b) {
       source.box_flux[b] = std::isfinite(source.flux[b])
                                ? std::max(source.box_flux[b], source.flux[b])
                                : source.box_flux[b];
     }
-    scene.place(static_cast<int>(s));
-    changed = changed || source.half != half || source.type != SourceType::star;
+    changed = scene.place(static_cast<int>(s)) || changed;
   }
   if (changed) {
     scene.find_pairs();
@@ -401,84 +436,275 @@ bool place_again(Scene& scene) {
   return changed;
 }
 
-}  // namespace
+/// Gauss-Newton converges linearly where the residuals bend the valley: per source, the step of the
+/// matrix is stretched by the secant of its own gradient.
+constexpr double kStretchMin = 0.25;
+constexpr double kStretchMax = 4.0;
 
-void place_sources(Scene& scene) {
-  bool unknown = false;
-  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
-    Source& source = scene.sources()[s];
-    std::vector<bool> known(source.box_flux.size());
-    for (std::size_t b = 0; b < source.box_flux.size(); ++b) {
-      known[b] = std::isfinite(source.box_flux[b]) && source.box_flux[b] > 0.0;
-      if (known[b]) {
+/// Takes full steps until no source would move by more than kDoneStep of its errors.
+class Polish {
+ public:
+  Polish(Scene& scene, SolveReport& report, int iterations_before)
+      : scene_(scene),
+        report_(report),
+        iterations_before_(iterations_before),
+        stretch_(scene.sources().size(), 1.0),
+        move_(scene.sources().size()),
+        old_gradient_(scene.sources().size()),
+        remaining_(scene.sources().size(), 0.0) {}
+
+  /// @return true when every source is done
+  bool run(int budget) {
+    wake_all(scene_);
+    forget();
+    NewtonStep newton = newton_step(scene_);
+    double value = newton.value;
+    bool all = true;
+    for (int i = 0;; ++i) {
+      if (scene_.input().stop && scene_.input().stop()) {
+        report_.stopped = true;
+        return false;
+      }
+      const int moving = look(newton);
+      if (moving == 0 && all) {
+        return finish(std::move(newton), true);
+      }
+      if (i >= budget || moving < 0) {
+        break;
+      }
+      if (moving == 0) {
+        wake_all(scene_);
+        forget();
+        newton = newton_step(scene_);
+        value = newton.value;
+        all = true;
         continue;
       }
-      unknown = true;
-      // In units of the noise: about 50 sigma in a few pixels.
-      double weight = 0.0;
-      for (const Frame& frame : scene.frames()) {
-        weight =
-            frame.input->band == static_cast<int>(b) ? std::max(weight, frame.mean_weight) : weight;
+      const double before = value;
+      if (!step(newton, value)) {
+        break;
       }
-      source.box_flux[b] = weight > 0.0 ? 200.0 / std::sqrt(weight) : 1.0;
+      ++report_.iterations;
+      report_.dlnp_last = before - value;
+      report_.history.push_back(
+          {iterations_before_ + report_.iterations, 2.0 * value, count_active(scene_)});
+      all = count_active(scene_) == count_free();
+      newton = newton_step(scene_);
+      value = newton.value;
     }
-    scene.place(static_cast<int>(s));
+    wake_all(scene_);
+    forget();
+    newton = newton_step(scene_);
+    look(newton);
+    return finish(std::move(newton), false);
   }
-  scene.find_pairs();
-  if (!unknown) {
-    return;
-  }
-  scene.evaluate(false);
-  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
-    Source& source = scene.sources()[s];
-    const auto& given = scene.input().sources[s].flux;
-    for (std::size_t b = 0; b < source.box_flux.size(); ++b) {
-      const bool known = b < given.size() && std::isfinite(given[b]) && given[b] != 0.0;
-      if (!known && std::isfinite(source.flux[b])) {
-        double weight = 0.0;
-        for (const Frame& frame : scene.frames()) {
-          weight = frame.input->band == static_cast<int>(b) ? std::max(weight, frame.mean_weight)
-                                                            : weight;
-        }
-        // Ten pixel errors at least: a start that is off by a pixel loses flux.
-        source.box_flux[b] =
-            std::max(std::abs(source.flux[b]), weight > 0.0 ? 10.0 / std::sqrt(weight) : 0.0);
-      }
-    }
-    scene.place(static_cast<int>(s));
-  }
-  scene.find_pairs();
-}
 
-SolveReport solve(Scene& scene, int iterations_before) {
-  // How often boxes may be chosen again and everybody be woken before the rest is reported as is.
-  constexpr int kCycles = 5;
-  SolveReport report;
+ private:
+  [[nodiscard]] int count_free() const {
+    return static_cast<int>(std::count_if(scene_.sources().begin(), scene_.sources().end(),
+                                          [](const Source& s) { return s.free; }));
+  }
+
+  void forget() {
+    for (auto& m : move_) {
+      m.fill(0.0);
+    }
+  }
+
+  /// Updates stretches, and how far each active source still is. @return how many are not done
+  int look(const NewtonStep& newton) {
+    const std::size_t n = newton.x.size();
+    std::size_t first = 0;
+    int moving = 0;
+    for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
+      const Source& source = scene_.sources()[s];
+      if (!source.active) {
+        continue;
+      }
+      const auto np = static_cast<std::size_t>(source.n_parameters);
+      double before = 0.0;
+      double after = 0.0;
+      double size = 0.0;
+      double largest = 0.0;
+      for (std::size_t k = 0; k < np; ++k) {
+        const double sigma = std::sqrt(std::max(1e-24, newton.inverse[(first + k) * n + first + k]));
+        before -= move_[s][k] * old_gradient_[s][k];
+        after -= move_[s][k] * newton.gradient[first + k];
+        size = std::max(size, std::abs(move_[s][k]) / sigma);
+        largest = std::max(largest, std::abs(newton.step[first + k]) / sigma);
+      }
+      if (size > kSecantStep && before > 0.0) {
+        const double left = after / before;
+        const double wanted = left < 1.0 ? stretch_[s] / (1.0 - left) : kStretchMax;
+        stretch_[s] = std::clamp(wanted, std::max(kStretchMin, 0.4 * stretch_[s]),
+                                 std::min(kStretchMax, 2.5 * stretch_[s]));
+      }
+      remaining_[s] = largest * std::max(1.0, stretch_[s]);
+      moving += remaining_[s] > kDoneStep ? 1 : 0;
+      first += np;
+    }
+    return moving;
+  }
+
+  /// One step of the sources that are not done; the others become passive. @return false when no
+  /// part of it keeps the objective from rising
+  bool step(const NewtonStep& newton, double& value) {
+    std::size_t first = 0;
+    std::vector<double> x;
+    std::vector<double> move;
+    for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
+      Source& source = scene_.sources()[s];
+      if (!source.active) {
+        continue;
+      }
+      const auto np = static_cast<std::size_t>(source.n_parameters);
+      if (remaining_[s] > kDoneStep) {
+        double scale = stretch_[s];
+        for (std::size_t k = 0; k < np; ++k) {
+          const double d = std::abs(newton.step[first + k]);
+          scale = d * scale > kStepLimit[k] ? kStepLimit[k] / d : scale;
+        }
+        for (std::size_t k = 0; k < np; ++k) {
+          const double at = newton.x[first + k];
+          const double to = std::clamp(at + scale * newton.step[first + k],
+                                       newton.lower[first + k], newton.upper[first + k]);
+          move_[s][k] = to - at;
+          old_gradient_[s][k] = newton.gradient[first + k];
+          x.push_back(at);
+          move.push_back(to - at);
+        }
+      } else {
+        source.active = false;
+      }
+      first += np;
+    }
+    PatchProblem problem(scene_);
+    const double start = value;
+    double part = 1.0;
+    for (int trial = 0; trial < 5; ++trial, part *= 0.4) {
+      std::vector<double> to = x;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        to[i] += part * move[i];
+      }
+      value = problem.value(to);
+      if (value <= start + kValueNoise) {
+        shorten(part);
+        return true;
+      }
+    }
+    problem.set(x);
+    value = start;
+    return false;
+  }
+
+  void shorten(double part) {
+    for (std::size_t s = 0; part < 1.0 && s < scene_.sources().size(); ++s) {
+      if (scene_.sources()[s].active) {
+        stretch_[s] *= part;
+        for (double& m : move_[s]) {
+          m *= part;
+        }
+      }
+    }
+  }
+
+  bool finish(NewtonStep newton, bool done) {
+    std::size_t i = 0;
+    report_.prior_precision.clear();
+    for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
+      const Source& source = scene_.sources()[s];
+      for (int k = 0; source.active && k < source.n_parameters; ++k, ++i) {
+        report_.prior_precision.push_back(prior_precision(scene_, source, k));
+        newton.step[i] *= std::max(1.0, stretch_[s]);
+      }
+    }
+    report_.normal = std::move(newton.normal);
+    report_.inverse = std::move(newton.inverse);
+    report_.newton_step = std::move(newton.step);
+    return done;
+  }
+
+  static constexpr double kDoneStep = 0.01;
+  /// Steps that tell more about the valley than about rounding, in errors.
+  static constexpr double kSecantStep = 0.01;
+
+  Scene& scene_;
+  SolveReport& report_;
+  int iterations_before_;
+  std::vector<double> stretch_;
+  std::vector<std::array<double, kMaxParameters>> move_;
+  std::vector<std::array<double, kMaxParameters>> old_gradient_;
+  std::vector<double> remaining_;  ///< in errors
+};
+
+/// First approach on coarse boxes: who becomes quiet leaves the solve.
+void approach(Scene& scene, SolveReport& report, int iterations_before) {
+  constexpr int kCycles = 3;
   const int limit = scene.input().options.max_iterations;
-  wake_all(scene);
   for (int cycle = 0; cycle < kCycles; ++cycle) {
+    wake_all(scene);
     while (count_active(scene) > 0 && report.iterations < limit && !report.stopped) {
       if (!solve_active(scene, report, limit - report.iterations, iterations_before)) {
         break;
       }
     }
     if (report.stopped) {
+      return;
+    }
+    scene.evaluate(false);
+    if (!place_again(scene) || report.iterations >= limit) {
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void place_sources(Scene& scene) {
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    Source& source = scene.sources()[s];
+    for (std::size_t b = 0; b < source.box_flux.size(); ++b) {
+      if (!(std::isfinite(source.box_flux[b]) && source.box_flux[b] > 0.0)) {
+        // About 50 sigma in a few pixels.
+        source.box_flux[b] = std::max(1e-30, 200.0 * pixel_error(scene, b));
+      }
+    }
+    scene.place(static_cast<int>(s));
+  }
+  scene.find_pairs();
+  scene.evaluate(false);
+  hold_remote(scene);
+  settle_boxes(scene);
+}
+
+SolveReport solve(Scene& scene, bool first, int iterations_before) {
+  SolveReport report;
+  const int limit = scene.input().options.max_iterations;
+  if (first) {
+    scene.set_truncation(kCoarse * scene.input().options.truncation_sigma);
+    place_sources(scene);
+    approach(scene, report, iterations_before);
+    if (report.stopped) {
       return report;
     }
-    wake_all(scene);
-    scene.evaluate(false);
-    const bool faint = flag_faint(scene);
-    const bool placed = place_again(scene);
-    final_test(scene, report);
-    if (report.iterations >= limit) {
-      break;
+    scene.set_truncation(scene.input().options.truncation_sigma);
+  }
+  flag_faint(scene);
+  fade_prior(scene);
+  settle_boxes(scene);
+  // Boxes may have to grow again, and a source left behind gets another approach.
+  constexpr int kCycles = 3;
+  Polish polish(scene, report, iterations_before);
+  for (int cycle = 0; cycle < kCycles && !report.stopped; ++cycle) {
+    const bool done = polish.run(std::min(kPolishSteps, limit - report.iterations));
+    const bool placed = !report.stopped && place_again(scene);
+    if (placed && cycle + 1 == kCycles) {
+      polish.run(0);
     }
-    const bool changed = placed || faint || !report.settled;
-    if (!changed && wake_unconverged(scene, report) == 0) {
+    if (report.iterations >= limit || (done && !placed)) {
       break;
     }
   }
-  wake_all(scene);
   return report;
 }
 

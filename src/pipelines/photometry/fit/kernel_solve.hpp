@@ -18,10 +18,9 @@ struct SolveReport {
   std::vector<double> prior_precision;  ///< (n,)
   std::vector<double> inverse;          ///< of `normal` (n * n)
   std::vector<double> newton_step;      ///< (n,) what one more step would change
-  bool settled = false;                 ///< the step left would gain less than kSettledGain
 };
 
-/// Chooses the first boxes, with fluxes from a linear solve where the start has none.
+/// Chooses the first boxes, for fluxes from a linear solve.
 void place_sources(Scene& scene);
 
 /// Change of a parameter, in marginal errors, below which one more step changes nothing.
@@ -29,6 +28,7 @@ inline constexpr double kConvergedStep = 0.05;
 
 /// Solves to convergence with the weights the scene has.
 /// @throws UnitError numerical when the objective is not finite
-SolveReport solve(Scene& scene, int iterations_before);
+/// @param first places the sources and approaches from their starts; later calls polish
+SolveReport solve(Scene& scene, bool first, int iterations_before);
 
 }  // namespace skyloom::photometry::fit

@@ -6,7 +6,8 @@
 
 namespace skyloom::photometry::frames {
 
-WhiteStack::WhiteStack(int width, int height) : sum_(width, height, 0.0), weight_(width, height, 0.0) {}
+WhiteStack::WhiteStack(int width, int height)
+    : sum_(width, height, 0.0), weight_(width, height, 0.0) {}
 
 void WhiteStack::add(ImageView<const float> data, ImageView<const float> invvar) {
   for (int y = 0; y < sum_.height(); ++y) {
@@ -40,7 +41,8 @@ Image<float> WhiteStack::sigma() const {
   return out;
 }
 
-bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y, double radius) {
+bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y,
+                      double radius) {
   const int r = static_cast<int>(std::floor(radius));
   for (int dy = -r; dy <= r; ++dy) {
     for (int dx = -r; dx <= r; ++dx) {
@@ -55,6 +57,8 @@ bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, 
   return false;
 }
 
-int white_chunk_rows(int height) { return height < 8 ? height : std::clamp(height / 8, 256, 1024); }
+int white_chunk_rows(int height) {
+  return height < 8 ? height : std::clamp(height / 8, 256, 1024);
+}
 
 }  // namespace skyloom::photometry::frames

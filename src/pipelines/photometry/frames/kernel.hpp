@@ -1,9 +1,8 @@
 #pragma once
-// Pixels of the stage `frames`: the inverse-variance white stack and the discs that are searched for
-// saturated pixels. Pure.
+// Pixels of the stage `frames`: the inverse-variance white stack and the discs that are searched
+// for saturated pixels. Pure.
 
 #include <cstdint>
-#include <vector>
 
 #include "skyloom/core/image.hpp"
 
@@ -32,7 +31,8 @@ class WhiteStack {
 
 /// True when a saturated pixel lies in the disc of integer offsets dx^2 + dy^2 <= radius^2 around
 /// (x, y). `bad` begins at image pixel (x0, y0); offsets outside of it do not count.
-bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y, double radius);
+bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y,
+                      double radius);
 
 /// Rows of a white-stack chunk for an image of `height` rows (photometry.md 4.4).
 int white_chunk_rows(int height);

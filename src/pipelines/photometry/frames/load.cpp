@@ -40,7 +40,8 @@ std::vector<int> saturated_bands(const Config& config, FramesStage::Context& con
         continue;
       }
       const int m = context.field.margin;
-      const auto pixels = context.readers[frame]->read({disc.x0 + m, disc.x1 + m, disc.y0 + m, disc.y1 + m});
+      const auto pixels =
+          context.readers[frame]->read({disc.x0 + m, disc.x1 + m, disc.y0 + m, disc.y1 + m});
       if (frames::saturated_within(pixels.bad.view(), disc.x0, disc.y0, x, y, radius)) {
         ++hits[i];
       }
@@ -57,7 +58,8 @@ FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Cont
   out.y_pix.resize(n);
   const sky::Wcs wcs = surveys::read_frame_wcs(context.field.specs.front())
                            .cropped(context.field.margin, context.field.margin);
-  wcs.to_pixel(out.catalogue.get<double>("RA"), out.catalogue.get<double>("DEC"), out.x_pix, out.y_pix);
+  wcs.to_pixel(out.catalogue.get<double>("RA"), out.catalogue.get<double>("DEC"), out.x_pix,
+               out.y_pix);
   out.n_bands = static_cast<int>(context.field.size());
   out.box = context.field.box();
   out.bands_hit = config.saturation_cut.enabled ? saturated_bands(config, context, out)
@@ -87,18 +89,23 @@ FramesStage::Input::Frame load_frame(FramesStage::Context& context, std::size_t 
 
 std::unique_ptr<FramesStage::Context> FramesStage::open(const Config& config,
                                                         const engine::Products& /*before*/,
-                                                        Log& /*log*/) {
+                                                        Log& log) {
   auto context = std::make_unique<Context>();
   context->field = field_from_inputs(config);
+  if (!config.checks.require_wcs_alignment) {
+    log.warning(
+        "checks.require_wcs_alignment is off: all images are taken as aligned pixel by pixel");
+  }
   for (std::size_t i = 0; i < context->field.size(); ++i) {
-    context->readers.push_back(std::make_unique<surveys::FrameReader>(context->field.specs[i],
-                                                                      context->field.infos[i]));
+    context->readers.push_back(
+        std::make_unique<surveys::FrameReader>(context->field.specs[i], context->field.infos[i]));
   }
   context->chunk_rows = frames::white_chunk_rows(context->field.height);
   return context;
 }
 
-FramesStage::Input FramesStage::load(const Config& config, Context& context, const engine::Unit& unit) {
+FramesStage::Input FramesStage::load(const Config& config, Context& context,
+                                     const engine::Unit& unit) {
   Input input;
   if (unit.index == 0) {
     input.sources = load_sources(config, context);

@@ -8,12 +8,13 @@ namespace {
 
 /// Columns that this stage adds to the catalogue, in the order of flagged_sources().
 std::vector<Column> added_columns() {
-  return {{"excluded_crop", Type::boolean, "", "outside the cropped image"},
-          {"excluded_saturation", Type::boolean, "", "next to saturated pixels"},
-          {"excluded_any", Type::boolean, "", "not fitted"},
-          {"excluded_reason", Type::text, "", "why it is not fitted"},
-          {"x_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"},
-          {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
+  return {
+      {"excluded_crop", Type::boolean, "", "outside the cropped image"},
+      {"excluded_saturation", Type::boolean, "", "next to saturated pixels"},
+      {"excluded_any", Type::boolean, "", "not fitted"},
+      {"excluded_reason", Type::text, "", "why it is not fitted"},
+      {"x_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"},
+      {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
 }
 
 std::string reason_of(bool crop, bool saturation) {
@@ -82,12 +83,14 @@ Schema frames_schema(const Field& field, const Table& catalogue) {
         {"n_masked", Type::int64, "", "pixels masked by the inverse variance"}}});
   const std::vector<std::size_t> shape{static_cast<std::size_t>(field.height),
                                        static_cast<std::size_t>(field.width)};
-  schema.slabs.push_back({"white/image", Type::float32, shape, "", "inverse-variance mean of all frames"});
+  schema.slabs.push_back(
+      {"white/image", Type::float32, shape, "", "inverse-variance mean of all frames"});
   schema.slabs.push_back({"white/sigma", Type::float32, shape, "", "its sky noise per pixel"});
   return schema;
 }
 
-FramesStage::Result FramesStage::compute(const Config& config, const Input& input, const Rng& /*rng*/) {
+FramesStage::Result FramesStage::compute(const Config& config, const Input& input,
+                                         const Rng& /*rng*/) {
   Result result;
   if (input.sources) {
     result.sources = flagged_sources(config, *input.sources);

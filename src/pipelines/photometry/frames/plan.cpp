@@ -22,19 +22,19 @@ std::vector<std::string> FramesStage::inputs(const Config& config) {
 
 engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
   const Field field = field_from_inputs(config);
-  const Table catalogue =
-      surveys::read_source_catalogue(config.inputs.input_catalog, field.bands);
+  const Table catalogue = surveys::read_source_catalogue(config.inputs.input_catalog, field.bands);
   engine::Plan plan;
   plan.schema = frames_schema(field, catalogue);
   const double pixels = static_cast<double>(field.width) * field.height;
-  plan.add("sources", static_cast<double>(catalogue.rows()) * 1e4 * static_cast<double>(field.size()));
+  plan.add("sources",
+           static_cast<double>(catalogue.rows()) * 1e4 * static_cast<double>(field.size()));
   for (std::size_t i = 0; i < field.size(); ++i) {
     plan.add("frame/" + field.infos[i].band, pixels);
   }
   const int rows = frames::white_chunk_rows(field.height);
   for (int y0 = 0; y0 < field.height; y0 += rows) {
-    plan.add(fmt::format("white/{:06d}", y0), 2.0 * static_cast<double>(field.width) * rows *
-                                                  static_cast<double>(field.size()));
+    plan.add(fmt::format("white/{:06d}", y0),
+             2.0 * static_cast<double>(field.width) * rows * static_cast<double>(field.size()));
   }
   return plan;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Stage `frames`: reads and validates images and catalogue, scales, crops, flags sources, and stacks
-// the white image. Units: the catalogue, every frame, and row chunks of the white stack.
+// Stage `frames`: reads and validates images and catalogue, scales, crops, flags sources, and
+// stacks the white image. Units: the catalogue, every frame, and row chunks of the white stack.
 
 #include <memory>
 #include <optional>
@@ -28,12 +28,12 @@ struct FramesStage {
   /// What one unit needs; exactly one member is filled.
   struct Input {
     struct Sources {
-      Table catalogue;                ///< as read, canonical columns first
-      std::vector<double> x_pix;      ///< white frame
+      Table catalogue;            ///< as read, canonical columns first
+      std::vector<double> x_pix;  ///< white frame
       std::vector<double> y_pix;
-      std::vector<int> bands_hit;     ///< bands saturated near the source
+      std::vector<int> bands_hit;  ///< bands saturated near the source
       int n_bands = 0;
-      Box box;                        ///< white frame
+      Box box;  ///< white frame
     };
     struct Frame {
       surveys::FrameSpec spec;
@@ -63,7 +63,8 @@ struct FramesStage {
   static std::vector<std::string> inputs(const Config& config);
   static std::vector<std::string> needs() { return {}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
-  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before, Log& log);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);

@@ -1,8 +1,8 @@
 #include "pipelines/photometry/patches/kernel.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "skyloom/core/errors.hpp"
 
@@ -15,8 +15,9 @@ int halo_pix(int final_psf_size, int halo_pix_min) {
 std::vector<Patch> split_cell(const std::string& cell_tag, const Box& cell, int ngrid, int halo,
                               const Box& image) {
   if (cell.width() < ngrid || cell.height() < ngrid) {
-    throw UnitError(Reason::bad_input, fmt::format("cell {}: ngrid {} is too fine for {} x {} pixels",
-                                                   cell_tag, ngrid, cell.width(), cell.height()));
+    throw UnitError(Reason::bad_input,
+                    fmt::format("cell {}: ngrid {} is too fine for {} x {} pixels", cell_tag, ngrid,
+                                cell.width(), cell.height()));
   }
   std::vector<Patch> out;
   const int step_x = cell.width() / ngrid;

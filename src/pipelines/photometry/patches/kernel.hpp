@@ -12,8 +12,8 @@ struct Patch {
   std::string tag;  ///< rRR_cCC_prRR_pcCC
   int row = 0;      ///< within its cell
   int column = 0;
-  Box base;         ///< its sources are reported
-  Box roi;          ///< its pixels are fitted: base grown by the halo, inside the image
+  Box base;  ///< its sources are reported
+  Box roi;   ///< its pixels are fitted: base grown by the halo, inside the image
 };
 
 /// Width of the halo: room for half a PSF, at least the configured minimum.

@@ -19,7 +19,8 @@ std::unique_ptr<PatchesStage::Context> PatchesStage::open(const Config& config,
   return context;
 }
 
-PatchesStage::Input PatchesStage::load(const Config& config, Context& context, const engine::Unit& unit) {
+PatchesStage::Input PatchesStage::load(const Config& config, Context& context,
+                                       const engine::Unit& unit) {
   Input input;
   input.cell = context.cells.at(unit.index);
   input.image = context.field.box();

@@ -2,11 +2,13 @@
 
 namespace skyloom::photometry {
 
-PatchesStage::Result PatchesStage::compute(const Config& config, const Input& input, const Rng& /*rng*/) {
+PatchesStage::Result PatchesStage::compute(const Config& config, const Input& input,
+                                           const Rng& /*rng*/) {
   Result result;
   result.input = input;
   const int halo = patches::halo_pix(config.epsf.kernel.final_psf_size, config.halo_pix_min);
-  result.patches = patches::split_cell(input.cell.tag, input.cell.box, config.epsf.ngrid, halo, input.image);
+  result.patches =
+      patches::split_cell(input.cell.tag, input.cell.box, config.epsf.ngrid, halo, input.image);
   for (const patches::Patch& patch : result.patches) {
     std::int64_t count = 0;
     for (std::size_t i = 0; i < input.x.size(); ++i) {

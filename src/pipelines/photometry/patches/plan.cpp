@@ -5,23 +5,24 @@ namespace skyloom::photometry {
 engine::Plan PatchesStage::plan(const Config& config, const engine::Products& before) {
   const Field field = field_from_product(config, before);
   engine::Plan plan;
-  plan.schema.tables.push_back({"patches",
-                                {{"epsf_r", Type::int32, "", "row of the cell"},
-                                 {"epsf_c", Type::int32, "", "column of the cell"},
-                                 {"patch_r", Type::int32, "", "row of the patch in its cell"},
-                                 {"patch_c", Type::int32, "", "column of the patch in its cell"},
-                                 {"epsf_tag", Type::text, "", "cell"},
-                                 {"patch_tag", Type::text, "", "patch"},
-                                 {"x0_base", Type::int32, "pix", "base box: its sources are reported"},
-                                 {"x1_base", Type::int32, "pix", "end of the base box"},
-                                 {"y0_base", Type::int32, "pix", "base box"},
-                                 {"y1_base", Type::int32, "pix", "end of the base box"},
-                                 {"x0_roi", Type::int32, "pix", "region of interest: its pixels are fitted"},
-                                 {"x1_roi", Type::int32, "pix", "end of the region"},
-                                 {"y0_roi", Type::int32, "pix", "region of interest"},
-                                 {"y1_roi", Type::int32, "pix", "end of the region"},
-                                 {"halo_pix", Type::int32, "pix", "width of the halo"},
-                                 {"n_sources", Type::int64, "", "active sources in the base box"}}});
+  plan.schema.tables.push_back(
+      {"patches",
+       {{"epsf_r", Type::int32, "", "row of the cell"},
+        {"epsf_c", Type::int32, "", "column of the cell"},
+        {"patch_r", Type::int32, "", "row of the patch in its cell"},
+        {"patch_c", Type::int32, "", "column of the patch in its cell"},
+        {"epsf_tag", Type::text, "", "cell"},
+        {"patch_tag", Type::text, "", "patch"},
+        {"x0_base", Type::int32, "pix", "base box: its sources are reported"},
+        {"x1_base", Type::int32, "pix", "end of the base box"},
+        {"y0_base", Type::int32, "pix", "base box"},
+        {"y1_base", Type::int32, "pix", "end of the base box"},
+        {"x0_roi", Type::int32, "pix", "region of interest: its pixels are fitted"},
+        {"x1_roi", Type::int32, "pix", "end of the region"},
+        {"y0_roi", Type::int32, "pix", "region of interest"},
+        {"y1_roi", Type::int32, "pix", "end of the region"},
+        {"halo_pix", Type::int32, "pix", "width of the halo"},
+        {"n_sources", Type::int64, "", "active sources in the base box"}}});
   for (const epsf::Cell& cell : active_cells(config, field, before.table("frames", "sources"))) {
     plan.add("cell/" + cell.tag, 1.0);
   }

@@ -40,7 +40,8 @@ struct PatchesStage {
   static std::vector<std::string> inputs(const Config& /*config*/) { return {}; }
   static std::vector<std::string> needs() { return {"frames"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
-  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before, Log& log);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
