@@ -6,8 +6,14 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 folder=${1:-$PWD/skyloom-quickstart}
 SKYLOOM_WITHOUT_TEST_TOOLS=1 "$root/cmake/install-dependencies.sh"
 
-echo "Building skyloom ..."
-(cd "$root" && cmake --preset release >/dev/null && cmake --build --preset release -j "$(nproc)" >/dev/null)
+echo "Building skyloom (some minutes) ..."
+mkdir -p "$root/build"
+log=$root/build/quickstart.log
+(cd "$root" && cmake --preset release && cmake --build --preset release -j "$(nproc)") >"$log" 2>&1 || {
+  tail -n 40 "$log"
+  echo "skyloom: the build failed; all of it is in $log" >&2
+  exit 1
+}
 skyloom=$root/build/release/src/app/skyloom
 
 # OpenMPI refuses to start as root, and on more ranks than cores, unless told otherwise.

@@ -5,7 +5,7 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 cmake/install-dependencies.sh
-cmake --preset dev >build-configure.log 2>&1 || { cat build-configure.log; rm -f build-configure.log; exit 1; }
-rm -f build-configure.log
+mkdir -p build
+cmake --preset dev >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 cmake --build --preset dev -j "$(nproc)"
 exec ctest --preset dev -j "$(nproc)" --no-tests=error "$@"

@@ -200,10 +200,4 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
   parallel::on_root(comm, [&] { rename_durably(temporary, product); });
 }
 
-bool product_has_failures(const fs::path& product) {
-  const Table units = io::Hdf5File(product).read_table("units");
-  const auto& outcomes = units.get<std::string>("outcome");
-  return std::find(outcomes.begin(), outcomes.end(), "failed") != outcomes.end();
-}
-
 }  // namespace skyloom::engine

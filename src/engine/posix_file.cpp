@@ -36,6 +36,22 @@ std::size_t write_once(int descriptor, std::string_view bytes, std::uint64_t off
   return written < 0 ? 0 : static_cast<std::size_t>(written);
 }
 
+/// Forces a file (or the entries of a folder) to disk.
+void sync_path(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    fail(path, "cannot be opened");
+  }
+  const int code = ::fsync(descriptor);
+  const int cause = errno;
+  ::close(descriptor);
+  // Some file systems cannot sync a folder; its entry is then as durable as they make it.
+  if (code != 0 && cause != EINVAL) {
+    errno = cause;
+    fail(path, "cannot be forced to disk");
+  }
+}
+
 }  // namespace
 
 PosixFile::PosixFile(const std::filesystem::path& path, Mode mode)
@@ -102,21 +118,6 @@ std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) co
 void PosixFile::sync() {
   if (::fdatasync(descriptor_) != 0) {
     fail(path_, "cannot be forced to disk");
-  }
-}
-
-void sync_path(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    fail(path, "cannot be opened");
-  }
-  const int code = ::fsync(descriptor);
-  const int cause = errno;
-  ::close(descriptor);
-  // Some file systems cannot sync a folder; its entry is then as durable as they make it.
-  if (code != 0 && cause != EINVAL) {
-    errno = cause;
-    fail(path, "cannot be forced to disk");
   }
 }
 

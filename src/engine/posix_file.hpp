@@ -36,9 +36,6 @@ class PosixFile {
   int descriptor_ = -1;
 };
 
-/// Forces a file (or the entries of a folder) to disk.
-void sync_path(const std::filesystem::path& path);
-
 /// Syncs a file, gives it its final name and syncs the folder.
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 

@@ -1,6 +1,9 @@
 #include "skyloom/engine/products.hpp"
 
+#include <functional>
+#include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "skyloom/core/errors.hpp"

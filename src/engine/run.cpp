@@ -40,26 +40,29 @@ std::string describe(const Unit& unit, const Outcome& outcome) {
   return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
 }
 
+/// What run_stage() was asked to do.
+struct Task {
+  const parallel::Comm& comm;
+  StageBase& stage;
+  const Plan& plan;
+  const Products& before;
+  const StageSettings& settings;
+  const ProgressObserver& observer;
+  Log& log;
+};
+
 /// The independent part of a stage: between recovery and the last barrier no rank waits for
 /// another.
 class Loop {
  public:
-  Loop(const parallel::Comm& comm, StageBase& stage, const Plan& plan, const Products& before,
-       const StageSettings& settings, const ProgressObserver& observer, Log& log, Journal& journal,
-       SlabFile* slabs)
-      : comm_(comm),
-        stage_(stage),
-        plan_(plan),
-        before_(before),
-        settings_(settings),
-        observer_(observer),
-        log_(log),
+  Loop(const Task& task, Journal& journal, SlabFile* slabs)
+      : task_(task),
         journal_(journal),
         slabs_(slabs),
-        counter_(comm, 3),
-        rows_(plan.schema) {
-    progress_.stage = stage.name();
-    progress_.units_total = plan.units.size();
+        counter_(task.comm, 3),
+        rows_(task.plan.schema) {
+    progress_.stage = task.stage.name();
+    progress_.units_total = task.plan.units.size();
   }
 
   /// Collective. True when every unit of `todo` was done by somebody.
@@ -82,13 +85,7 @@ class Loop {
   void report();
   void wait_for_all();
 
-  const parallel::Comm& comm_;
-  StageBase& stage_;
-  const Plan& plan_;
-  const Products& before_;
-  const StageSettings& settings_;
-  const ProgressObserver& observer_;
-  Log& log_;
+  const Task task_;
   Journal& journal_;
   SlabFile* slabs_;
   parallel::SharedCounter counter_;
@@ -107,24 +104,24 @@ class Loop {
 
 bool Loop::run(std::vector<std::size_t> todo, std::size_t failed_before) {
   const std::size_t count = todo.size();
-  progress_.units_recovered = plan_.units.size() - count;
+  progress_.units_recovered = task_.plan.units.size() - count;
   failed_before_ = failed_before;
-  Schedule schedule(guided_chunks(plan_.units, std::move(todo), comm_.size()), counter_);
+  Schedule schedule(guided_chunks(task_.plan.units, std::move(todo), task_.comm.size()), counter_);
   begin_s_ = now_s();
   work(schedule);
   sync();
   if (opened_) {
-    stage_.close();
+    task_.stage.close();
   }
   share_counts(true);
   wait_for_all();
   // A configuration that one rank found wrong is everybody's error.
-  for (const std::string& text : comm_.gather_all(config_error_)) {
+  for (const std::string& text : task_.comm.gather_all(config_error_)) {
     if (!text.empty()) {
       throw ConfigError({}, text);
     }
   }
-  return static_cast<std::size_t>(comm_.sum(done_)) == count;
+  return static_cast<std::size_t>(task_.comm.sum(done_)) == count;
 }
 
 void Loop::work(Schedule& schedule) {
@@ -136,7 +133,7 @@ void Loop::work(Schedule& schedule) {
     if (!opened_ && !open()) {
       break;
     }
-    const Unit& unit = plan_.units[*index];
+    const Unit& unit = task_.plan.units[*index];
     const double begin = now_s();
     finish(unit, attempt(unit));
     progress_.busy_s += now_s() - begin;
@@ -151,7 +148,7 @@ void Loop::work(Schedule& schedule) {
 
 bool Loop::open() {
   try {
-    stage_.open(before_, log_);
+    task_.stage.open(task_.before, task_.log);
   } catch (const ConfigError& error) {
     config_error_ = error.what();
     return false;
@@ -168,7 +165,7 @@ bool Loop::open() {
 std::optional<Outcome> Loop::attempt(const Unit& unit) {
   rows_.clear();
   try {
-    stage_.process(unit, settings_.seed, rows_);
+    task_.stage.process(unit, task_.settings.seed, rows_);
     return std::nullopt;
   } catch (const UnitError& error) {
     return Outcome{error.reason(), one_line(error.what())};
@@ -201,13 +198,13 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure) {
 void Loop::note_failure(const Unit& unit, const Outcome& failure) {
   // Beyond the first few they would bury the log; the product has them all.
   const LogLevel level = noted_ < kShownFailures ? LogLevel::warning : LogLevel::debug;
-  log_.write(level, progress_.stage + ": unit " + describe(unit, failure));
+  task_.log.write(level, progress_.stage + ": unit " + describe(unit, failure));
   ++noted_;
 }
 
 bool Loop::must_stop() const {
   return parallel::stop_signalled() ||
-         (settings_.deadline_s > 0.0 && now_s() >= settings_.deadline_s);
+         (task_.settings.deadline_s > 0.0 && now_s() >= task_.settings.deadline_s);
 }
 
 // Slabs first: a record on disk must not claim bytes that are not.
@@ -234,15 +231,15 @@ void Loop::share_counts(bool now) {
 
 void Loop::report() {
   progress_.elapsed_s = now_s() - begin_s_;
-  if (observer_) {
-    observer_(progress_);
+  if (task_.observer) {
+    task_.observer(progress_);
   }
 }
 
 void Loop::wait_for_all() {
   double reported_s = now_s();
-  parallel::patient_barrier(comm_, [&] {
-    if (comm_.rank() == 0 && now_s() - reported_s >= kReportInterval_s) {
+  parallel::patient_barrier(task_.comm, [&] {
+    if (task_.comm.rank() == 0 && now_s() - reported_s >= kReportInterval_s) {
       reported_s = now_s();
       share_counts(true);
       report();
@@ -327,7 +324,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   outcome.recovered = units - todo.size();
   bool complete = todo.empty();
   {
-    Loop loop(comm, stage, plan, before, settings, observer, log, journal, slabs.get());
+    Loop loop({comm, stage, plan, before, settings, observer, log}, journal, slabs.get());
     const std::size_t failed_before = settings.retry_failed ? 0 : journal.count_failed();
     complete = loop.run(std::move(todo), failed_before);
     outcome.elapsed_s = loop.elapsed_s();

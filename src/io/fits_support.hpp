@@ -34,9 +34,9 @@ void create_fits(const std::filesystem::path& path, const std::function<int(fits
 int move_to(fitsfile* file, int hdu, const std::string& name);
 
 struct HduKind {
-  std::string what;                ///< of a message
-  std::string expected;            ///< what the file should have had
-  std::function<bool(int)> is;     ///< tells it of the current HDU, by CFITSIO's type
+  std::string what;             ///< of a message
+  std::string expected;         ///< what the file should have had
+  std::function<bool(int)> is;  ///< tells it of the current HDU, by CFITSIO's type
 };
 
 /// Moves to the first HDU of this kind. @return its 0-based position

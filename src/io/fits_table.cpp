@@ -16,7 +16,8 @@ constexpr int kMaxAxes = 9;
 struct Source {
   int number = 0;  ///< 1-based as CFITSIO counts
   int cfitsio_type = 0;
-  long text_width = 0;  ///< characters per element of a text column
+  long text_width = 0;    ///< characters per element of a text column
+  bool is_ascii = false;  ///< of an ASCII table
 };
 
 std::string card(fitsfile* file, const std::string& keyword) {
@@ -123,7 +124,7 @@ void read_texts(fitsfile* file, const Source& source, LONGLONG first_row, std::s
 
 /// Reads `count` elements beginning with row `first_row` (0-based) into the column.
 void read_part(fitsfile* file, const Source& source, LONGLONG first_row, std::size_t offset,
-               std::size_t count, bool is_ascii, ColumnData& data, int& status) {
+               std::size_t count, ColumnData& data, int& status) {
   std::visit(
       [&](auto& values) {
         using T = typename std::decay_t<decltype(values)>::value_type;
@@ -132,7 +133,7 @@ void read_part(fitsfile* file, const Source& source, LONGLONG first_row, std::si
         } else {
           // Binary floating-point cells keep their own NaN; blank cells exist in ASCII tables only.
           T blank = std::numeric_limits<T>::quiet_NaN();
-          const bool ask = is_ascii && std::is_floating_point_v<T>;
+          const bool ask = source.is_ascii && std::is_floating_point_v<T>;
           fits_read_col(file, source.cfitsio_type, source.number, first_row + 1, 1,
                         static_cast<LONGLONG>(count), ask ? &blank : nullptr,
                         values.data() + offset, nullptr, &status);
@@ -169,6 +170,7 @@ Table read_fits_table(const std::filesystem::path& path, int hdu) {
     if (auto found = describe(file, number, name)) {
       table.add_column(std::move(found->first));
       sources.push_back(found->second);
+      sources.back().is_ascii = type == ASCII_TBL;
     }
   }
   for (LONGLONG first = 0; first < rows; first += block) {
@@ -176,7 +178,7 @@ Table read_fits_table(const std::filesystem::path& path, int hdu) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const std::size_t elements = table.columns()[i].elements();
       read_part(file, sources[i], first, static_cast<std::size_t>(first) * elements,
-                count * elements, type == ASCII_TBL, table.data(i), status);
+                count * elements, table.data(i), status);
       check_read(status, name, "column " + table.columns()[i].name + " cannot be read");
     }
   }

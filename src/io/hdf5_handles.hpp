@@ -1,6 +1,7 @@
 #pragma once
 // Private to io: owners of HDF5 identifiers, checked calls, and the mapping of column types.
 
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -78,8 +78,7 @@ Detections detect(ImageView<const float> image, ImageView<const float> sigma,
   result.segments = Image<std::int32_t>(image.width(), image.height());
   for (int i = 0; i < catalogue->nobj; ++i) {
     const sep_catalog& c = *catalogue;
-    result.objects.push_back(
-        {c.x[i], c.y[i], c.a[i], c.b[i], c.flux[i], c.peak[i], c.npix[i], c.flag[i]});
+    result.objects.push_back({c.x[i], c.y[i], c.a[i], c.b[i], c.flux[i], c.peak[i]});
     for (int k = 0; k < c.npix[i]; ++k) {
       result.segments.pixels()[static_cast<std::size_t>(c.pix[i][k])] = i + 1;
     }
@@ -98,7 +97,6 @@ ApertureSum sum_circle(ImageView<const float> image, ImageView<const float> sigm
       sep_sum_circle(&sep, x, y, radius_pix, 0, kSubpixels, 0, &sum.flux, &sum.error, &area, &flag),
       "aperture");
   sum.masked = (flag & (SEP_APER_HASMASKED | SEP_APER_ALLMASKED)) != 0;
-  sum.truncated = (flag & SEP_APER_TRUNC) != 0;
   return sum;
 }
 

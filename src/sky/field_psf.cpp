@@ -193,7 +193,9 @@ void FieldPsf::fill(const PsfShape& shape, double u0, double v0, double step, in
   const int count = symmetric ? (total + 1) / 2 : total;
   const double scale = 1.0 / norm_;
   for (int k = 0; k < count; ++k) {
-    const double value = scale * mean(u0 + step * (k % side), v0 + step * (k / side));
+    const int y = k / side;
+    const int x = k % side;
+    const double value = scale * mean(u0 + step * x, v0 + step * y);
     out[k] = value;
     if (symmetric) {
       out[total - 1 - k] = value;

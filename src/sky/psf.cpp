@@ -94,8 +94,8 @@ double interpolated(const Image<float>& image, double x, double y) {
 
 double azimuthal_mean(const Image<float>& image, double radius) {
   constexpr int kAngles = 64;
-  const double centre_x = (image.width() - 1) / 2;
-  const double centre_y = (image.height() - 1) / 2;
+  const int centre_x = (image.width() - 1) / 2;
+  const int centre_y = (image.height() - 1) / 2;
   double sum = 0.0;
   for (int i = 0; i < kAngles; ++i) {
     const double angle = 2.0 * std::numbers::pi * i / kAngles;
@@ -141,8 +141,10 @@ std::vector<double> resampling_weights(int samples, int half, double step) {
 
 /// Model sampled every `step` pixels -> one sample per pixel, with the same sum.
 Image<float> resampled(const Image<float>& model, double step) {
-  const int half_x = static_cast<int>(std::floor(model.width() / 2 * step));
-  const int half_y = static_cast<int>(std::floor(model.height() / 2 * step));
+  const int centre_x = model.width() / 2;
+  const int centre_y = model.height() / 2;
+  const int half_x = static_cast<int>(std::floor(centre_x * step));
+  const int half_y = static_cast<int>(std::floor(centre_y * step));
   const auto wx = resampling_weights(model.width(), half_x, step);
   const auto wy = resampling_weights(model.height(), half_y, step);
   const auto columns = static_cast<std::size_t>(2 * half_x + 1);
@@ -351,7 +353,7 @@ double measured_fwhm_pix(const PsfStamp& stamp) {
   }
   constexpr double kStep = 0.05;
   double before = centre;
-  const double edge = values.width() / 2;
+  const int edge = values.width() / 2;
   for (int i = 1; i * kStep <= edge; ++i) {
     const double mean = azimuthal_mean(values, i * kStep);
     if (mean <= 0.5 * centre) {

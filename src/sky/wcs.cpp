@@ -162,7 +162,7 @@ void untangle_polynomials(wcsprm* prm) {
   if (tan && polynomial) {
     for (int axis = 0; axis < 2; ++axis) {
       char* code = std::strstr(prm->ctype[axis], "-TAN");
-      std::memcpy(code, "-TPV", 4);
+      std::copy_n("-TPV", 4, code);
     }
   }
 }
@@ -283,8 +283,9 @@ void Wcs::Impl::sky_block(const double* x, const double* y, std::size_t count, d
     block.pixels[2 * i + 1] = finite ? y[i] + y_offset + 1.0 : prm->crpix[1];
     block.bad[i] = 0;
   }
-  const int status = wcsp2s(prm, static_cast<int>(count), 2, block.pixels.data(), block.intermediate.data(),
-                            block.phi.data(), block.theta.data(), block.world.data(), block.bad.data());
+  const int status =
+      wcsp2s(prm, static_cast<int>(count), 2, block.pixels.data(), block.intermediate.data(),
+             block.phi.data(), block.theta.data(), block.world.data(), block.bad.data());
   const bool nothing = status != 0 && status != WCSERR_BAD_PIX;
   for (std::size_t i = 0; i < count; ++i) {
     const bool good = !nothing && block.bad[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]);
@@ -305,11 +306,13 @@ void Wcs::Impl::pixel_block(const double* ra, const double* dec, std::size_t cou
     block.world[2 * i + lat] = finite ? dec[i] : prm->crval[lat];
     block.bad[i] = 0;
   }
-  const int status = wcss2p(prm, static_cast<int>(count), 2, block.world.data(), block.phi.data(), block.theta.data(),
-                            block.intermediate.data(), block.pixels.data(), block.bad.data());
+  const int status =
+      wcss2p(prm, static_cast<int>(count), 2, block.world.data(), block.phi.data(),
+             block.theta.data(), block.intermediate.data(), block.pixels.data(), block.bad.data());
   const bool nothing = status != 0 && status != WCSERR_BAD_WORLD;
   for (std::size_t i = 0; i < count; ++i) {
-    const bool good = !nothing && block.bad[i] == 0 && std::isfinite(ra[i]) && std::isfinite(dec[i]);
+    const bool good =
+        !nothing && block.bad[i] == 0 && std::isfinite(ra[i]) && std::isfinite(dec[i]);
     x[i] = good ? block.pixels[2 * i] - 1.0 - x_offset : kNan;
     y[i] = good ? block.pixels[2 * i + 1] - 1.0 - y_offset : kNan;
   }

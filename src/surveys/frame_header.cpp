@@ -28,7 +28,7 @@ double given_or_card(double given, const io::FitsFile& file, const std::string& 
 }
 
 std::string band_of(const FrameSpec& spec, const io::FitsFile& file) {
-  const std::string given = trimmed(spec.filter);
+  std::string given = trimmed(spec.filter);
   if (!given.empty()) {
     return given;
   }
@@ -36,7 +36,7 @@ std::string band_of(const FrameSpec& spec, const io::FitsFile& file) {
   if (!card) {
     throw ConfigError(spec.file, "missing FILTER", "a card FILTER with the name of the band");
   }
-  const std::string band = trimmed(*card);
+  std::string band = trimmed(*card);
   if (band.empty()) {
     throw ConfigError(spec.file, "empty FILTER", "a card FILTER with the name of the band");
   }

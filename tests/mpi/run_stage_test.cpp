@@ -5,8 +5,8 @@
 #include <signal.h>
 
 #include "skyloom/core/hash.hpp"
-#include "skyloom/engine/assemble.hpp"
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/engine/publish.hpp"
 #include "skyloom/engine/run.hpp"
 #include "skyloom/io/hdf5.hpp"
 
@@ -112,7 +112,7 @@ TEST_CASE("a stage's product is what one process computes, for any number of ran
   REQUIRE(comm.all(units.get<std::string>("key")[100] == "unit 100"));
   REQUIRE(comm.all(units.get<std::int64_t>("rows_things")[7] == 3));
   REQUIRE(comm.all(!std::filesystem::exists(folder.path() / "toy")));
-  REQUIRE_FALSE(engine::product_has_failures(bench.products.path("toy")));
+  REQUIRE(engine::unit_counts(bench.products, "toy").failed == 0);
 }
 
 TEST_CASE("a run stopped by a signal or a deadline goes on where it was") {
@@ -171,7 +171,7 @@ TEST_CASE("a failing unit is a row with its reason, and a retry mends it without
   REQUIRE(comm.all(units.get<std::string>("outcome")[7] == "failed"));
   REQUIRE(comm.all(units.get<std::string>("reason")[11] == "internal"));
   REQUIRE(comm.all(units.get<std::int64_t>("rows_things")[11] == 0));
-  REQUIRE(engine::product_has_failures(bench.products.path("toy")));
+  REQUIRE(engine::unit_counts(bench.products, "toy").failed == 2);
 
   comm.barrier();
   toy::Stage unchanged(30);  // failed units stay failed

@@ -29,7 +29,4 @@ struct ProductAttributes {
 void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journal, SlabFile* slabs,
               const std::filesystem::path& product, const ProductAttributes& attributes);
 
-/// True when the /units table of a product has a failed unit. Serial.
-bool product_has_failures(const std::filesystem::path& product);
-
 }  // namespace skyloom::engine

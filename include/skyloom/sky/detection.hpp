@@ -15,8 +15,6 @@ struct Detection {
   double b = 0.0;
   double flux = 0.0;  ///< sum of member pixels
   double peak = 0.0;  ///< brightest member pixel
-  int n_pixels = 0;
-  int flag = 0;  ///< of libsep
 };
 
 struct Detections {
@@ -42,9 +40,8 @@ struct DetectionOptions {
 
 struct ApertureSum {
   double flux = 0.0;
-  double error = 0.0;      ///< from the noise image alone
-  bool masked = false;     ///< part of the aperture is masked (corrected by area)
-  bool truncated = false;  ///< part of it lies off the image
+  double error = 0.0;   ///< from the noise image alone
+  bool masked = false;  ///< part of the aperture is masked (corrected by area)
 };
 
 /// Sums within a circle, 5x5 sub-pixels on the rim.

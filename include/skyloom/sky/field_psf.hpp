@@ -41,9 +41,9 @@ struct FieldPsfModel {
   std::vector<double> c;     ///< residual coefficients, light per pixel
   std::vector<double> gp_x;  ///< scaled positions of the stars behind the local variation
   std::vector<double> gp_y;
-  std::vector<double> gp_weight[3];  ///< for lambda, g1, g2; empty = no local variation
-  double gp_length = 0.0;            ///< in scaled field units
-  double gp_tau[3] = {0.0, 0.0, 0.0};
+  std::array<std::vector<double>, 3> gp_weight;  ///< lambda, g1, g2; empty = no local variation
+  double gp_length = 0.0;                        ///< in scaled field units
+  std::array<double, 3> gp_tau{};
 };
 
 /// Number of polynomial terms of an order.

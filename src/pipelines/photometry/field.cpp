@@ -138,7 +138,7 @@ sky::Wcs white_wcs(const Config& config, const Field& field) {
   surveys::FrameSpec spec;
   spec.file = config.merge_wcs_fits;
   const auto [width, height] = surveys::read_frame_size(spec);
-  const sky::Wcs wcs = surveys::read_frame_wcs(spec);
+  sky::Wcs wcs = surveys::read_frame_wcs(spec);
   if (width == field.width && height == field.height) {
     return wcs;
   }

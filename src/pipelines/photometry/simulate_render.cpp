@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <numbers>
 
 namespace skyloom::photometry {
 namespace {
@@ -29,7 +30,7 @@ double looked_up(const std::vector<double>& table, double place) {
 }
 
 double sinc(double x) {
-  return std::abs(x) < 1e-8 ? 1.0 : std::sin(M_PI * x) / (M_PI * x);
+  return std::abs(x) < 1e-8 ? 1.0 : std::sin(std::numbers::pi * x) / (std::numbers::pi * x);
 }
 
 /// Gauss-Legendre nodes on [-1/2, 1/2] with weights of sum 1.
@@ -71,7 +72,7 @@ void inverse_fft(std::complex<double>* data, std::size_t n,
 void inverse_fft_2d(std::vector<std::complex<double>>& grid, std::size_t n) {
   std::vector<std::complex<double>> roots(n / 2);
   for (std::size_t k = 0; k < n / 2; ++k) {
-    const double angle = 2.0 * M_PI * static_cast<double>(k) / static_cast<double>(n);
+    const double angle = 2.0 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(n);
     roots[k] = {std::cos(angle), std::sin(angle)};
   }
   for (int axis = 0; axis < 2; ++axis) {
@@ -118,7 +119,7 @@ Moffat::Moffat(double fwhm_pix, double beta)
   const double order = beta - 1.0;
   table_.push_back(1.0);
   for (double k = kTransformStep; k < kTransformEnd; k += kTransformStep) {
-    const double s = 2.0 * M_PI * k * alpha_;
+    const double s = 2.0 * std::numbers::pi * k * alpha_;
     table_.push_back(s > 600.0 ? 0.0
                                : 2.0 * std::pow(0.5 * s, order) * std::cyl_bessel_k(order, s) /
                                      std::tgamma(order));
@@ -127,7 +128,7 @@ Moffat::Moffat(double fwhm_pix, double beta)
 
 double Moffat::density(double r_pix) const {
   const double q = r_pix / alpha_;
-  return (beta_ - 1.0) / (M_PI * alpha_ * alpha_) * std::pow(1.0 + q * q, -beta_);
+  return (beta_ - 1.0) / (std::numbers::pi * alpha_ * alpha_) * std::pow(1.0 + q * q, -beta_);
 }
 
 double Moffat::radius_of_fraction_outside(double fraction) const {
@@ -177,7 +178,7 @@ GalaxyLaw::GalaxyLaw(double sersic_n) : extent_(sersic_n == 1.0 ? 4.0 : 8.0) {
   for (double k = 0.0; k < kLawEnd; k += kLawStep) {
     double sum = 0.0;
     for (std::size_t i = 0; i < radius.size(); ++i) {
-      sum += weight[i] * j0(2.0 * M_PI * k * radius[i]);
+      sum += weight[i] * j0(2.0 * std::numbers::pi * k * radius[i]);
     }
     table_.push_back(sum / total);
   }
@@ -224,7 +225,7 @@ void SceneRenderer::add_star(const TrueSource& source, double light, double fain
 
 void SceneRenderer::fill_spectrum(const TrueSource& source, const GalaxyLaw& law, double dx,
                                   double dy, int n) {
-  const double angle = source.theta_deg * M_PI / 180.0;
+  const double angle = source.theta_deg * std::numbers::pi / 180.0;
   const double cosine = std::cos(angle);
   const double sine = std::sin(angle);
   const double minor = source.re_pix * (1.0 - source.ellipticity);
@@ -235,7 +236,7 @@ void SceneRenderer::fill_spectrum(const TrueSource& source, const GalaxyLaw& law
            sinc(v);
   };
   const auto phase = [&](double u, double v) {
-    const double turn = -2.0 * M_PI * (u * dx + v * dy);
+    const double turn = -2.0 * std::numbers::pi * (u * dx + v * dy);
     return std::complex<double>{std::cos(turn), std::sin(turn)};
   };
   grid_.assign(static_cast<std::size_t>(n) * static_cast<std::size_t>(n), {});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numbers>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -13,7 +14,7 @@
 namespace skyloom::photometry {
 namespace {
 
-constexpr double kDegree = M_PI / 180.0;
+constexpr double kDegree = std::numbers::pi / 180.0;
 constexpr double kZeroPoint = 25.0;
 constexpr double kBrightStarMag = 12.0;
 constexpr double kBrightGalaxyMag = 14.5;
@@ -339,7 +340,7 @@ Table gaia_table(const SimulationOptions& options, const std::vector<TrueSource>
   // A cone search reaches beyond the image.
   constexpr std::uint64_t kOutside = 1ULL << 40U;
   for (std::uint64_t i = 0; i < 12; ++i) {
-    const double angle = rng.uniform(kOutside + i, 0.0, 2.0 * M_PI, 5);
+    const double angle = rng.uniform(kOutside + i, 0.0, 2.0 * std::numbers::pi, 5);
     const double radius = options.side_pix * rng.uniform(kOutside + i, 0.75, 0.9, 6);
     TrueSource source;
     source.x_pix = plane.center_pix() + radius * std::cos(angle);

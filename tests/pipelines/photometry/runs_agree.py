@@ -87,6 +87,24 @@ def products_are_complete(program, folder):
     require(summary and {"band", "epsf_tag", "nstars_used", "ee_r50_pix"} <= set(summary[0]), "ePSF summary")
 
 
+def compressed_images_agree(program, folder):
+    """Tile-compressed images (without loss) in another HDU give the same catalogue."""
+    from astropy.io import fits
+    config = survey(program, folder)
+    program.run("photometry", "run", config, "--out", folder / "plain")
+    for image in (folder / "s").glob("sci_*.fits"):
+        with fits.open(image) as f:
+            data, header = f[0].data.copy(), f[0].header.copy()
+        packed = fits.CompImageHDU(data, header, compression_type="GZIP_2", quantize_level=0)
+        first = fits.ImageHDU([1.0, 2.0, 3.0])  # a one-dimensional HDU is passed over
+        fits.HDUList([fits.PrimaryHDU(), first, packed]).writeto(image, overwrite=True)
+    program.run("photometry", "run", config, "--out", folder / "packed", ranks=2)
+    a = table(folder / "plain" / "photometry.h5", "catalogue")
+    b = table(folder / "packed" / "photometry.h5", "catalogue")
+    for name in a:
+        require(a[name].tobytes() == b[name].tobytes(), f"column {name} differs")
+
+
 def _columns(product):
     """Column names in the order of the schema, which the product keeps as an attribute order."""
     with h5py.File(product) as f:
@@ -101,4 +119,5 @@ if __name__ == "__main__":
         killed_in_the_fit,
         changed_configuration_is_refused,
         products_are_complete,
+        compressed_images_agree,
     ]))

@@ -1,6 +1,5 @@
 #include "skyloom/core/config.hpp"
 
-
 #include <catch2/catch.hpp>
 
 #include "skyloom/core/errors.hpp"

@@ -33,9 +33,9 @@ void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, 
       for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
         const double u = x - star.row.x;
         const double v = y - star.row.y;
-        if (star.masked[k] == 0 && star.clipped[k] == 0 && std::hypot(u, v) < radius) {
+        if (star.good(k) && std::hypot(u, v) < radius) {
           const double light = star.row.flux * model.p(u, v);
-          z.push_back((star.data[k] - star.neighbours[k] - star.row.sky - light) /
+          z.push_back((star.light(k) - light) /
                       std::sqrt(pixel_variance({gain, kModelError}, star.variance[k], light)));
         }
       }
@@ -121,8 +121,8 @@ double aperture_ratio(const sky::FieldPsf& psf, const Star& star, double radius)
         continue;
       }
       const double light = star.row.flux * model.p(u, v);
-      const bool good = star.masked[k] == 0 && star.clipped[k] == 0;
-      data += good ? star.data[k] - star.neighbours[k] - star.row.sky : light;
+      const bool good = star.good(k);
+      data += good ? star.light(k) : light;
       expected += light;
       foreign += std::abs(star.neighbours[k]);
       masked += good ? 0.0 : 1.0;
@@ -169,10 +169,8 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
   const int half = (side - 1) / 2;
   cell.median_star = Image<double>(side, side);
   cell.median_residual = Image<double>(side, side);
-  const auto row = static_cast<std::size_t>(side);
-  const std::size_t area = row * row;
-  std::vector<std::vector<double>> values(area);
-  std::vector<std::vector<double>> residuals(area);
+  Image<std::vector<double>> values(side, side);
+  Image<std::vector<double>> residuals(side, side);
   std::vector<double> plain;
   for (const Star* star : stars) {
     const int cx = static_cast<int>(std::lround(star->row.x));
@@ -187,15 +185,14 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
           continue;
         }
         const double value = (frame.data(j, i) - star->row.sky) / star->row.flux;
-        const std::size_t k = static_cast<std::size_t>(y) * row + static_cast<std::size_t>(x);
-        values[k].push_back(value);
-        residuals[k].push_back(value - model(y, x));
+        values(y, x).push_back(value);
+        residuals(y, x).push_back(value - model(y, x));
       }
     }
   }
-  for (std::size_t k = 0; k < area; ++k) {
-    cell.median_star.pixels()[k] = median_of(std::move(values[k]));
-    const double residual = median_of(std::move(residuals[k]));
+  for (std::size_t k = 0; k < values.pixels().size(); ++k) {
+    cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
+    const double residual = median_of(std::move(residuals.pixels()[k]));
     cell.median_residual.pixels()[k] = residual;
     plain.push_back(residual);
   }
@@ -269,9 +266,6 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& in
       cell.fwhm_pix = psf->fwhm_pix(x, y);
       cell.light_outside = psf->light_outside(x, y);
       cell.growth = sky::growth_curve(cell.epsf);
-      for (std::size_t r = 0; r < cell.growth.size(); ++r) {
-        cell.growth_radius_pix.push_back(static_cast<double>(r));
-      }
       cell.r50_pix = growth_radius(cell.growth, 0.5);
       cell.r80_pix = growth_radius(cell.growth, 0.8);
       cell.r90_pix = growth_radius(cell.growth, 0.9);

@@ -31,6 +31,15 @@ struct StarEquations {
   std::array<std::array<double, 4>, 4> cross{};  // [shape][own]
 };
 
+/// Weight of a pixel: inverse variance, reduced beyond 4 sigma (Huber), 0 beyond 25.
+double robust_weight(double variance, double residual) {
+  const double z = std::abs(residual) / std::sqrt(variance);
+  if (!(z <= kCut)) {
+    return 0.0;
+  }
+  return (z > kHuber ? kHuber / z : 1.0) / variance;
+}
+
 /// Sums over the pixels of a star: columns A (shape, 4), N (own, 4) and the residual.
 template <bool Shape>
 std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarModel& model,
@@ -42,7 +51,7 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
   std::size_t k = 0;
   for (int y = star.box.y0; y < star.box.y1; ++y) {
     for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
-      if (star.masked[k] != 0 || star.clipped[k] != 0) {
+      if (!star.good(k)) {
         continue;
       }
       const double u = x - star.row.x;
@@ -54,7 +63,7 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
         pixel.p = model.p_far(u, v);
       }
       const double light = flux * pixel.p;
-      const double residual = star.data[k] - star.neighbours[k] - star.row.sky - light;
+      const double residual = star.light(k) - light;
       const double weight =
           robust_weight(pixel_variance(weighting, star.variance[k], light), residual);
       if (weight == 0.0) {
@@ -253,14 +262,6 @@ bool limit_shape(sky::FieldPsfModel& model) {
 }
 
 }  // namespace
-
-double robust_weight(double variance, double residual) {
-  const double z = std::abs(residual) / std::sqrt(variance);
-  if (!(z <= kCut)) {
-    return 0.0;
-  }
-  return (z > kHuber ? kHuber / z : 1.0) / variance;
-}
 
 int count_core(const std::vector<Star>& stars) {
   return static_cast<int>(std::count_if(stars.begin(), stars.end(), [](const Star& star) {

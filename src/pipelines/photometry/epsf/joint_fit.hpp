@@ -25,9 +25,6 @@ struct Weighting {
   return sky_variance + photons + weighting.model_error * weighting.model_error * light * light;
 }
 
-/// Weight of a pixel: inverse variance, reduced beyond 4 sigma (Huber), 0 beyond 25.
-[[nodiscard]] double robust_weight(double variance, double residual);
-
 struct ShapeFitOptions {
   Weighting weighting;
   int max_rounds = 8;

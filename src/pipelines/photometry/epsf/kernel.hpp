@@ -152,11 +152,10 @@ struct CellResult {
   double r80_pix = std::numeric_limits<double>::quiet_NaN();
   double r90_pix = std::numeric_limits<double>::quiet_NaN();
   double light_outside = std::numeric_limits<double>::quiet_NaN();
-  std::vector<double> growth_radius_pix;
   std::vector<double> growth;
   double chi2_core_median = std::numeric_limits<double>::quiet_NaN();
-  double resid_bias =
-      std::numeric_limits<double>::quiet_NaN();  ///< of the median residual, flux unit
+  /// Of the median residual, flux unit.
+  double resid_bias = std::numeric_limits<double>::quiet_NaN();
   double resid_rms = std::numeric_limits<double>::quiet_NaN();
   Image<double> median_residual;  ///< over stars of (data - model)/flux; empty without stars
   Image<double> median_star;      ///< over stars of (data - sky)/flux

@@ -94,7 +94,7 @@ double mean_chi2(const sky::FieldPsf& psf, const Star& star, const Weighting& we
     const double r = std::hypot(u, v);
     if (star.clipped[k] == 0 && r >= inner && r < outer) {
       const double light = star.row.flux * model.p(u, v);
-      const double residual = star.data[k] - star.neighbours[k] - star.row.sky - light;
+      const double residual = star.light(k) - light;
       sum += residual * residual / pixel_variance(weighting, star.variance[k], light);
       ++count;
     }
@@ -175,7 +175,7 @@ double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
       const double r = std::hypot(u, v);
       const double light = star.row.flux * model.p(u, v);
       const Weighting weighting{gain, r < 1.5 * fwhm ? kInnerError : outer_error};
-      const double residual = star.data[k] - star.neighbours[k] - star.row.sky - light;
+      const double residual = star.light(k) - light;
       const double z =
           std::abs(residual) / std::sqrt(pixel_variance(weighting, star.variance[k], light));
       star.clipped[k] = z <= (r < fwhm ? 8.0 : 5.0) ? 0 : 1;

@@ -6,12 +6,13 @@
 
 namespace skyloom::photometry {
 
+namespace {
+
+/// Radius steps of the growth curves: 0, 1, 2, ... to the corner of a stamp.
 std::size_t growth_steps(int psf_size) {
   const double corner = std::hypot((psf_size - 1) / 2, (psf_size - 1) / 2);
   return static_cast<std::size_t>(std::ceil(corner)) + 1;
 }
-
-namespace {
 
 TableSchema bands_schema() {
   return {"bands",

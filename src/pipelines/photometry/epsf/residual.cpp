@@ -107,7 +107,7 @@ class LinearSystem {
     std::size_t k = 0;
     for (int y = star.box.y0; y < star.box.y1; ++y) {
       for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
-        if (star.masked[k] != 0 || star.clipped[k] != 0) {
+        if (!star.good(k)) {
           continue;
         }
         const double u = x - star.row.x;
@@ -115,7 +115,7 @@ class LinearSystem {
         const PixelValues pixel = model.at<false>(u, v);
         const double weight = 1.0 / pixel_variance(weighting_, star.variance[k], flux * pixel.p);
         fill_row(model, u, v, row);
-        const double target = star.data[k] - star.neighbours[k] - star.row.sky + flux * row.target;
+        const double target = star.light(k) + flux * row.target;
         add_pixel(row, flux, weight, target, {pixel.p, pixel.pu, pixel.pv, 1.0}, sums);
       }
     }

@@ -60,7 +60,4 @@ std::vector<std::size_t> frames_without_psf(const Field& field);
 
 Schema epsf_schema(const Config& config);
 
-/// Radius steps of the growth curves: 0, 1, 2, ... to the corner of a stamp.
-std::size_t growth_steps(int psf_size);
-
 }  // namespace skyloom::photometry

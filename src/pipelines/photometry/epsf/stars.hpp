@@ -43,6 +43,11 @@ struct Star {
   std::vector<std::uint8_t> clipped;
   double excess[3] = {0.0, 0.0, 0.0};  ///< lambda, g1, g2 it would have on its own
   double excess_error[3] = {1.0, 1.0, 1.0};
+
+  /// True when pixel k of the stamp counts.
+  [[nodiscard]] bool good(std::size_t k) const { return masked[k] == 0 && clipped[k] == 0; }
+  /// Light of the star in pixel k: without neighbours and sky.
+  [[nodiscard]] double light(std::size_t k) const { return data[k] - neighbours[k] - row.sky; }
 };
 
 /// A star-like detection that is subtracted from the stamps of others.

@@ -309,9 +309,9 @@ bool Scene::place(int s) {
       return a.grid == b.grid && a.sigma_low == b.sigma_low && a.sigma_high == b.sigma_high;
     };
     // The terms of several levels are told apart by the size their boxes were chosen for.
-    same = same && before.size() == 1 &&
-           std::equal(before.begin(), before.end(), source.levels.begin(), source.levels.end(),
-                      equal);
+    same =
+        same && before.size() == 1 &&
+        std::equal(before.begin(), before.end(), source.levels.begin(), source.levels.end(), equal);
     if (same) {
       source.levels = std::move(before);
     }

@@ -12,10 +12,6 @@ namespace skyloom::photometry {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-// Beyond these distances from every reported source a neighbour's position and shape cannot matter
-// to it; only its light does (photometry-kernel.md 5.2, measured on 120 simulated patches).
-constexpr double kStarReachPix = 12.0;
-constexpr double kGalaxyReachRe = 4.0;
 // Largest distance from the region of interest at which a source's light still counts.
 constexpr double kStarLightPix = 25.0;
 constexpr double kGalaxyLightRe = 5.0;
@@ -198,23 +194,6 @@ double light_reach_pix(const fit::SourceStart& s) {
   return kStarLightPix + (s.type == fit::SourceType::star ? 0.0 : kGalaxyLightRe * s.re_pix);
 }
 
-/// Free when close enough to a reported source that its own errors could reach it.
-fit::Role halo_role(const fit::SourceStart& s, const std::vector<fit::SourceStart>& base,
-                    const Box& roi) {
-  if (!roi.contains(s.x, s.y)) {
-    return fit::Role::halo_linear;
-  }
-  const auto extent = [](const fit::SourceStart& source) {
-    return source.type == fit::SourceType::star ? 0.0 : kGalaxyReachRe * source.re_pix;
-  };
-  for (const fit::SourceStart& b : base) {
-    if (std::hypot(b.x - s.x, b.y - s.y) < kStarReachPix + extent(s) + extent(b)) {
-      return fit::Role::halo_free;
-    }
-  }
-  return fit::Role::halo_linear;
-}
-
 /// Sources of the patch: reported ones first, in catalogue order, then the halo, in catalogue
 /// order.
 void add_sources(const Config& config, const FitStage::Context& context, FitStage::Input& input) {
@@ -248,7 +227,9 @@ void add_sources(const Config& config, const FitStage::Context& context, FitStag
   for (const std::size_t i : near) {
     if (!is_base(i) && config.patch_run.model_halo_sources) {
       fit::SourceStart s = context.starts[i];
-      s.role = context.active[i] != 0 ? halo_role(s, base, input.roi) : fit::Role::halo_linear;
+      // Saturated stars too: their wings tell the position better than the catalogue. The kernel
+      // holds those whose light stays away from the reported sources.
+      s.role = fit::Role::halo_free;
       all.push_back(s);
       input.source_row.push_back(static_cast<std::int64_t>(i));
     }

@@ -81,6 +81,8 @@ std::vector<Column> fit_columns(const std::vector<std::string>& bands) {
       {"psf_low_star_band_count", Type::int32, "", "of these, bands with too few stars"},
       {"psf_fallback_bands", Type::text, "", "their names"},
       {"psf_low_star_bands", Type::text, "", "their names"},
+      {"psf_frozen_bands_for_optimizer", Type::text, "",
+       "bands whose PSF has parameters, all held"},
       {"psf_fallback_reasons_json", Type::text, "", "band to reason"},
       {"opt_niters", Type::int32, "", "iterations of the patch"},
       {"opt_converged", Type::boolean, "", "this source converged"},

@@ -1,0 +1,22 @@
+#pragma once
+// Last phase of a fit: full Gauss-Newton steps of every source that still moves, each stretched by
+// the secant of its own gradient, until nobody would move by a hundredth of its error.
+
+#include <vector>
+
+#include "pipelines/photometry/fit/kernel_scene.hpp"
+#include "pipelines/photometry/fit/kernel_solve.hpp"
+
+namespace skyloom::photometry::fit {
+
+struct PolishResult {
+  bool done = false;       ///< nobody would move any more
+  std::vector<int> stuck;  ///< sources whose step, however short, raised the objective
+};
+
+/// Takes at most `budget` steps; 0 only judges. Fills normal, inverse, prior_precision and
+/// newton_step of the report and leaves all free sources active.
+/// @throws UnitError numerical when the objective is not finite
+PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget);
+
+}  // namespace skyloom::photometry::fit

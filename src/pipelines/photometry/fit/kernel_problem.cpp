@@ -1,0 +1,87 @@
+#include "pipelines/photometry/fit/kernel_problem.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::photometry::fit {
+
+namespace {
+
+constexpr double kPriorSigma[kMaxParameters] = {1.0, 1.0, 0.7, 0.5, 0.5, 1.5};
+
+/// @throws UnitError numerical
+numerics::SmallCholesky factored(std::vector<double> matrix, std::size_t n) {
+  numerics::add_ridge(matrix, static_cast<int>(n));
+  numerics::SmallCholesky factor;
+  if (!factor.factor(matrix, static_cast<int>(n)) &&
+      !factor.factor(matrix, static_cast<int>(n), 1e-6)) {
+    throw UnitError(Reason::numerical, "patch fit: the normal matrix is not positive definite");
+  }
+  return factor;
+}
+
+}  // namespace
+
+double prior_precision(const Scene& scene, const Source& source, int k) {
+  if (scene.input().options.shape_prior == ShapePrior::none) {
+    return 0.0;
+  }
+  // The index starts at the same value for everybody: there its prior favours no start.
+  const double scale = k == 5 ? 1.0 : source.prior_scale;
+  return scale / (kPriorSigma[k] * kPriorSigma[k]);
+}
+
+NewtonStep newton_step(Scene& scene) {
+  PatchProblem problem(scene);
+  NewtonStep newton;
+  problem.pack(newton.x, newton.lower, newton.upper);
+  const std::size_t n = newton.x.size();
+  newton.gradient.resize(n);
+  newton.value = problem.gradient(newton.x, newton.gradient);
+  if (!std::isfinite(newton.value)) {
+    throw UnitError(Reason::numerical, "patch fit: the objective is not finite");
+  }
+  if (n == 0) {
+    return newton;
+  }
+  newton.normal.resize(n * n);
+  problem.normal_matrix(newton.x, newton.normal);
+  // Parameters pressed against a bound: decoupled, so that the others get their own step.
+  std::vector<double> matrix = newton.normal;
+  newton.step.resize(n);
+  bool bound = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double g = newton.gradient[i];
+    newton.step[i] = -g;
+    if ((newton.x[i] <= newton.lower[i] && g > 0.0) ||
+        (newton.x[i] >= newton.upper[i] && g < 0.0)) {
+      bound = true;
+      newton.step[i] = 0.0;
+      for (std::size_t k = 0; k < n; ++k) {
+        matrix[i * n + k] = 0.0;
+        matrix[k * n + i] = 0.0;
+      }
+      matrix[i * n + i] = 1.0;
+    }
+  }
+  auto factor = factored(matrix, n);
+  factor.solve(newton.step);
+  newton.inverse = bound ? factored(newton.normal, n).inverse() : factor.inverse();
+  return newton;
+}
+
+void wake_all(Scene& scene) {
+  for (Source& source : scene.sources()) {
+    source.active = source.free;
+  }
+}
+
+int count_active(const Scene& scene) {
+  return static_cast<int>(std::count_if(scene.sources().begin(), scene.sources().end(),
+                                        [](const Source& s) { return s.active; }));
+}
+
+}  // namespace skyloom::photometry::fit
