@@ -62,6 +62,7 @@ Json to_json(const StageRecord& record) {
           {"elapsed_s", record.elapsed_s},
           {"idle_mean", record.idle_mean},
           {"idle_max", record.idle_max},
+          {"idle_of_rank", record.idle_of_rank},
           {"finished", record.finished},
           {"keys", pairs(record.description.keys)},
           {"inputs", pairs(record.description.inputs)},
@@ -82,6 +83,7 @@ StageRecord stage_of(const Json& json) {
   record.elapsed_s = json.at("elapsed_s");
   record.idle_mean = json.at("idle_mean");
   record.idle_max = json.at("idle_max");
+  record.idle_of_rank = json.at("idle_of_rank").get<std::vector<double>>();
   record.finished = json.at("finished");
   return record;
 }

@@ -323,6 +323,7 @@ void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& o
   record.elapsed_s = outcome.elapsed_s;
   record.idle_mean = mean(outcome.idle_fraction);
   record.idle_max = largest(outcome.idle_fraction);
+  record.idle_of_rank = outcome.idle_fraction;
   if (outcome.end == StageEnd::complete) {
     record.state = "done";
     record.finished = utc_now();

@@ -11,7 +11,8 @@ namespace {
 std::vector<double> finite(std::span<const double> values) {
   std::vector<double> out;
   out.reserve(values.size());
-  std::copy_if(values.begin(), values.end(), std::back_inserter(out), [](double v) { return std::isfinite(v); });
+  std::copy_if(values.begin(), values.end(), std::back_inserter(out),
+               [](double v) { return std::isfinite(v); });
   return out;
 }
 
@@ -29,7 +30,9 @@ double quantile(std::span<const double> values, double q) {
   return sorted[low] + (at - static_cast<double>(low)) * (sorted[high] - sorted[low]);
 }
 
-double median(std::span<const double> values) { return quantile(values, 0.5); }
+double median(std::span<const double> values) {
+  return quantile(values, 0.5);
+}
 
 double robust_scatter(std::span<const double> values) {
   std::vector<double> deviations = finite(values);

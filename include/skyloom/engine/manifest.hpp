@@ -51,7 +51,8 @@ struct StageRecord {
   double elapsed_s = 0.0;     ///< of the last attempt
   double idle_mean = 0.0;     ///< fraction of the last attempt, mean and largest over ranks
   double idle_max = 0.0;
-  std::string finished;  ///< UTC, empty until done
+  std::vector<double> idle_of_rank;  ///< fraction of every rank in the last attempt
+  std::string finished;              ///< UTC, empty until done
 };
 
 struct Attempt {

@@ -9,10 +9,12 @@ namespace skyloom::numerics {
 /// Median (mean of the two middle values for an even count); NaN without finite values.
 double median(std::span<const double> values);
 
-/// 1.4826 * median |v - median(v)|: the standard deviation of a Gaussian; NaN without finite values.
+/// 1.4826 * median |v - median(v)|: the standard deviation of a Gaussian; NaN without finite
+/// values.
 double robust_scatter(std::span<const double> values);
 
-/// Quantile q in [0, 1] with linear interpolation between order statistics; NaN without finite values.
+/// Quantile q in [0, 1] with linear interpolation between order statistics; NaN without finite
+/// values.
 double quantile(std::span<const double> values, double q);
 
 }  // namespace skyloom::numerics

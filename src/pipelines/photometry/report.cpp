@@ -1,11 +1,11 @@
 #include "pipelines/photometry/report.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
+
+#include <fmt/format.h>
 
 #include "skyloom/numerics/robust.hpp"
 
@@ -56,7 +56,8 @@ void mark(web::Markers& markers, double x, double y, const std::string& name) {
 
 web::PictureRow white_picture(const Config& config, const engine::Products& products) {
   const Box box = products.image_box("frames", "white/image");
-  const int k = std::max(1, (std::max(box.width(), box.height()) + kWhiteSidePix - 1) / kWhiteSidePix);
+  const int k =
+      std::max(1, (std::max(box.width(), box.height()) + kWhiteSidePix - 1) / kWhiteSidePix);
   web::Picture picture;
   picture.title = "White image with sources by TYPE";
   picture.pixels = binned(products.image("frames", "white/image"), k);
@@ -70,10 +71,10 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
   const auto& y = catalogue.get<double>("y_pix_white");
   const auto& crop = catalogue.get<std::uint8_t>("excluded_crop");
   const auto& saturation = catalogue.get<std::uint8_t>("excluded_saturation");
-  const std::vector<std::string> id = catalogue.has("ID") ? catalogue.texts("ID")
-                                                          : std::vector<std::string>(catalogue.rows());
-  const std::vector<std::string> type = catalogue.has("TYPE") ? catalogue.texts("TYPE")
-                                                              : std::vector<std::string>(catalogue.rows());
+  const std::vector<std::string> id =
+      catalogue.has("ID") ? catalogue.texts("ID") : std::vector<std::string>(catalogue.rows());
+  const std::vector<std::string> type =
+      catalogue.has("TYPE") ? catalogue.texts("TYPE") : std::vector<std::string>(catalogue.rows());
   SourceMarks marks;
   std::size_t outside = 0;
   for (std::size_t i = 0; i < catalogue.rows(); ++i) {
@@ -95,7 +96,8 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
       picture.markers.push_back(std::move(*m));
     }
   }
-  return {fmt::format("{} x {} pixels; {} sources are outside or cropped", box.width(), box.height(), outside),
+  return {fmt::format("{} x {} pixels; {} sources are outside or cropped", box.width(),
+                      box.height(), outside),
           {std::move(picture)}};
 }
 
@@ -140,7 +142,10 @@ web::PictureRow patch_pictures(const engine::Products& products, std::size_t pat
   }
   std::sort(sorted.begin(), sorted.end());
   const auto quantile = [&](double q) {
-    return sorted.empty() ? 0.0 : static_cast<double>(sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))]);
+    return sorted.empty()
+               ? 0.0
+               : static_cast<double>(
+                     sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))]);
   };
   const auto picture = [&](const char* title, const Image<float>& pixels) {
     web::Picture p;
@@ -155,7 +160,9 @@ web::PictureRow patch_pictures(const engine::Products& products, std::size_t pat
     p.y0 = base.y0;
     return p;
   };
-  web::PictureRow row{"Patch " + wanted, {picture("data", data), picture("model + sky", model), picture("residual / sigma", residual)}};
+  web::PictureRow row{"Patch " + wanted,
+                      {picture("data", data), picture("model + sky", model),
+                       picture("residual / sigma", residual)}};
   row.pictures[0].markers = {input, fitted, moved};
   row.pictures[2].low = -5.0;
   row.pictures[2].high = 5.0;
@@ -192,7 +199,8 @@ web::Section fit_section(const Config& config, const engine::Products& products)
     bars.y.push_back(count);
   }
   if (!bars.x.empty()) {
-    section.blocks.emplace_back(web::Chart{"Iterations per patch", "iterations", "patches", false, false, {bars}});
+    section.blocks.emplace_back(
+        web::Chart{"Iterations per patch", "iterations", "patches", false, false, {bars}});
   }
   return section;
 }
@@ -201,22 +209,24 @@ web::Section epsf_section(const engine::Products& products) {
   web::Section section{"Effective PSF", {}};
   const Table& bands = products.table("epsf", "bands");
   if (bands.rows() == 0) {
-    section.blocks.emplace_back(web::Text{"All frames came with a PSF of their own; none was built."});
+    section.blocks.emplace_back(
+        web::Text{"All frames came with a PSF of their own; none was built."});
     return section;
   }
   web::DataTable table{"Per band",
-                       {"band", "level", "stars", "wing stars", "rejected", "order", "FWHM [pix]", "beta",
-                        "core chi2", "predicted flux error [%]", "light outside stamp [%]"},
+                       {"band", "level", "stars", "wing stars", "rejected", "order", "FWHM [pix]",
+                        "beta", "core chi2", "predicted flux error [%]", "light outside stamp [%]"},
                        {}};
   const auto number = [&](const char* column, std::size_t i) { return bands.numbers(column)[i]; };
   for (std::size_t i = 0; i < bands.rows(); ++i) {
-    table.rows.push_back({bands.get<std::string>("band")[i], fmt::format("{}", number("psf_level", i)),
-                          fmt::format("{}", number("n_stars", i)), fmt::format("{}", number("n_wing", i)),
-                          fmt::format("{}", number("n_rejected", i)), fmt::format("{}", number("order", i)),
-                          fmt::format("{:.2f}", number("fwhm_pix", i)), fmt::format("{:.2f}", number("beta", i)),
-                          fmt::format("{:.2f}", number("chi2_core_median", i)),
-                          fmt::format("{:.2f}", 100 * number("flux_err_pred", i)),
-                          fmt::format("{:.2f}", 100 * number("f_out", i))});
+    table.rows.push_back(
+        {bands.get<std::string>("band")[i], fmt::format("{}", number("psf_level", i)),
+         fmt::format("{}", number("n_stars", i)), fmt::format("{}", number("n_wing", i)),
+         fmt::format("{}", number("n_rejected", i)), fmt::format("{}", number("order", i)),
+         fmt::format("{:.2f}", number("fwhm_pix", i)), fmt::format("{:.2f}", number("beta", i)),
+         fmt::format("{:.2f}", number("chi2_core_median", i)),
+         fmt::format("{:.2f}", 100 * number("flux_err_pred", i)),
+         fmt::format("{:.2f}", 100 * number("f_out", i))});
   }
   section.blocks.emplace_back(std::move(table));
   const Table& cells = products.table("epsf", "cells");
@@ -228,8 +238,14 @@ web::Section epsf_section(const engine::Products& products) {
   const auto side_of = [&](const char* column) {
     return static_cast<int>(cells.columns()[cells.position(column)].shape[0]);
   };
-  web::Chart chart{"Growth curves of the first cell of every band", "radius [pix]", "light within radius", false, false, {}};
-  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00", "#c62828", "#6a1b9a", "#00838f"};
+  web::Chart chart{"Growth curves of the first cell of every band",
+                   "radius [pix]",
+                   "light within radius",
+                   false,
+                   false,
+                   {}};
+  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00",
+                                          "#c62828", "#6a1b9a", "#00838f"};
   std::map<std::string, std::size_t> shown;
   for (std::size_t i = 0; i < cells.rows(); ++i) {
     const std::size_t number_shown = shown[band[i]]++;
@@ -245,14 +261,16 @@ web::Section epsf_section(const engine::Products& products) {
     }
   }
   section.blocks.emplace_back(std::move(chart));
-  const auto stamp = [&](const std::vector<float>& values, int side, std::size_t cell, const std::string& title) {
+  const auto stamp = [&](const std::vector<float>& values, int side, std::size_t cell,
+                         const std::string& title) {
     web::Picture p;
     p.title = title;
     p.pixels = Image<float>(side, side);
     const std::size_t n = p.pixels.pixels().size();
-    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(cell * n), n, p.pixels.pixels().begin());
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(cell * n), n,
+                p.pixels.pixels().begin());
     p.scale = 3.0;
-    p.x0 = -(side - 1) / 2;
+    p.x0 = -0.5 * (side - 1);
     p.y0 = p.x0;
     return p;
   };
@@ -272,7 +290,8 @@ web::Section epsf_section(const engine::Products& products) {
         ++n;
       }
     }
-    web::Picture r = stamp(residual, side_of("median_residual"), i, "median residual / flux " + tags[i]);
+    web::Picture r =
+        stamp(residual, side_of("median_residual"), i, "median residual / flux " + tags[i]);
     r.colors = "diverging";
     r.low = -2e-3;
     r.high = 2e-3;
@@ -301,7 +320,8 @@ web::Section catalogue_section(const engine::Products& products) {
   }
   section.blocks.emplace_back(std::move(table));
   web::Chart chart{"Flux error against flux", "scaled flux", "marginal error", true, true, {}};
-  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00", "#c62828", "#6a1b9a", "#00838f"};
+  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00",
+                                          "#c62828", "#6a1b9a", "#00838f"};
   for (const std::string& band : frames.get<std::string>("band")) {
     web::Series points{band, colors[chart.series.size() % colors.size()], "points", {}, {}, {}};
     const auto& flux = catalogue.get<double>("FLUX_" + band + "_fit");
@@ -322,17 +342,18 @@ web::Section frames_section(const engine::Products& products) {
   web::Section section{"Frames", {}};
   const Table& frames = products.table("frames", "frames");
   web::DataTable table{"Images",
-                       {"band", "file", "size", "zero point [mag]", "scale", "sky sigma [ADU]", "gain [e/ADU]",
-                        "saturated pixels", "other bad pixels"},
+                       {"band", "file", "size", "zero point [mag]", "scale", "sky sigma [ADU]",
+                        "gain [e/ADU]", "saturated pixels", "other bad pixels"},
                        {}};
   for (std::size_t i = 0; i < frames.rows(); ++i) {
     const auto number = [&](const char* column) { return frames.numbers(column)[i]; };
-    table.rows.push_back({frames.get<std::string>("band")[i], frames.get<std::string>("file")[i],
-                          fmt::format("{} x {}", number("width"), number("height")),
-                          fmt::format("{:.4f}", number("zp_mag")), fmt::format("{:.5g}", number("scale")),
-                          fmt::format("{:.3g}", number("skysig_adu")), fmt::format("{:.3g}", number("egain")),
-                          fmt::format("{}", number("n_saturated")),
-                          fmt::format("{}", number("n_not_finite") + number("n_masked"))});
+    table.rows.push_back(
+        {frames.get<std::string>("band")[i], frames.get<std::string>("file")[i],
+         fmt::format("{} x {}", number("width"), number("height")),
+         fmt::format("{:.4f}", number("zp_mag")), fmt::format("{:.5g}", number("scale")),
+         fmt::format("{:.3g}", number("skysig_adu")), fmt::format("{:.3g}", number("egain")),
+         fmt::format("{}", number("n_saturated")),
+         fmt::format("{}", number("n_not_finite") + number("n_masked"))});
   }
   section.blocks.emplace_back(std::move(table));
   return section;
@@ -353,13 +374,14 @@ web::Report report(const Config& config, const engine::Products& products) {
   web::Report out;
   out.title = "Photometry of " + config.inputs.tile_name;
   out.subtitle = "Simultaneous multi-band fit";
-  out.facts = {{"frames", std::to_string(products.table("frames", "frames").rows())},
-               {"catalogue rows", std::to_string(catalogue.rows())},
-               {"fitted", std::to_string(fitted)},
-               {"converged", fitted > 0 ? fmt::format("{:.1f} %", 100.0 * static_cast<double>(n_converged) /
-                                                                      static_cast<double>(fitted))
-                                        : std::string("-")},
-               {"patches", std::to_string(products.table("patches", "patches").rows())}};
+  out.facts = {
+      {"frames", std::to_string(products.table("frames", "frames").rows())},
+      {"catalogue rows", std::to_string(catalogue.rows())},
+      {"fitted", std::to_string(fitted)},
+      {"converged", fitted > 0 ? fmt::format("{:.1f} %", 100.0 * static_cast<double>(n_converged) /
+                                                             static_cast<double>(fitted))
+                               : std::string("-")},
+      {"patches", std::to_string(products.table("patches", "patches").rows())}};
   out.sections.push_back({"Field", {white_picture(config, products)}});
   out.sections.push_back(fit_section(config, products));
   if (web::Section truth = truth_section(config, products); !truth.blocks.empty()) {

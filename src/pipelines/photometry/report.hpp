@@ -1,6 +1,6 @@
 #pragma once
-// The report of a photometry run, from its products: what was measured, how well, and the pictures a
-// person checks first.
+// The report of a photometry run, from its products: what was measured, how well, and the pictures
+// a person checks first.
 
 #include "pipelines/photometry/config.hpp"
 #include "skyloom/engine/products.hpp"

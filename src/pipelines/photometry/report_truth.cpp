@@ -1,10 +1,10 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
 #include <map>
+
+#include <fmt/format.h>
 
 #include "pipelines/photometry/report.hpp"
 #include "skyloom/numerics/robust.hpp"
@@ -41,7 +41,8 @@ web::Chart pull_chart(const std::string& title, const std::map<std::string, Comp
     }
     for (int b = 0; b < kBins; ++b) {
       steps.x.push_back(-5.0 + (b + 0.5) * 10.0 / kBins);
-      steps.y.push_back(counts[static_cast<std::size_t>(b)] / static_cast<double>(group.pull.size()) * kBins / 10.0);
+      steps.y.push_back(counts[static_cast<std::size_t>(b)] /
+                        static_cast<double>(group.pull.size()) * kBins / 10.0);
     }
     chart.series.push_back(std::move(steps));
   }
@@ -55,13 +56,16 @@ web::Chart pull_chart(const std::string& title, const std::map<std::string, Comp
   return chart;
 }
 
-web::DataTable statistics(const std::string& title, const std::map<std::string, Comparison>& groups, bool relative) {
-  web::DataTable table{title,
-                       {"model", "values", "median pull", "pull scatter", relative ? "median [%]" : "median [pix]",
-                        relative ? "scatter [%]" : "scatter [pix]"},
-                       {}};
+web::DataTable statistics(const std::string& title, const std::map<std::string, Comparison>& groups,
+                          bool relative) {
+  web::DataTable table{
+      title,
+      {"model", "values", "median pull", "pull scatter", relative ? "median [%]" : "median [pix]",
+       relative ? "scatter [%]" : "scatter [pix]"},
+      {}};
   for (const auto& [name, g] : groups) {
-    table.rows.push_back({name, std::to_string(g.pull.size()), fmt::format("{:+.2f}", numerics::median(g.pull)),
+    table.rows.push_back({name, std::to_string(g.pull.size()),
+                          fmt::format("{:+.2f}", numerics::median(g.pull)),
                           fmt::format("{:.2f}", numerics::robust_scatter(g.pull)),
                           fmt::format("{:+.3f}", numerics::median(g.relative_percent)),
                           fmt::format("{:.3f}", numerics::robust_scatter(g.relative_percent))});
@@ -75,7 +79,8 @@ struct Matched {
   std::vector<std::size_t> row;  ///< of the truth for every catalogue row, npos = none
 };
 
-std::map<std::string, Comparison> compare_fluxes(const Matched& m, const std::vector<std::string>& bands) {
+std::map<std::string, Comparison> compare_fluxes(const Matched& m,
+                                                 const std::vector<std::string>& bands) {
   std::map<std::string, Comparison> out;
   const auto& type = m.catalogue->get<std::string>("stype_fit");
   for (const std::string& band : bands) {
@@ -100,7 +105,8 @@ std::map<std::string, Comparison> compare_fluxes(const Matched& m, const std::ve
 }
 
 /// @param crop first pixel of the cropped frame, x and y; the truth is in uncropped pixels
-std::map<std::string, Comparison> compare_positions(const Matched& m, const std::vector<std::string>& bands,
+std::map<std::string, Comparison> compare_positions(const Matched& m,
+                                                    const std::vector<std::string>& bands,
                                                     std::array<double, 2> crop) {
   std::map<std::string, Comparison> out;
   const auto& type = m.catalogue->get<std::string>("stype_fit");
@@ -161,10 +167,11 @@ web::Section truth_section(const Config& config, const engine::Products& product
   const Table& frames = products.table("frames", "frames");
   const auto positions =
       compare_positions(m, bands, {frames.numbers("x0_crop")[0], frames.numbers("y0_crop")[0]});
-  section.blocks.emplace_back(web::Text{fmt::format(
-      "Sources with a signal-to-noise above {:.0f}, all bands. A pull is the difference from the truth over the "
-      "marginal error; with right errors its scatter is 1.",
-      kSnrShown)});
+  section.blocks.emplace_back(
+      web::Text{fmt::format("Sources with a signal-to-noise above {:.0f}, all bands. A pull is the "
+                            "difference from the truth over the "
+                            "marginal error; with right errors its scatter is 1.",
+                            kSnrShown)});
   section.blocks.emplace_back(statistics("Fluxes", fluxes, true));
   section.blocks.emplace_back(pull_chart("Flux pulls", fluxes));
   section.blocks.emplace_back(statistics("Positions, x and y", positions, false));

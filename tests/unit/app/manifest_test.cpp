@@ -41,6 +41,7 @@ TEST_CASE("a manifest survives writing and reading") {
   record.state = "done";
   record.units = 7;
   record.idle_max = 0.125;
+  record.idle_of_rank = {0.0, 0.125};
   manifest.attempts.push_back({"skyloom x", "t0", "", 4, -1, "h", "0.1.0", true});
   write_manifest(folder.path, manifest);
   const auto back = read_manifest(folder.path);
@@ -51,6 +52,7 @@ TEST_CASE("a manifest survives writing and reading") {
   CHECK(back->find("fit")->description == sample());
   CHECK(back->find("fit")->units == 7);
   CHECK(back->find("fit")->idle_max == 0.125);
+  CHECK(back->find("fit")->idle_of_rank == std::vector<double>{0.0, 0.125});
   CHECK(back->find("frames") == nullptr);
   REQUIRE(back->attempts.size() == 1);
   CHECK(back->attempts[0].exit_code == -1);

@@ -262,6 +262,71 @@ TEST_CASE("both solvers find the same minimum") {
   }
 }
 
+TEST_CASE("the fit forgets where it started") {
+  using skyloom::Rng;
+  std::vector<double> shifts;
+  int converged = 0;
+  int sources = 0;
+  for (std::uint64_t seed = 100; seed < 130; ++seed) {
+    auto patch = make_patch(seed, small());
+    std::vector<fit::Result> results;
+    for (const std::uint64_t draw : {1U, 2U}) {
+      const Rng rng(draw, "starts", "test");
+      for (std::size_t i = 0; i < patch.truth.size(); ++i) {
+        patch.input.sources[i] = skyloom::test::disturbed(patch.truth[i], rng, 100 * seed + i, 1.0);
+      }
+      results.push_back(fit::compute(patch.input));
+    }
+    for (std::size_t i = 0; i < patch.truth.size(); ++i) {
+      converged += results[0].sources[i].converged ? 1 : 0;
+      ++sources;
+      double shift = 0.0;
+      double best = 0.0;
+      for (std::size_t b = 0; b < 3; ++b) {
+        const auto& one = results[0].sources[i].bands[b];
+        const auto& two = results[1].sources[i].bands[b];
+        shift = std::max(shift, std::abs(one.flux - two.flux) / one.flux_err);
+        best = std::max(best, one.flux / one.flux_err);
+      }
+      if (best > 20.0) {
+        shifts.push_back(shift);
+      }
+    }
+  }
+  REQUIRE(shifts.size() >= 60);
+  std::sort(shifts.begin(), shifts.end());
+  const double high = shifts[static_cast<std::size_t>(0.99 * static_cast<double>(shifts.size()))];
+  INFO("99th percentile " << high << " of " << shifts.size() << ", worst " << shifts.back());
+  CHECK(high < 0.05);
+  INFO(converged << " of " << sources << " converged");
+  CHECK(converged >= 0.99 * sources);
+}
+
+TEST_CASE("remote halo sources are held, bright and near ones are not") {
+  auto patch = make_patch(16, small());
+  auto& sources = patch.input.sources;
+  REQUIRE(sources.size() >= 3);
+  for (std::size_t i = 1; i < sources.size(); ++i) {
+    sources[i].role = fit::Role::halo_free;
+  }
+  // Nothing is there, far from the only reported source.
+  fit::SourceStart nothing;
+  nothing.x = sources[0].x < 45.0 ? 84.0 : 5.0;
+  nothing.y = sources[0].y < 45.0 ? 84.0 : 5.0;
+  nothing.role = fit::Role::halo_free;
+  nothing.flux = {10.0, 10.0, 10.0};
+  sources.push_back(nothing);
+  const auto result = fit::compute(patch.input);
+  CHECK((result.sources.back().flags & fit::kFlagNotFitted) != 0U);
+  CHECK(result.sources.back().x == nothing.x);
+  for (std::size_t i = 1; i < patch.truth.size(); ++i) {
+    const auto& band = result.sources[i].bands[1];
+    if (band.flux > 30.0 * band.flux_err) {
+      CHECK((result.sources[i].flags & fit::kFlagNotFitted) == 0U);
+    }
+  }
+}
+
 TEST_CASE("what masked pixels hold does not matter") {
   auto patch = make_patch(9, small());
   for (std::size_t f = 0; f < patch.input.frames.size(); ++f) {

@@ -40,8 +40,10 @@ struct FrameData {
 enum class SourceType : std::uint8_t { star = 0, exp = 1, dev = 2, sersic = 3 };
 
 enum class Role : std::uint8_t {
-  base = 0,         ///< everything free, reported
-  halo_free = 1,    ///< everything free, modelled for its neighbours' sake
+  base = 0,  ///< everything free, reported
+  /// Modelled for its neighbours' sake. Position and shape are free unless it is faint (S/N < 20)
+  /// and hardly any of its light lies under a base source.
+  halo_free = 1,
   halo_linear = 2,  ///< only the fluxes are free
 };
 
@@ -67,7 +69,9 @@ enum class Solver : std::uint8_t { tao_bnls = 0, levenberg_marquardt = 1 };
 struct Options {
   Noise noise = Noise::sky;
   int noise_rounds = 2;
-  /// weak: Gaussian around the start of width 1 px, 0.7 in ln Re, 0.5 in ee, 1.5 in n.
+  /// weak: Gaussian around the start of width 1 px, 0.7 in ln Re, 0.5 in ee, 1.5 in n. It holds
+  /// what the data do not: its precision (but that of n) falls by 1 / (1 + (S/N / S0)^4) with the
+  /// total S/N of the source; S0 is 3 for stars, 5 for exp and dev, 10 for sersic.
   ShapePrior shape_prior = ShapePrior::weak;
   Solver solver = Solver::tao_bnls;
   bool forced =
@@ -131,8 +135,9 @@ struct SourceFit {
   double theta_err_deg = std::numeric_limits<double>::quiet_NaN();
   double sersic_n_err = std::numeric_limits<double>::quiet_NaN();
   std::vector<BandFit> bands;
-  bool converged = false;
-  /// Last change of its own parameters, in marginal errors (largest component).
+  bool converged = false;  ///< last_step_sigma < 0.05, or nothing but fluxes was free
+  /// What one more Newton step would change of its own parameters, in marginal errors (largest
+  /// component), stretched where such steps are known to be too short.
   double last_step_sigma = 0.0;
   std::uint32_t flags = 0;
 };

@@ -18,8 +18,9 @@ using numerics::LeastSquaresResult;
 using numerics::Outcome;
 using numerics::Verdict;
 
-/// Total S/N at which the weak prior has half its precision.
-constexpr double kFadeSignalToNoise = 6.0;
+/// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
+/// a shape has several minima.
+constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
 /// First approach on boxes that leave out this many times more.
 constexpr double kCoarse = 3.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
@@ -32,7 +33,7 @@ constexpr double kBrightHalo = 20.0;
 constexpr int kPolishSteps = 25;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
-constexpr double kQuietTao = 0.1;
+constexpr double kQuietTao = 0.3;
 constexpr double kQuietLm = 0.03;
 /// Two steps in a row that gain less in lnp end a solve.
 constexpr double kStall = 0.005;
@@ -206,7 +207,8 @@ void hold_remote(Scene& scene) {
 }
 
 /// Boxes for the fluxes, positions and shapes of the last evaluation, wherever the fit started.
-void settle_boxes(Scene& scene) {
+/// @return true when any changed
+bool settle_boxes(Scene& scene) {
   bool changed = false;
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     Source& source = scene.sources()[s];
@@ -221,14 +223,24 @@ void settle_boxes(Scene& scene) {
   if (changed) {
     scene.find_pairs();
   }
+  return changed;
 }
 
 /// Detected sources are placed and shaped by the data: their prior fades.
 void fade_prior(Scene& scene) {
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
-    const double ratio = total_signal_to_noise(scene, s) / kFadeSignalToNoise;
-    scene.sources()[s].prior_scale = 1.0 / (1.0 + std::pow(ratio, 4.0));
+    Source& source = scene.sources()[s];
+    const double ratio =
+        total_signal_to_noise(scene, s) / kFadeSignalToNoise[static_cast<std::size_t>(source.type)];
+    source.prior_scale = 1.0 / (1.0 + std::pow(ratio, 4.0));
   }
+}
+
+/// Priors and boxes from a solution on the final boxes. @return true: there is more to do
+bool settle_from_solution(Scene& scene) {
+  fade_prior(scene);
+  settle_boxes(scene);
+  return true;
 }
 
 /// Boxes again for sources that became brighter, larger, or moved. @return true when any changed
@@ -329,7 +341,9 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     const auto result =
         polish(scene, report, iterations_before, std::min(kPolishSteps, limit - report.iterations));
-    const bool placed = !report.stopped && place_again(scene);
+    // Once from the solution, so that the choice does not remember the first approach.
+    const bool placed =
+        !report.stopped && (cycle == 0 ? settle_from_solution(scene) : place_again(scene));
     const bool last = cycle + 1 == kCycles || report.iterations >= limit;
     if (report.stopped || (!placed && (result.done || last))) {
       return report;
