@@ -15,6 +15,9 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMinRe = 0.1;
 constexpr double kMaxRe = 1000.0;
+/// A half-light radius grows by at most this factor: beyond it a faint source would take over the
+/// light of something bright that no catalogue row stands for.
+constexpr double kMaxGrowth = 10.0;
 constexpr double kMaxEe = 2.5;  ///< b/a 0.043; wider bounds let faint galaxies run into needles
 
 std::ptrdiff_t padded(int n) {
@@ -135,7 +138,7 @@ void Scene::start_source(const SourceStart& start) {
   const double shift = input_.options.max_shift_pix;
   source.lower = {start.x - shift, start.y - shift, std::log(kMinRe),
                   -kMaxEe,         -kMaxEe,         sky::kSersicMin};
-  source.upper = {start.x + shift, start.y + shift, std::log(kMaxRe),
+  source.upper = {start.x + shift, start.y + shift, std::log(std::min(kMaxRe, kMaxGrowth * re)),
                   kMaxEe,          kMaxEe,          sky::kSersicMax};
   for (std::size_t k = 0; k < source.start.size(); ++k) {
     source.start[k] = std::clamp(source.start[k], source.lower[k], source.upper[k]);

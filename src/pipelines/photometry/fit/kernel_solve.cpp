@@ -28,7 +28,7 @@ constexpr double kStartError = 0.3;
 /// Errors of a reported flux that may come from a halo source held at its start.
 constexpr double kRemote = 0.01;
 /// Total S/N from which a halo source is never held.
-constexpr double kBrightHalo = 20.0;
+constexpr double kBrightHalo = 8.0;
 /// Full steps after the first approach.
 constexpr int kPolishSteps = 25;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
