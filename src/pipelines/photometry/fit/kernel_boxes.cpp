@@ -90,7 +90,7 @@ std::vector<double> ring_power(const sky::PsfStamp& stamp) {
   for (std::size_t q = 0; q < sum.size(); ++q) {
     for (std::size_t p = 0; p < sum.size(); ++p) {
       const double k = std::hypot(static_cast<double>(p), static_cast<double>(q));
-      const auto ring = static_cast<std::size_t>(k + 0.5);
+      const auto ring = static_cast<std::size_t>(std::lround(k));
       if (ring >= sum.size() || static_cast<int>(q) > grid.q_limit()[p]) {
         continue;
       }
@@ -204,7 +204,7 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
     if (k >= limit) {
       break;
     }
-    const auto r = std::min(beyond.size() - 1, static_cast<std::size_t>(k / kRingStep + 0.5));
+    const auto r = std::min(beyond.size() - 1, static_cast<std::size_t>(std::lround(k / kRingStep)));
     if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
       return k;
     }
