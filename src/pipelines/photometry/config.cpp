@@ -15,6 +15,7 @@ const std::vector<std::string> kEpsf{"epsf"};
 const std::vector<std::string> kPatches{"patches"};
 const std::vector<std::string> kFit{"fit"};
 const std::vector<std::string> kCatalogue{"catalogue"};
+const std::vector<std::string> kZeropoint{"zeropoint"};
 
 void declare_image(ConfigSpec& spec, ImageEntry& image) {
   spec.add("file", &image.file, Key{.help = "FITS image", .stages = kPixels, .input_path = true});
@@ -64,8 +65,8 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
       declare_image);
   spec.add("inputs.gaiaxp_synphot_csv", &c.inputs.gaiaxp_synphot_csv,
            Key{.help = "Gaia XP synthetic photometry (CSV: source_id, ra, dec, phot_g_mean_mag, "
-                       "mag_<band>); empty = none",
-               .stages = kEpsf,
+                       "mag_<band>) for PSF stars and zero points; empty = none",
+               .stages = {"frames", "epsf", "zeropoint"},
                .input_path = true});
   spec.add("inputs.truth", &c.inputs.truth,
            Key{.help = "true values of a simulated field (CSV), compared in the report",
@@ -355,6 +356,40 @@ void declare_fit(ConfigSpec& spec, Config& c) {
                .input_path = true});
 }
 
+void declare_zero_point(ConfigSpec& spec, Config& c) {
+  Config::ZeroPoint& zp = c.zp;
+  spec.table("zp",
+             "Zero points from Gaia stars, which also complete the catalogue before the fit. Needs "
+             "inputs.gaiaxp_synphot_csv.");
+  spec.add("zp.enabled", &zp.enabled,
+           Key{.help = "complete the catalogue with Gaia stars and measure zero points",
+               .stages = {"frames", "zeropoint"}});
+  spec.add("zp.inject_gaia_sources", &zp.inject_gaia_sources,
+           Key{.help = "Gaia stars that the catalogue lacks become sources", .stages = kFrames});
+  spec.add("zp.gaia_mag_min", &zp.gaia_mag_min,
+           Key{.help = "brightest Gaia star, G magnitude", .unit = "mag", .stages = kFrames});
+  spec.add("zp.gaia_mag_max", &zp.gaia_mag_max,
+           Key{.help = "faintest Gaia star, G magnitude", .unit = "mag", .stages = kFrames});
+  spec.add("zp.match_radius_arcsec", &zp.match_radius_arcsec,
+           Key{.help = "largest separation of a source from its Gaia star",
+               .unit = "arcsec",
+               .min = 0,
+               .max = 3600,
+               .stages = kFrames});
+  spec.add("zp.min_box_size_pix", &zp.min_box_size_pix,
+           Key{.help = "least side of the square around the sources where Gaia stars are taken",
+               .unit = "pix",
+               .min = 1,
+               .stages = kFrames});
+  spec.add("zp.clip_sigma", &zp.clip_sigma,
+           Key{.help = "stars further from the median are clipped",
+               .unit = "sigma",
+               .min = 0.1,
+               .stages = kZeropoint});
+  spec.add("zp.clip_max_iters", &zp.clip_max_iters,
+           Key{.help = "most rounds of clipping; 0 = none", .min = 0, .stages = kZeropoint});
+}
+
 void declare_ignored(ConfigSpec& spec) {
   for (const char* key : {"performance.frame_prep_workers", "performance.white_stack_workers",
                           "epsf.parallel_bands", "epsf.max_workers", "patch_inputs.max_workers",
@@ -381,6 +416,7 @@ void declare(ConfigSpec& spec, Config& c) {
   declare_frames(spec, c);
   declare_patches(spec, c);
   declare_fit(spec, c);
+  declare_zero_point(spec, c);
   declare_ignored(spec);
 }
 
@@ -406,6 +442,11 @@ void check(const Config& c) {
       throw ConfigError(where + ".sky", "value \"" + image.sky + "\" is not allowed",
                         "expected \"fit\" or a number");
     }
+  }
+  if (!(c.zp.gaia_mag_min <= c.zp.gaia_mag_max)) {
+    throw ConfigError("zp.gaia_mag_min",
+                      "value " + shortest(c.zp.gaia_mag_min) + " is above zp.gaia_mag_max",
+                      "expected at most " + shortest(c.zp.gaia_mag_max));
   }
   for (const auto& [name, size] : {std::pair{"epsf.final_psf_size", c.epsf.kernel.final_psf_size},
                                    std::pair{"epsf.cutout_size", c.epsf.kernel.cutout_size}}) {

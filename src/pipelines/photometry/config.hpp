@@ -109,6 +109,20 @@ struct Config {
   } moffat_psf;
 
   std::string merge_wcs_fits;
+
+  struct ZeroPoint {
+    bool enabled = true;
+    bool inject_gaia_sources = true;
+    double gaia_mag_min = 8.0;
+    double gaia_mag_max = 18.0;
+    double match_radius_arcsec = 3.0;
+    int min_box_size_pix = 3000;
+    double clip_sigma = 3.0;
+    int clip_max_iters = 10;
+  } zp;
+
+  /// Zero points are measured: they are wanted and there is a Gaia table.
+  [[nodiscard]] bool calibrates() const { return zp.enabled && !inputs.gaiaxp_synphot_csv.empty(); }
 };
 
 /// Declares every key, bound to `config`.

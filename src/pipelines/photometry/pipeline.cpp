@@ -1,5 +1,7 @@
 #include "pipelines/photometry/pipeline.hpp"
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "pipelines/photometry/catalogue/stage.hpp"
@@ -9,6 +11,7 @@
 #include "pipelines/photometry/patches/stage.hpp"
 #include "pipelines/photometry/report.hpp"
 #include "pipelines/photometry/simulate.hpp"
+#include "pipelines/photometry/zeropoint/stage.hpp"
 
 namespace skyloom::photometry {
 namespace {
@@ -31,21 +34,11 @@ class Photometry final : public engine::Pipeline {
     out.push_back(std::make_unique<engine::StageAdapter<PatchesStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<FitStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<CatalogueStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<ZeropointStage>>(config_));
     return out;
   }
-  [[nodiscard]] std::vector<engine::Published> published() const override {
-    return {{"catalogue", "catalogue", "catalogue"},
-            {"frames", "frames", "frames"},
-            {"epsf", "bands", "bands"},
-            {"epsf", "cells", "cells"},
-            {"patches", "patches", "patches"}};
-  }
-  [[nodiscard]] std::vector<engine::Export> exports() const override {
-    return {{"catalogue", config_.outputs.final_catalog, "csv"},
-            {"cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false},
-            {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
-            {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
-  }
+  [[nodiscard]] std::vector<engine::Published> published() const override;
+  [[nodiscard]] std::vector<engine::Export> exports() const override;
   [[nodiscard]] std::vector<std::string> summary_lines(
       const engine::Products& products) const override;
   [[nodiscard]] web::Report report(const engine::Products& products) const override {
@@ -62,6 +55,37 @@ class Photometry final : public engine::Pipeline {
  private:
   Config config_;
 };
+
+// The final catalogue has magnitudes where zero points are measured.
+std::vector<engine::Published> Photometry::published() const {
+  std::vector<engine::Published> tables{
+      {config_.calibrates() ? "zeropoint" : "catalogue", "catalogue", "catalogue"},
+      {"frames", "frames", "frames"},
+      {"epsf", "bands", "bands"},
+      {"epsf", "cells", "cells"},
+      {"patches", "patches", "patches"}};
+  if (config_.calibrates()) {
+    tables.push_back({"zeropoint", "zeropoints", "zeropoints"});
+    tables.push_back({"zeropoint", "zp_stars", "zp_stars"});
+    tables.push_back({"frames", "sources", "sources"});
+  }
+  return tables;
+}
+
+std::vector<engine::Export> Photometry::exports() const {
+  std::vector<engine::Export> files{
+      {"catalogue", config_.outputs.final_catalog, "csv"},
+      {"cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false},
+      {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
+      {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
+  if (config_.calibrates()) {
+    const std::string stem = std::filesystem::path(config_.inputs.input_catalog).stem().string();
+    files.push_back({"sources", "ZP/" + stem + "_with_Gaia.csv", "csv"});
+    files.push_back({"zeropoints", "ZP/zp_summary.csv", "csv"});
+    files.push_back({"zp_stars", "ZP/zp_all_bands__per_object.csv", "csv"});
+  }
+  return files;
+}
 
 std::vector<std::string> Photometry::summary_lines(const engine::Products& products) const {
   const Table& catalogue = products.table("catalogue", "catalogue");
@@ -82,12 +106,23 @@ std::vector<std::string> Photometry::summary_lines(const engine::Products& produ
     n_crop += crop[i] != 0 ? 1 : 0;
     n_saturation += saturation[i] != 0 ? 1 : 0;
   }
-  return {
+  std::vector<std::string> lines{
       fmt::format(
           "catalogue: {} rows, {} columns; without fit {}; excluded by crop {}, by saturation {}",
           catalogue.rows(), catalogue.columns().size(), catalogue.rows() - fitted, n_crop,
           n_saturation),
       fmt::format("converged={}, hit_max_iters={}, total={}", n_converged, n_hit, fitted)};
+  if (config_.calibrates()) {
+    const Table& zeropoints = products.table("zeropoint", "zeropoints");
+    for (std::size_t i = 0; i < zeropoints.rows(); ++i) {
+      lines.push_back(fmt::format(
+          "zero point {}: {:.4f} mag, scatter {:.4f}, {} of {} stars",
+          zeropoints.get<std::string>("band")[i], zeropoints.get<double>("zp_median")[i],
+          zeropoints.get<double>("zp_err_mad")[i], zeropoints.get<std::int64_t>("n_kept")[i],
+          zeropoints.get<std::int64_t>("n_raw")[i]));
+    }
+  }
+  return lines;
 }
 
 }  // namespace

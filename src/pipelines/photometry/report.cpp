@@ -46,6 +46,8 @@ struct SourceMarks {
   web::Markers galaxies{"GAL/EXP/DEV/SERSIC", "#e040fb", "circle", 10, {}, {}, {}, {}, {}};
   web::Markers unknown{"UNKNOWN", "#ffeb3b", "square", 9, {}, {}, {}, {}, {}};
   web::Markers saturated{"excluded: saturation", "#ff5252", "cross", 8, {}, {}, {}, {}, {}};
+  web::Markers gaia{"matched with Gaia", "#76ff03", "square", 9, {}, {}, {}, {}, {}};
+  web::Markers injected{"added from Gaia", "#ff9100", "circle", 13, {}, {}, {}, {}, {}};
 };
 
 void mark(web::Markers& markers, double x, double y, const std::string& name) {
@@ -75,12 +77,18 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
       catalogue.has("ID") ? catalogue.texts("ID") : std::vector<std::string>(catalogue.rows());
   const std::vector<std::string> type =
       catalogue.has("TYPE") ? catalogue.texts("TYPE") : std::vector<std::string>(catalogue.rows());
+  const auto& gaia_id = catalogue.get<std::string>("gaia_source_id");
   SourceMarks marks;
   std::size_t outside = 0;
   for (std::size_t i = 0; i < catalogue.rows(); ++i) {
     if (crop[i] != 0 || !std::isfinite(x[i]) || !box.contains(x[i], y[i])) {
       ++outside;
-    } else if (saturation[i] != 0) {
+      continue;
+    }
+    if (!gaia_id[i].empty()) {
+      mark(id[i] == "gaia_" + gaia_id[i] ? marks.injected : marks.gaia, x[i], y[i], gaia_id[i]);
+    }
+    if (saturation[i] != 0) {
       mark(marks.saturated, x[i], y[i], id[i]);
     } else if (type[i] == "STAR") {
       mark(marks.stars, x[i], y[i], id[i]);
@@ -91,7 +99,8 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
     }
   }
   marks.unknown.label = fmt::format("UNKNOWN (fallback to {})", upper(config.patch_run.gal_model));
-  for (web::Markers* m : {&marks.stars, &marks.galaxies, &marks.unknown, &marks.saturated}) {
+  for (web::Markers* m : {&marks.stars, &marks.galaxies, &marks.unknown, &marks.saturated, &marks.gaia,
+                          &marks.injected}) {
     if (!m->x.empty()) {
       picture.markers.push_back(std::move(*m));
     }
@@ -387,6 +396,7 @@ web::Report report(const Config& config, const engine::Products& products) {
   if (web::Section truth = truth_section(config, products); !truth.blocks.empty()) {
     out.sections.push_back(std::move(truth));
   }
+  out.sections.push_back(zero_point_section(config, products));
   out.sections.push_back(epsf_section(products));
   out.sections.push_back(catalogue_section(products));
   out.sections.push_back(frames_section(products));

@@ -13,4 +13,7 @@ web::Report report(const Config& config, const engine::Products& products);
 /// Section that compares the catalogue with a simulation's truth; no blocks when there is none.
 web::Section truth_section(const Config& config, const engine::Products& products);
 
+/// Section with the zero points of all bands and the stars behind them.
+web::Section zero_point_section(const Config& config, const engine::Products& products);
+
 }  // namespace skyloom::photometry

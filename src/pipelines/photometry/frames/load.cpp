@@ -1,26 +1,31 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <type_traits>
 
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
-#include "skyloom/surveys/source_catalogue.hpp"
+#include "skyloom/surveys/gaia.hpp"
 
 namespace skyloom::photometry {
 namespace {
 
 constexpr int kStripRows = 256;
 
-/// Band bits of every source that has a saturated pixel within the radius. Sources are visited from
-/// bottom to top, so that compressed images are decompressed once.
+/// Number of bands with a saturated pixel within the radius of every position. Positions are
+/// visited from bottom to top, so that compressed images are decompressed once.
 std::vector<int> saturated_bands(const Config& config, FramesStage::Context& context,
-                                 const FramesStage::Input::Sources& sources) {
-  std::vector<int> hits(sources.x_pix.size(), 0);
+                                 const std::vector<double>& x_pix,
+                                 const std::vector<double>& y_pix) {
+  std::vector<int> hits(x_pix.size(), 0);
+  if (!config.saturation_cut.enabled) {
+    return hits;
+  }
   std::vector<std::size_t> order(hits.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return sources.y_pix[a] < sources.y_pix[b];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return y_pix[a] < y_pix[b]; });
   const Box white = context.field.box();
   const double radius = config.saturation_cut.radius_pix;
   const int reach = static_cast<int>(std::floor(radius));
@@ -29,12 +34,12 @@ std::vector<int> saturated_bands(const Config& config, FramesStage::Context& con
       continue;
     }
     for (const std::size_t i : order) {
-      if (!std::isfinite(sources.x_pix[i]) || !std::isfinite(sources.y_pix[i]) ||
-          std::abs(sources.x_pix[i]) > 1e9 || std::abs(sources.y_pix[i]) > 1e9) {
+      if (!std::isfinite(x_pix[i]) || !std::isfinite(y_pix[i]) || std::abs(x_pix[i]) > 1e9 ||
+          std::abs(y_pix[i]) > 1e9) {
         continue;
       }
-      const int x = static_cast<int>(std::nearbyint(sources.x_pix[i]));
-      const int y = static_cast<int>(std::nearbyint(sources.y_pix[i]));
+      const int x = static_cast<int>(std::nearbyint(x_pix[i]));
+      const int y = static_cast<int>(std::nearbyint(y_pix[i]));
       const Box disc = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(white);
       if (disc.empty()) {
         continue;
@@ -50,9 +55,51 @@ std::vector<int> saturated_bands(const Config& config, FramesStage::Context& con
   return hits;
 }
 
+/// Stars of the Gaia table within the magnitude limits.
+frames::GaiaStars load_gaia(const Config& config, FramesStage::Context& context,
+                            const sky::Wcs& wcs) {
+  const std::string& path = config.inputs.gaiaxp_synphot_csv;
+  const Table table = surveys::read_gaia(path, context.field.bands);
+  surveys::require_zero_point_columns(table, path);
+  const auto& g_mag = table.get<double>("phot_g_mean_mag");
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < g_mag.size(); ++i) {
+    if (g_mag[i] >= config.zp.gaia_mag_min && g_mag[i] <= config.zp.gaia_mag_max) {
+      rows.push_back(i);
+    }
+  }
+  const auto taken = [&](const auto& values) {
+    std::decay_t<decltype(values)> out;
+    for (const std::size_t row : rows) {
+      out.push_back(values[row]);
+    }
+    return out;
+  };
+  frames::GaiaStars stars;
+  stars.id = taken(table.get<std::string>("source_id"));
+  stars.ra_deg = taken(table.get<double>("ra"));
+  stars.dec_deg = taken(table.get<double>("dec"));
+  for (const std::string& band : context.field.bands) {
+    stars.mags.push_back(
+        table.has("mag_" + band)
+            ? taken(table.get<double>("mag_" + band))
+            : std::vector<double>(rows.size(), std::numeric_limits<double>::quiet_NaN()));
+  }
+  stars.x_pix.resize(rows.size());
+  stars.y_pix.resize(rows.size());
+  wcs.to_pixel(stars.ra_deg, stars.dec_deg, stars.x_pix, stars.y_pix);
+  const std::vector<int> hits = saturated_bands(config, context, stars.x_pix, stars.y_pix);
+  const int needed =
+      config.saturation_cut.require_all_bands ? static_cast<int>(context.field.size()) : 1;
+  for (const int bands : hits) {
+    stars.saturated.push_back(bands >= needed ? 1 : 0);
+  }
+  return stars;
+}
+
 FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Context& context) {
   FramesStage::Input::Sources out;
-  out.catalogue = surveys::read_source_catalogue(config.inputs.input_catalog, context.field.bands);
+  out.catalogue = base_catalogue(config, context.field.bands);
   const std::size_t n = out.catalogue.rows();
   out.x_pix.resize(n);
   out.y_pix.resize(n);
@@ -62,8 +109,11 @@ FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Cont
                out.y_pix);
   out.n_bands = static_cast<int>(context.field.size());
   out.box = context.field.box();
-  out.bands_hit = config.saturation_cut.enabled ? saturated_bands(config, context, out)
-                                                : std::vector<int>(n, 0);
+  out.bands = context.field.bands;
+  out.bands_hit = saturated_bands(config, context, out.x_pix, out.y_pix);
+  if (config.calibrates()) {
+    out.gaia = load_gaia(config, context, wcs);
+  }
   return out;
 }
 
@@ -95,6 +145,9 @@ std::unique_ptr<FramesStage::Context> FramesStage::open(const Config& config,
   if (!config.checks.require_wcs_alignment) {
     log.warning(
         "checks.require_wcs_alignment is off: all images are taken as aligned pixel by pixel");
+  }
+  if (config.zp.enabled && !config.calibrates()) {
+    log.warning("no inputs.gaiaxp_synphot_csv: no stars are added and no zero points are measured");
   }
   for (std::size_t i = 0; i < context->field.size(); ++i) {
     context->readers.push_back(

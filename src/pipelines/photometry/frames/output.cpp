@@ -6,17 +6,6 @@
 namespace skyloom::photometry {
 namespace {
 
-/// Columns that this stage adds to the catalogue, in the order of flagged_sources().
-std::vector<Column> added_columns() {
-  return {
-      {"excluded_crop", Type::boolean, "", "outside the cropped image"},
-      {"excluded_saturation", Type::boolean, "", "next to saturated pixels"},
-      {"excluded_any", Type::boolean, "", "not fitted"},
-      {"excluded_reason", Type::text, "", "why it is not fitted"},
-      {"x_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"},
-      {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
-}
-
 std::string reason_of(bool crop, bool saturation) {
   std::string text = crop ? "crop" : "";
   if (saturation) {
@@ -41,21 +30,49 @@ Table flagged_sources(const Config& config, const FramesStage::Input::Sources& i
     any[i] = crop[i] != 0 || saturation[i] != 0;
     reason[i] = reason_of(crop[i] != 0, saturation[i] != 0);
   }
-  std::vector<ColumnData> data{crop, saturation, any, reason, in.x_pix, in.y_pix};
-  const std::vector<Column> columns = added_columns();
+  // In the order of added_source_columns().
+  std::vector<ColumnData> data{crop,     saturation, any, reason, std::vector<std::string>(n),
+                               in.x_pix, in.y_pix};
+  const std::vector<Column> columns = added_source_columns();
   for (std::size_t i = 0; i < columns.size(); ++i) {
     table.add_column(columns[i], std::move(data[i]));
   }
   return table;
 }
 
+Table completed_sources(const Config& config, const FramesStage::Input::Sources& in) {
+  Table table = flagged_sources(config, in);
+  if (!in.gaia) {
+    return table;
+  }
+  frames::GaiaOptions options;
+  options.bands = in.bands;
+  options.image = in.box;
+  options.zp_ref = config.zp_ref;
+  options.match_radius_arcsec = config.zp.match_radius_arcsec;
+  options.min_box_size_pix = config.zp.min_box_size_pix;
+  options.inject = config.zp.inject_gaia_sources;
+  return frames::with_gaia(std::move(table), *in.gaia, options);
+}
+
 }  // namespace
+
+std::vector<Column> added_source_columns() {
+  return {
+      {"excluded_crop", Type::boolean, "", "outside the cropped image"},
+      {"excluded_saturation", Type::boolean, "", "next to saturated pixels"},
+      {"excluded_any", Type::boolean, "", "not fitted"},
+      {"excluded_reason", Type::text, "", "why it is not fitted"},
+      {"gaia_source_id", Type::text, "", "Gaia star within zp.match_radius_arcsec"},
+      {"x_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"},
+      {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
+}
 
 Schema frames_schema(const Field& field, const Table& catalogue) {
   Schema schema;
   TableSchema sources = catalogue.schema();
   sources.name = "sources";
-  for (Column column : added_columns()) {
+  for (Column column : added_source_columns()) {
     sources.columns.push_back(std::move(column));
   }
   schema.tables.push_back(sources);
@@ -93,7 +110,7 @@ FramesStage::Result FramesStage::compute(const Config& config, const Input& inpu
                                          const Rng& /*rng*/) {
   Result result;
   if (input.sources) {
-    result.sources = flagged_sources(config, *input.sources);
+    result.sources = completed_sources(config, *input.sources);
   } else if (input.frame) {
     result.frame = input.frame;
   } else {

@@ -1,6 +1,7 @@
 #pragma once
-// Stage `frames`: reads and validates images and catalogue, scales, crops, flags sources, and
-// stacks the white image. Units: the catalogue, every frame, and row chunks of the white stack.
+// Stage `frames`: reads and validates images and catalogue, scales, crops, flags sources, completes
+// them with Gaia stars, and stacks the white image. Units: the catalogue, every frame, and row
+// chunks of the white stack.
 
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "pipelines/photometry/config.hpp"
 #include "pipelines/photometry/field.hpp"
+#include "pipelines/photometry/frames/kernel_gaia.hpp"
 #include "skyloom/engine/stage.hpp"
 
 namespace skyloom::photometry {
@@ -28,12 +30,14 @@ struct FramesStage {
   /// What one unit needs; exactly one member is filled.
   struct Input {
     struct Sources {
-      Table catalogue;            ///< as read, canonical columns first
+      Table catalogue;            ///< base_catalogue()
       std::vector<double> x_pix;  ///< white frame
       std::vector<double> y_pix;
       std::vector<int> bands_hit;  ///< bands saturated near the source
       int n_bands = 0;
       Box box;  ///< white frame
+      std::vector<std::string> bands;
+      std::optional<frames::GaiaStars> gaia;  ///< within the magnitude limits; when calibrating
     };
     struct Frame {
       surveys::FrameSpec spec;
@@ -70,7 +74,14 @@ struct FramesStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Schema of /frames and the slabs; /sources takes the columns of the catalogue.
+/// The input catalogue, canonical columns first, without columns that this stage makes anew. When
+/// zero points are measured it has FLUX_<band> of every band, missing where the file has none.
+Table base_catalogue(const Config& config, const std::vector<std::string>& bands);
+
+/// Columns that this stage adds to the base catalogue.
+std::vector<Column> added_source_columns();
+
+/// Schema of /frames and the slabs; /sources takes the columns of the base catalogue.
 Schema frames_schema(const Field& field, const Table& catalogue);
 
 }  // namespace skyloom::photometry

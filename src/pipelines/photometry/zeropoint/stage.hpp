@@ -1,0 +1,66 @@
+#pragma once
+// Stage `zeropoint`: the zero point of every band from Gaia stars, and the final catalogue with
+// magnitudes. Units: a band, and a block of catalogue rows. Every rank measures the zero points for
+// itself when it opens the stage (a median over some stars), so that blocks wait for nobody.
+// Without a Gaia table, or when zero points are not wanted, there are no units.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipelines/photometry/field.hpp"
+#include "pipelines/photometry/zeropoint/kernel.hpp"
+#include "skyloom/engine/stage.hpp"
+
+namespace skyloom::photometry {
+
+/// Catalogue rows with a Gaia star of known magnitude and a positive flux in one band.
+struct CalibrationStars {
+  std::string band;
+  std::vector<std::string> gaia_id;
+  std::vector<zeropoint::Star> stars;
+};
+
+struct ZeropointStage {
+  static constexpr std::string_view name = "zeropoint";
+  using Config = photometry::Config;
+  static constexpr std::size_t kBlockRows = 5000;
+
+  struct Context {
+    const Table* catalogue = nullptr;
+    TableSchema schema;                                       ///< of the final catalogue
+    std::vector<CalibrationStars> calibration;                ///< per band unit
+    std::map<std::string, zeropoint::ZeroPoint> zero_points;  ///< per band
+  };
+  /// What one unit needs; exactly one member is filled.
+  struct Input {
+    std::optional<CalibrationStars> band;
+    std::optional<Table> rows;  ///< magnitudes still missing
+    const std::map<std::string, zeropoint::ZeroPoint>* zero_points = nullptr;
+  };
+  struct Result {
+    std::optional<CalibrationStars> band;
+    zeropoint::ZeroPoint zero_point;
+    std::optional<Table> rows;
+  };
+
+  static std::vector<std::string> inputs(const Config& config);
+  static std::vector<std::string> needs() { return {"frames", "catalogue"}; }
+  static engine::Plan plan(const Config& config, const engine::Products& before);
+  static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
+                                       Log& log);
+  static Input load(const Config& config, Context& context, const engine::Unit& unit);
+  static Result compute(const Config& config, const Input& input, const Rng& rng);
+  static void append(const Config& config, const Result& result, engine::Rows& rows);
+};
+
+/// Bands of the field for which the Gaia table has magnitudes, sorted.
+std::vector<std::string> calibrated_bands(const engine::Products& before, const Table& gaia);
+
+/// The catalogue's columns with MAG_<band>_fit and MAGERR_<band>_fit after FLUXERR_<band>_fit.
+TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std::string>& bands);
+
+}  // namespace skyloom::photometry
