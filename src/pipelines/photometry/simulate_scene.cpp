@@ -18,7 +18,7 @@ constexpr double kDegree = std::numbers::pi / 180.0;
 constexpr double kZeroPoint = 25.0;
 constexpr double kBrightStarMag = 12.0;
 constexpr double kBrightGalaxyMag = 14.5;
-constexpr double kGaiaLimitMag = 17.5;
+constexpr double kGaiaLimitMag = 18.0;
 // Numbers of one source, each a lane of its draw.
 enum Lane : std::uint32_t { kX, kY, kType, kMag, kColor, kRe, kShape, kAngle, kIndex, kGaia };
 

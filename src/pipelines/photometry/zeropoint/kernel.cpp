@@ -17,17 +17,23 @@ double mag_error(double flux, double flux_err) {
                                                    : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// 1.4826 times the median distance from a centre.
-double scatter_around(std::span<const double> values, double centre) {
-  std::vector<double> distances;
-  for (const double value : values) {
-    distances.push_back(std::abs(value - centre));
+/// Robust scatter of the better-measured half, those with errors up to their median: what does not
+/// come from photon noise. Of all values where that half is small.
+double intrinsic_scatter(std::span<const double> values, std::span<const double> errors) {
+  constexpr std::size_t kLeastValues = 5;
+  const double limit = numerics::median(errors);
+  std::vector<double> better;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (errors[i] <= limit) {
+      better.push_back(values[i]);
+    }
   }
-  return 1.4826 * numerics::median(distances);
+  return numerics::robust_scatter(better.size() < kLeastValues ? values : better);
 }
 
-double centre_of(std::span<const double> values, std::span<const double> errors) {
-  const double floor = numerics::robust_scatter(values);
+/// Centre and scatter of the kept stars into `out`.
+void summarise(std::span<const double> values, std::span<const double> errors, ZeroPoint& out) {
+  const double floor = intrinsic_scatter(values, errors);
   std::vector<double> known;
   std::vector<double> weights;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -36,28 +42,42 @@ double centre_of(std::span<const double> values, std::span<const double> errors)
       weights.push_back(1.0 / (errors[i] * errors[i] + floor * floor));
     }
   }
-  return known.empty() ? numerics::median(values) : weighted_median(known, weights);
+  if (known.empty()) {
+    out.zp_mag = numerics::median(values);
+    out.scatter_mag = numerics::robust_scatter(values);
+    return;
+  }
+  out.zp_mag = weighted_median(known, weights);
+  std::vector<double> distances;
+  for (const double value : known) {
+    distances.push_back(std::abs(value - out.zp_mag));
+  }
+  out.scatter_mag = 1.4826 * weighted_median(distances, weights);
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> clip(std::span<const double> values, const Options& options) {
+std::vector<std::uint8_t> clip(std::span<const double> values, std::span<const double> errors,
+                               const Options& options) {
   std::vector<std::uint8_t> keep(values.size(), 1);
   for (int round = 0; round < options.clip_max_iters; ++round) {
     std::vector<double> kept;
+    std::vector<double> kept_errors;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (keep[i] != 0) {
         kept.push_back(values[i]);
+        kept_errors.push_back(errors[i]);
       }
     }
     const double centre = numerics::median(kept);
-    const double sigma = numerics::robust_scatter(kept);
+    const double sigma = intrinsic_scatter(kept, kept_errors);
     if (kept.size() < 3 || sigma == 0.0) {
       break;
     }
     std::vector<std::uint8_t> next(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
-      next[i] = std::abs(values[i] - centre) <= options.clip_sigma * sigma ? 1 : 0;
+      const double spread = std::isfinite(errors[i]) ? std::hypot(sigma, errors[i]) : sigma;
+      next[i] = std::abs(values[i] - centre) <= options.clip_sigma * spread ? 1 : 0;
     }
     if (next == keep) {
       break;
@@ -86,16 +106,18 @@ double weighted_median(std::span<const double> values, std::span<const double> w
 ZeroPoint measure(std::span<const Star> stars, const Options& options) {
   ZeroPoint out;
   std::vector<double> values;
+  std::vector<double> value_errors;
   for (const Star& star : stars) {
     out.stars.push_back(
         {star.mag + 2.5 * std::log10(star.flux), mag_error(star.flux, star.flux_err)});
     if (star.converged) {
       values.push_back(out.stars.back().zp_mag);
+      value_errors.push_back(out.stars.back().err_mag);
     }
   }
   out.n_raw = values.size();
   out.n_nonconverged = stars.size() - values.size();
-  const std::vector<std::uint8_t> keep = clip(values, options);
+  const std::vector<std::uint8_t> keep = clip(values, value_errors, options);
   std::vector<double> kept;
   std::vector<double> errors;
   std::size_t next = 0;
@@ -114,8 +136,7 @@ ZeroPoint measure(std::span<const Star> stars, const Options& options) {
   out.n_kept = kept.size();
   out.n_clipped = out.n_raw - out.n_kept;
   if (!kept.empty()) {
-    out.zp_mag = centre_of(kept, errors);
-    out.scatter_mag = scatter_around(kept, out.zp_mag);
+    summarise(kept, errors, out);
   }
   return out;
 }

@@ -62,7 +62,8 @@ engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& 
         {"n_nonconverged", Type::int64, "", "stars left out because their fit did not converge"},
         {"clip_sigma", Type::float64, "", "limit of clipping in robust sigma"},
         {"zp_median", Type::float64, "mag", "weighted median zero point of the scaled fluxes"},
-        {"zp_err_mad", Type::float64, "mag", "robust scatter of the stars around it"}}});
+        {"zp_err_mad", Type::float64, "mag",
+         "robust scatter of the kept stars around it, with the same weights"}}});
   plan.schema.tables.push_back(
       {"zp_stars",
        {{"band", Type::text, "", "filter"},
