@@ -87,15 +87,26 @@ def every_bad_catalogue(program, folder):
     refused(program, where, name)
 
 
+def every_bad_gaia_table(program, folder):
+    where = survey(program, folder)
+    good = csv(where / "gaia.csv")
+    for column in ("ra", "dec", "source_id", "phot_g_mean_mag"):
+        write_csv(where / "gaia.csv", {key: values for key, values in good.items() if key != column})
+        refused(program, where, "gaia.csv", "GaiaXP CSV missing required column: " + column)
+    (where / "gaia.csv").unlink()
+    refused(program, where, "gaia.csv")
+
+
 def bad_configuration(program, folder):
     where = survey(program, folder)
     refused(program, where, "patch_run.gal_modle", "patch_run.gal_model",
             arguments=("--set", "patch_run.gal_modle=\"exp\""))
     refused(program, where, "crop.margin", arguments=("--set", "crop.margin=5000"))
     refused(program, where, "epsf.max_stars", "wrong type", arguments=("--set", "epsf.max_stars=2.5"))
+    refused(program, where, "zp.gaia_mag_min", arguments=("--set", "zp.gaia_mag_min=20.0"))
     (where / "photometry.toml").write_text("[inputs\n")
     refused(program, where, "photometry.toml")
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, bad_configuration]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, every_bad_gaia_table, bad_configuration]))

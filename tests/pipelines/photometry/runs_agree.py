@@ -81,7 +81,8 @@ def products_are_complete(program, folder):
         require(len(read) == len(catalogue["ID"]), f"{form} has every row")
         require(str(read["RA_fit"].unit) == "deg", f"{form} has units")
     page = (folder / "run" / "report.html").read_text()
-    for heading in ("White image with sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves"):
+    for heading in ("White image with sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves",
+                    "Zero point in g", "matched with Gaia"):
         require(heading in page, f"the report shows: {heading}")
     summary = json.loads((folder / "run" / "EPSFs" / "epsf_summary.json").read_text())
     require(summary and {"band", "epsf_tag", "nstars_used", "ee_r50_pix"} <= set(summary[0]), "ePSF summary")
@@ -105,6 +106,35 @@ def compressed_images_agree(program, folder):
         require(a[name].tobytes() == b[name].tobytes(), f"column {name} differs")
 
 
+def without_zero_points(program, folder):
+    """No Gaia table, or not wanted: one warning, no units, the given rows, no magnitudes."""
+    config = survey(program, folder)
+    given = csv(folder / "s" / "catalog.csv")
+    for name, change in (("none", 'inputs.gaiaxp_synphot_csv=""'), ("off", "zp.enabled=false")):
+        run = folder / name
+        said = program.run("photometry", "run", config, "--out", run, "--set", change)
+        require(said.count("no zero points are measured") == (1 if name == "none" else 0), said)
+        with h5py.File(run / "zeropoint.h5") as f:
+            require(len(f["units/unit"]) == 0, "no units")
+        catalogue = table(run / "photometry.h5", "catalogue")
+        require(list(catalogue["ID"]) == list(given["ID"]), "no rows are added")
+        require("MAG_g_fit" not in catalogue and not (run / "ZP").exists(), "no magnitudes")
+        require(not any(catalogue["gaia_source_id"]), "no Gaia star is named")
+
+
+def own_output_as_input(program, folder):
+    """The completed catalogue as the input of another run: nothing to add, columns made anew."""
+    config = survey(program, folder)
+    program.run("photometry", "run", config, "--out", folder / "one")
+    program.run("photometry", "run", config, "--out", folder / "two", "--set",
+                f'inputs.input_catalog="{folder}/one/ZP/catalog_with_Gaia.csv"')
+    one = csv(folder / "one" / "ZP" / "catalog_with_Gaia.csv")
+    two = csv(folder / "two" / "ZP" / "catalog_with_Gaia_with_Gaia.csv")
+    require(list(one) == list(two), "the same columns")
+    for name in one:
+        require(list(one[name]) == list(two[name]), f"the same {name}")
+
+
 def _columns(product):
     """Column names in the order of the schema, which the product keeps as an attribute order."""
     with h5py.File(product) as f:
@@ -120,4 +150,6 @@ if __name__ == "__main__":
         changed_configuration_is_refused,
         products_are_complete,
         compressed_images_agree,
+        without_zero_points,
+        own_output_as_input,
     ]))
