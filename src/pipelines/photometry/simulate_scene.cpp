@@ -19,6 +19,7 @@ constexpr double kZeroPoint = 25.0;
 constexpr double kBrightStarMag = 12.0;
 constexpr double kBrightGalaxyMag = 14.5;
 constexpr double kGaiaLimitMag = 18.0;
+constexpr double kLackingLimitMag = 17.5;  // of Gaia stars that the catalogue lacks
 // Numbers of one source, each a lane of its draw.
 enum Lane : std::uint32_t { kX, kY, kType, kMag, kColor, kRe, kShape, kAngle, kIndex, kGaia };
 
@@ -178,7 +179,7 @@ std::vector<TrueSource> make_sources(const SimulationOptions& options) {
   const Rng rng(options.seed, "simulate/sources", options.size);
   Placement placement(options.side_pix, options.min_separation_pix);
   std::vector<TrueSource> sources;
-  int n_gaia = 0;
+  int n_bright = 0;
   for (int s = 0; s < options.n_sources; ++s) {
     const auto i = static_cast<std::uint64_t>(s);
     const bool saturated = s < saturated_stars(options);
@@ -198,7 +199,7 @@ std::vector<TrueSource> make_sources(const SimulationOptions& options) {
     source.flux = spectrum(mag, 0.45 + 0.25 * rng.normal(i, kColor), options.bands.size());
     if (star && mag < kGaiaLimitMag) {
       source.gaia_id = gaia_number(rng, i);
-      source.catalogued = ++n_gaia % 14 != 10;
+      source.catalogued = mag >= kLackingLimitMag || ++n_bright % 14 != 10;
     }
     char id[16];
     std::snprintf(id, sizeof id, "%06d", s + 1);
