@@ -99,8 +99,8 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
     }
   }
   marks.unknown.label = fmt::format("UNKNOWN (fallback to {})", upper(config.patch_run.gal_model));
-  for (web::Markers* m : {&marks.stars, &marks.galaxies, &marks.unknown, &marks.saturated, &marks.gaia,
-                          &marks.injected}) {
+  for (web::Markers* m : {&marks.stars, &marks.galaxies, &marks.unknown, &marks.saturated,
+                          &marks.gaia, &marks.injected}) {
     if (!m->x.empty()) {
       picture.markers.push_back(std::move(*m));
     }
