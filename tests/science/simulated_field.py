@@ -100,7 +100,9 @@ def bright_stars(catalogue, truth, bands):
     return out
 
 
-seeds = [int(a) for a in sys.argv[1:]] or [1, 2]
+# A field has only about a dozen bright galaxies, whose five bands err together through the shape: the
+# scatter of their pulls in one field is 0.88 to 1.2.
+seeds = [int(a) for a in sys.argv[1:]] or [1, 2, 3, 4, 5]
 collected = {kind: [[], [], []] for kind in ("star", "galaxy")}
 converged, worst, snr, own_psf = [], [], [], []
 with scratch_folder() as folder:
