@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kWhiteSidePix = 1400;  // largest side of the white picture on the page
 constexpr std::size_t kPatchesShown = 3;
-constexpr std::size_t kCellsShown = 4;
 
 /// Mean of k x k blocks, NaN pixels left out.
 Image<float> binned(const Image<float>& image, int k) {
@@ -210,102 +209,6 @@ web::Section fit_section(const Config& config, const engine::Products& products)
   if (!bars.x.empty()) {
     section.blocks.emplace_back(
         web::Chart{"Iterations per patch", "iterations", "patches", false, false, {bars}});
-  }
-  return section;
-}
-
-web::Section epsf_section(const engine::Products& products) {
-  web::Section section{"Effective PSF", {}};
-  const Table& bands = products.table("epsf", "bands");
-  if (bands.rows() == 0) {
-    section.blocks.emplace_back(
-        web::Text{"All frames came with a PSF of their own; none was built."});
-    return section;
-  }
-  web::DataTable table{"Per band",
-                       {"band", "level", "stars", "wing stars", "rejected", "order", "FWHM [pix]",
-                        "beta", "core chi2", "predicted flux error [%]", "light outside stamp [%]"},
-                       {}};
-  const auto number = [&](const char* column, std::size_t i) { return bands.numbers(column)[i]; };
-  for (std::size_t i = 0; i < bands.rows(); ++i) {
-    table.rows.push_back(
-        {bands.get<std::string>("band")[i], fmt::format("{}", number("psf_level", i)),
-         fmt::format("{}", number("n_stars", i)), fmt::format("{}", number("n_wing", i)),
-         fmt::format("{}", number("n_rejected", i)), fmt::format("{}", number("order", i)),
-         fmt::format("{:.2f}", number("fwhm_pix", i)), fmt::format("{:.2f}", number("beta", i)),
-         fmt::format("{:.2f}", number("chi2_core_median", i)),
-         fmt::format("{:.2f}", 100 * number("flux_err_pred", i)),
-         fmt::format("{:.2f}", 100 * number("f_out", i))});
-  }
-  section.blocks.emplace_back(std::move(table));
-  const Table& cells = products.table("epsf", "cells");
-  const std::vector<std::string>& band = cells.get<std::string>("band");
-  const auto& growth = cells.get<double>("growth");
-  const std::size_t steps = cells.columns()[cells.position("growth")].elements();
-  const auto& pixels = cells.get<float>("epsf");
-  const auto& residual = cells.get<float>("median_residual");
-  const auto side_of = [&](const char* column) {
-    return static_cast<int>(cells.columns()[cells.position(column)].shape[0]);
-  };
-  web::Chart chart{"Growth curves of the first cell of every band",
-                   "radius [pix]",
-                   "light within radius",
-                   false,
-                   false,
-                   {}};
-  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00",
-                                          "#c62828", "#6a1b9a", "#00838f"};
-  std::map<std::string, std::size_t> shown;
-  for (std::size_t i = 0; i < cells.rows(); ++i) {
-    const std::size_t number_shown = shown[band[i]]++;
-    if (number_shown == 0) {
-      web::Series line{band[i], colors[chart.series.size() % colors.size()], "line", {}, {}, {}};
-      for (std::size_t r = 0; r < steps; ++r) {
-        if (std::isfinite(growth[i * steps + r])) {
-          line.x.push_back(static_cast<double>(r));
-          line.y.push_back(growth[i * steps + r]);
-        }
-      }
-      chart.series.push_back(std::move(line));
-    }
-  }
-  section.blocks.emplace_back(std::move(chart));
-  const auto stamp = [&](const std::vector<float>& values, int side, std::size_t cell,
-                         const std::string& title) {
-    web::Picture p;
-    p.title = title;
-    p.pixels = Image<float>(side, side);
-    const std::size_t n = p.pixels.pixels().size();
-    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(cell * n), n,
-                p.pixels.pixels().begin());
-    p.scale = 3.0;
-    p.x0 = -0.5 * (side - 1);
-    p.y0 = p.x0;
-    return p;
-  };
-  shown.clear();
-  for (std::size_t i = 0; i < cells.rows(); ++i) {
-    if (shown[band[i]]++ != 0) {
-      continue;
-    }
-    web::PictureRow row{"Band " + band[i], {}};
-    const std::vector<std::string>& tags = cells.get<std::string>("epsf_tag");
-    std::size_t n = 0;
-    for (std::size_t j = i; j < cells.rows() && n < kCellsShown; ++j) {
-      if (band[j] == band[i]) {
-        web::Picture p = stamp(pixels, side_of("epsf"), j, "ePSF " + tags[j]);
-        p.stretch = "log";
-        row.pictures.push_back(std::move(p));
-        ++n;
-      }
-    }
-    web::Picture r =
-        stamp(residual, side_of("median_residual"), i, "median residual / flux " + tags[i]);
-    r.colors = "diverging";
-    r.low = -2e-3;
-    r.high = 2e-3;
-    row.pictures.push_back(std::move(r));
-    section.blocks.emplace_back(std::move(row));
   }
   return section;
 }

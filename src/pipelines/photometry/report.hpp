@@ -10,6 +10,9 @@ namespace skyloom::photometry {
 
 web::Report report(const Config& config, const engine::Products& products);
 
+/// Section about the effective PSFs: how good, growth curves, stamps and residuals.
+web::Section epsf_section(const engine::Products& products);
+
 /// Section that compares the catalogue with a simulation's truth; no blocks when there is none.
 web::Section truth_section(const Config& config, const engine::Products& products);
 

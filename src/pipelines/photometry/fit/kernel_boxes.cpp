@@ -204,7 +204,8 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
     if (k >= limit) {
       break;
     }
-    const auto r = std::min(beyond.size() - 1, static_cast<std::size_t>(std::lround(k / kRingStep)));
+    const auto r =
+        std::min(beyond.size() - 1, static_cast<std::size_t>(std::lround(k / kRingStep)));
     if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
       return k;
     }

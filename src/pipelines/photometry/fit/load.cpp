@@ -129,6 +129,7 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
   const std::vector<std::string> type =
       sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(n);
   std::vector<std::vector<double>> flux;
+  flux.reserve(bands.size());
   for (const std::string& band : bands) {
     flux.push_back(column("FLUX_" + band));
   }
