@@ -55,6 +55,23 @@ void mark(web::Markers& markers, double x, double y, const std::string& name) {
   markers.names.push_back(name);
 }
 
+/// Markers in pixels of the white frame become markers in pixels of the picture.
+void place_markers(web::Picture& picture) {
+  for (web::Markers& group : picture.markers) {
+    for (auto* values : {&group.x, &group.x2}) {
+      for (double& v : *values) {
+        v = (v - picture.x0) / picture.pixel_size;
+      }
+    }
+    for (auto* values : {&group.y, &group.y2}) {
+      for (double& v : *values) {
+        v = (v - picture.y0) / picture.pixel_size;
+      }
+    }
+    group.radius_pix = std::max(2.0, group.radius_pix / picture.pixel_size);
+  }
+}
+
 web::PictureRow white_picture(const Config& config, const engine::Products& products) {
   const Box box = products.image_box("frames", "white/image");
   const int k =
@@ -104,6 +121,7 @@ web::PictureRow white_picture(const Config& config, const engine::Products& prod
       picture.markers.push_back(std::move(*m));
     }
   }
+  place_markers(picture);
   return {fmt::format("{} x {} pixels; {} sources are outside or cropped", box.width(),
                       box.height(), outside),
           {std::move(picture)}};
@@ -172,6 +190,7 @@ web::PictureRow patch_pictures(const engine::Products& products, std::size_t pat
                       {picture("data", data), picture("model + sky", model),
                        picture("residual / sigma", residual)}};
   row.pictures[0].markers = {input, fitted, moved};
+  place_markers(row.pictures[0]);
   row.pictures[2].low = -5.0;
   row.pictures[2].high = 5.0;
   row.pictures[2].stretch = "linear";

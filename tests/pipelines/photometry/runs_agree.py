@@ -84,6 +84,13 @@ def products_are_complete(program, folder):
     for heading in ("White image with sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves",
                     "Zero point in g", "matched with Gaia"):
         require(heading in page, f"the report shows: {heading}")
+    # Every mark of a patch picture lies on it.
+    pictures = [p for p in _pictures(page) if p["title"] == "data"]
+    require(pictures, "patch pictures")
+    for picture in pictures:
+        marks = [m for m in picture["markers"] if m["label"] == "input position"]
+        require(marks and marks[0]["x"], "input positions are marked")
+        require(all(-1 < x < picture["width"] for x in marks[0]["x"]), "marks inside the picture")
     summary = json.loads((folder / "run" / "EPSFs" / "epsf_summary.json").read_text())
     require(summary and {"band", "epsf_tag", "nstars_used", "ee_r50_pix"} <= set(summary[0]), "ePSF summary")
 
@@ -133,6 +140,25 @@ def own_output_as_input(program, folder):
     require(list(one) == list(two), "the same columns")
     for name in one:
         require(list(one[name]) == list(two[name]), f"the same {name}")
+
+
+def _pictures(page):
+    """All pictures of a report, from the data in the page."""
+    text = page.split('type="application/json"', 1)[1].split(">", 1)[1].split("</script>", 1)[0]
+    found = []
+
+    def walk(value):
+        if isinstance(value, dict):
+            if "markers" in value and "title" in value:
+                found.append(value)
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(json.loads(text))
+    return found
 
 
 def _columns(product):
