@@ -9,6 +9,8 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
 
+#include "config_names.hpp"
+
 namespace skyloom {
 namespace {
 
@@ -122,16 +124,6 @@ std::string resolved(const std::string& path, const std::string& base) {
   return expanded.is_absolute()
              ? expanded.string()
              : (std::filesystem::path(base) / expanded).lexically_normal().string();
-}
-
-std::string last_part(std::string_view name) {
-  const std::size_t dot = name.rfind('.');
-  return std::string(dot == std::string_view::npos ? name : name.substr(dot + 1));
-}
-
-std::string table_part(std::string_view name) {
-  const std::size_t dot = name.rfind('.');
-  return std::string(dot == std::string_view::npos ? std::string_view{} : name.substr(0, dot));
 }
 
 }  // namespace
@@ -401,123 +393,6 @@ std::vector<std::pair<std::string, std::string>> ConfigSpec::values_of(
     const auto& stages = entry.key.stages;
     if (!entry.ignored && std::find(stages.begin(), stages.end(), stage) != stages.end()) {
       out.emplace_back(entry.name, value_text(entry));
-    }
-  }
-  return out;
-}
-
-namespace {
-
-std::string comment_of(const Key& key, const std::string& range) {
-  std::string out = key.help;
-  if (!key.unit.empty()) {
-    out += " [" + key.unit + "]";
-  }
-  if (!range.empty()) {
-    out += " (" + range + ")";
-  }
-  return out;
-}
-
-}  // namespace
-
-std::string ConfigSpec::toml() const {
-  // Keys are grouped by table in order of first appearance; tables inside [[...]] come last.
-  std::vector<std::string> order;
-  for (const Entry& entry : entries_) {
-    const std::string name = table_part(entry.name);
-    if (!entry.ignored && std::find(order.begin(), order.end(), name) == order.end()) {
-      order.push_back(name);
-    }
-  }
-  const auto help_of = [this](const std::string& name) {
-    for (const auto& [table, help] : tables_) {
-      if (table == name) {
-        return help;
-      }
-    }
-    return std::string();
-  };
-  std::string out;
-  std::string nested;
-  for (const std::string& name : order) {
-    const std::string help = help_of(name);
-    std::string body;
-    for (const Entry& entry : entries_) {
-      if (entry.ignored || table_part(entry.name) != name) {
-        continue;
-      }
-      if (!entry.fill) {
-        body += last_part(entry.name) + " = " + value_text(entry) + "  # " +
-                comment_of(entry.key, describe(entry)) + "\n";
-        continue;
-      }
-      bool any = false;
-      entry.each([&](const ConfigSpec& element) {
-        nested += "\n[[" + entry.name + "]]\n" + element.toml();
-        any = true;
-      });
-      if (!any) {
-        body += "# [[" + entry.name + "]]: " + entry.key.help + "\n";
-        entry.blank([&](const ConfigSpec& element) {
-          for (const Entry& inner : element.entries_) {
-            body += "#   " + last_part(inner.name) + " = " + value_text(inner) + "  # " +
-                    comment_of(inner.key, element.describe(inner)) + "\n";
-          }
-        });
-      }
-    }
-    if (body.empty()) {
-      continue;
-    }
-    if (!name.empty()) {
-      out += (out.empty() ? "" : "\n");
-      if (!help.empty()) {
-        out += "# " + help + "\n";
-      }
-      out += "[" + name + "]\n";
-    }
-    out += body;
-  }
-  return out + nested;
-}
-
-std::string ConfigSpec::markdown(std::string_view title) const {
-  std::string out = "# " + std::string(title) + "\n\n";
-  out +=
-      "Generated from the program's declarations by `skyloom config --markdown`. Do not edit.\n\n";
-  out += "| key | default | unit | allowed | meaning |\n|---|---|---|---|---|\n";
-  const auto escaped = [](std::string text) {
-    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
-      text.replace(at, 1, "\\|");
-    }
-    return text;
-  };
-  const auto row = [&](const std::string& name, const Entry& entry, const ConfigSpec& spec) {
-    out += "| `" + name + "` | `" + escaped(entry.initial) + "` | " + entry.key.unit + " | " +
-           escaped(spec.describe(entry)) + " | " + escaped(entry.key.help) + " |\n";
-  };
-  for (const Entry& entry : entries_) {
-    if (entry.ignored) {
-      continue;
-    }
-    if (!entry.fill) {
-      row(entry.name, entry, *this);
-      continue;
-    }
-    out += "| `[[" + entry.name + "]]` | | | | " + escaped(entry.key.help) + " |\n";
-    entry.blank([&](const ConfigSpec& element) {
-      for (const Entry& inner : element.entries_) {
-        row(entry.name + "[]." + inner.name, inner, element);
-      }
-    });
-  }
-  bool first = true;
-  for (const Entry& entry : entries_) {
-    if (entry.ignored) {
-      out += first ? "\nAccepted from other programs, without effect:\n\n" : "";
-      first = false;
-      out += "- `" + entry.name + "`: " + entry.key.help + "\n";
     }
   }
   return out;
