@@ -82,10 +82,9 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   surveys::FrameReader reader(context.field.specs[frame], info);
   surveys::FramePixels pixels =
       reader.read({m, m + context.field.width, m, m + context.field.height});
-  input.kernel.sigma_sky = Image<float>(context.field.width, context.field.height, 0.0F);
-  for (std::size_t i = 0; i < pixels.invvar.pixels().size(); ++i) {
-    const float w = pixels.invvar.pixels()[i];
-    input.kernel.sigma_sky.pixels()[i] = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
+  input.kernel.sigma_sky = std::move(pixels.invvar);
+  for (float& w : input.kernel.sigma_sky.pixels()) {
+    w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
   }
   input.kernel.data = std::move(pixels.data);
   input.kernel.bad = std::move(pixels.bad);
