@@ -210,14 +210,22 @@ TEST_CASE("known stars and catalogue types steer the choice", "[epsf]") {
 
 TEST_CASE("images without anything to use say so", "[epsf]") {
   Input input;
-  input.data = Image<float>(100, 100, std::numeric_limits<float>::quiet_NaN());
-  input.sigma_sky = Image<float>(100, 100, 1.0F);
-  input.bad = Image<std::uint8_t>(100, 100);
+  input.width = 100;
+  input.height = 100;
+  float value = std::numeric_limits<float>::quiet_NaN();
+  input.read = [&value](const Box& box) {
+    return Pixels{Image<float>(box.width(), box.height(), value),
+                  Image<float>(box.width(), box.height(), 1.0F),
+                  Image<std::uint8_t>(box.width(), box.height())};
+  };
   CHECK_THROWS_AS(build(input, {}), UnitError);
-  input.data = Image<float>(100, 100, 0.0F);
+  value = 0.0F;
   const Result empty = build(input, {});
   CHECK(empty.level == PsfLevel::none);
   CHECK_FALSE(empty.level_text.empty());
-  input.bad = Image<std::uint8_t>(50, 100);
+  input.read = [](const Box& box) {
+    return Pixels{Image<float>(box.width(), box.height()), Image<float>(box.width(), box.height()),
+                  Image<std::uint8_t>(50, 100)};
+  };
   CHECK_THROWS_AS(build(input, {}), UnitError);
 }

@@ -47,7 +47,8 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
   std::array<std::array<double, 9>, 9> sum{};
   const double flux = star.row.flux;
   // Far from a faint star only the sky is at stake: most pixels need no derivatives.
-  const double reach = model.useful_radius(flux, std::sqrt(median_of(star.variance)));
+  const double reach =
+      model.useful_radius(flux, std::sqrt(median_of({star.variance.begin(), star.variance.end()})));
   std::size_t k = 0;
   for (int y = star.box.y0; y < star.box.y1; ++y) {
     for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
@@ -64,8 +65,8 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
       }
       const double light = flux * pixel.p;
       const double residual = star.light(k) - light;
-      const double weight =
-          robust_weight(pixel_variance(weighting, star.variance[k], light), residual);
+      const double weight = robust_weight(
+          pixel_variance(weighting, static_cast<double>(star.variance[k]), light), residual);
       if (weight == 0.0) {
         continue;
       }

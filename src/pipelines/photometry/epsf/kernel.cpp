@@ -27,8 +27,8 @@ constexpr double kMaxNorm = 1.25;
 /// Steps of building one band, in the order of build().
 class Builder {
  public:
-  Builder(const Options& options, const Frame& frame, Selection& selection, Result& result)
-      : options_(options), frame_(frame), selection_(selection), result_(result) {}
+  Builder(const Options& options, const Band& band, Selection& selection, Result& result)
+      : options_(options), band_(band), selection_(selection), result_(result) {}
 
   void run() {
     if (count_core(stars()) == 0 || !fit_moffat()) {
@@ -58,15 +58,15 @@ class Builder {
   }
 
   bool fit_moffat() {
-    model_.width = frame_.data.width();
-    model_.height = frame_.data.height();
+    model_.width = band_.box.width();
+    model_.height = band_.box.height();
     const bool one = count_core(stars()) == 1;
     model_.beta = one ? options_.moffat_beta : kStartBeta;
     const double fwhm = kFwhmPerR50 * selection_.locus_r50;
     model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
     model_.g1 = {0.0};
     model_.g2 = {0.0};
-    ShapeFitOptions fit{{frame_.gain, options_.model_error_moffat}, 12, !one};
+    ShapeFitOptions fit{{band_.gain, options_.model_error_moffat}, 12, !one};
     if (!shape_with_rejection(fit)) {
       return false;
     }
@@ -133,9 +133,9 @@ class Builder {
 
   /// @return what is wrong with the model; empty = nothing
   std::string run_round(int round) {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{band_.gain, options_.model_error_shape};
     if (round > 0) {
-      subtract_neighbours(frame_, working(model_), selection_);
+      subtract_neighbours(working(model_), band_.sigma_median, selection_);
       if (model_.order > 0) {
         ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true});
         if (!refined.ok) {
@@ -146,16 +146,16 @@ class Builder {
     }
     fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
     result_.diagnostics.clipped_fraction =
-        clip_pixels(working(model_), stars(), frame_.gain, round < 2 ? 0.6 : 0.3);
+        clip_pixels(working(model_), stars(), band_.gain, round < 2 ? 0.6 : 0.3);
     if (round > 0) {
-      reject_by_chi2(working(model_), stars(), frame_.gain);
+      reject_by_chi2(working(model_), stars(), band_.gain);
     }
     return options_.residual ? solve() : std::string();
   }
 
   std::string solve() {
-    ResidualSolution solution = solve_residual(working(model_), stars(), options_, frame_.gain,
-                                               frame_.sigma_median, hyper_);
+    ResidualSolution solution =
+        solve_residual(working(model_), stars(), options_, band_.gain, band_.sigma_median, hyper_);
     if (!solution.ok) {
       return "the system of wing and residual is singular";
     }
@@ -194,7 +194,7 @@ class Builder {
   }
 
   std::string vary_locally() {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{band_.gain, options_.model_error_shape};
     fit_stars(working(model_), stars(), shape, 4);
     ShapeFit step = fit_shape(model_, stars(), {shape, 1, true});
     if (!step.ok) {
@@ -217,18 +217,18 @@ class Builder {
   }
 
   void finish() {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{band_.gain, options_.model_error_shape};
     auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
     measure_excess(model_, stars(), {shape, 1, true});
-    measure_core_chi2(*psf, stars(), frame_.gain);
-    diagnose(*psf, stars(), frame_, options_, result_.diagnostics);
+    measure_core_chi2(*psf, stars(), band_.gain);
+    diagnose(*psf, stars(), band_.gain, options_, result_.diagnostics);
     result_.psf = std::move(psf);
   }
 
   const Options& options_;
-  const Frame& frame_;
+  const Band& band_;
   Selection& selection_;
   Result& result_;
   sky::FieldPsfModel model_;
@@ -238,7 +238,7 @@ class Builder {
 
 void count_stars(const Selection& selection, Result& result) {
   Diagnostics& d = result.diagnostics;
-  d.n_detections = static_cast<int>(selection.objects.size());
+  d.n_detections = selection.n_detections;
   d.n_candidates = selection.n_candidates;
   d.locus_r50_pix = selection.locus_r50;
   for (const Star& star : selection.stars) {
@@ -304,11 +304,11 @@ std::string to_string(Rejected reason) {
 
 Result build(const Input& input, const Options& options) {
   Result result;
-  const Frame frame = prepare_frame(input, options, result.warnings);
-  Selection selection = select_stars(input, options, frame);
-  Builder(options, frame, selection, result).run();
+  const Band band = survey_band(input, options, result.warnings);
+  Selection selection = select_stars(band, options, result.warnings);
+  Builder(options, band, selection, result).run();
   count_stars(selection, result);
-  result.cells = describe_cells(result.psf.get(), input, options, frame, selection.stars);
+  result.cells = describe_cells(result.psf.get(), band, options, selection);
   add_warnings(options, result);
   return result;
 }

@@ -1,10 +1,12 @@
 #pragma once
 // Builds the effective PSF of one band from its image: detection, choice of stars, joint Moffat
 // fit, wing and core residual, local variation, diagnostics. One call per band; a pure function of
-// its arguments. The model and its evaluation are sky/field_psf.hpp.
+// its arguments. The image is read tile by tile through a callback and never held whole. The model
+// and its evaluation are sky/field_psf.hpp.
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -15,7 +17,7 @@
 
 namespace skyloom::photometry::epsf {
 
-/// Bits of Input::bad.
+/// Bits of Pixels::bad.
 inline constexpr std::uint8_t kBadNotFinite = 1;
 inline constexpr std::uint8_t kBadSaturated = 2;
 inline constexpr std::uint8_t kBadMasked = 4;
@@ -82,11 +84,20 @@ struct Options {
   double moffat_beta = 3.5;  ///< fixed when there is a single star
 };
 
-/// One band. Pixels are (y, x); all images have the same size.
+/// A box of the band, (y, x); all three of the box's size.
+struct Pixels {
+  Image<float> data;        ///< flux, scaled to the common zero point; NaN allowed
+  Image<float> sigma_sky;   ///< same unit; 0 or infinite where bad
+  Image<std::uint8_t> bad;  ///< bits above; 0 = good
+};
+
+/// One band.
 struct Input {
-  Image<float> data;             ///< flux, scaled to the common zero point; NaN allowed
-  Image<float> sigma_sky;        ///< same unit; 0 or infinite where bad
-  Image<std::uint8_t> bad;       ///< bits above; 0 = good
+  int width = 0;
+  int height = 0;
+  /// Pixels of a box inside the band: the same box gives the same pixels. Every part is asked for a
+  /// few times, from bottom to top each time.
+  std::function<Pixels(const Box&)> read;
   double gain_e_per_flux = 0.0;  ///< electrons per unit of flux; 0 = sky noise only
   double saturation_scaled = std::numeric_limits<double>::quiet_NaN();  ///< NaN = unknown
   double fwhm_guess_pix = std::numeric_limits<double>::quiet_NaN();     ///< NaN = unknown

@@ -1,4 +1,7 @@
 #include <cmath>
+#include <functional>
+#include <memory>
+#include <utility>
 
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
@@ -65,6 +68,20 @@ std::vector<epsf::CatalogueSource> catalogue_sources(const EpsfStage::Context& c
   return out;
 }
 
+/// Reads boxes of the cropped frame as the kernel wants them.
+std::function<epsf::Pixels(const Box&)> box_reader(const surveys::FrameSpec& spec,
+                                                   const surveys::FrameInfo& info, int margin) {
+  auto reader = std::make_shared<surveys::FrameReader>(spec, info);
+  return [reader, margin](const Box& box) {
+    surveys::FramePixels pixels =
+        reader->read({box.x0 + margin, box.x1 + margin, box.y0 + margin, box.y1 + margin});
+    for (float& w : pixels.invvar.pixels()) {
+      w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
+    }
+    return epsf::Pixels{std::move(pixels.data), std::move(pixels.invvar), std::move(pixels.bad)};
+  };
+}
+
 }  // namespace
 
 EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const engine::Unit& unit) {
@@ -78,16 +95,9 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   input.options.local_variation = config.epsf.local_variation == "auto";
   input.options.residual = config.epsf.residual == "auto";
   input.options.moffat_beta = config.moffat_psf.beta;
-  const int m = context.field.margin;
-  surveys::FrameReader reader(context.field.specs[frame], info);
-  surveys::FramePixels pixels =
-      reader.read({m, m + context.field.width, m, m + context.field.height});
-  input.kernel.sigma_sky = std::move(pixels.invvar);
-  for (float& w : input.kernel.sigma_sky.pixels()) {
-    w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
-  }
-  input.kernel.data = std::move(pixels.data);
-  input.kernel.bad = std::move(pixels.bad);
+  input.kernel.width = context.field.width;
+  input.kernel.height = context.field.height;
+  input.kernel.read = box_reader(context.field.specs[frame], info, context.field.margin);
   input.kernel.gain_e_per_flux = std::isfinite(info.egain) ? info.egain / info.scale : 0.0;
   input.kernel.saturation_scaled = info.saturate_adu * info.scale;
   input.kernel.fwhm_guess_pix = info.fwhm_pix;

@@ -113,7 +113,8 @@ class LinearSystem {
         const double u = x - star.row.x;
         const double v = y - star.row.y;
         const PixelValues pixel = model.at<false>(u, v);
-        const double weight = 1.0 / pixel_variance(weighting_, star.variance[k], flux * pixel.p);
+        const double weight =
+            1.0 / pixel_variance(weighting_, static_cast<double>(star.variance[k]), flux * pixel.p);
         fill_row(model, u, v, row);
         const double target = star.light(k) + flux * row.target;
         add_pixel(row, flux, weight, target, {pixel.p, pixel.pu, pixel.pv, 1.0}, sums);
