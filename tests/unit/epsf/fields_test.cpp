@@ -1,6 +1,6 @@
 // Whole bands: simulated fields with known PSF, the ladder of fallbacks, determinism.
 
-#include <chrono>
+#include <ctime>
 #include <limits>
 
 #include <catch2/catch.hpp>
@@ -99,13 +99,13 @@ TEST_CASE("one megapixel with galaxies", "[epsf]") {
   const TruePsf truth{{part(3.6, 3.0)}};
   const TrueField field = make_field(truth, options);
   const Input input = make_input(field);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Result result = build(input, {});
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  const double cpu = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   REQUIRE(result.psf);
   const FluxError error = psf_only_error(*result.psf, truth, options.size, 9.0, 1.5);
-  WARN("ePSF of 1024 x 1024 with " << result.diagnostics.n_stars << " stars: " << wall.count()
-                                   << " s; bias " << 100 * error.bias << " %, scatter "
+  WARN("ePSF of 1024 x 1024 with " << result.diagnostics.n_stars << " stars: " << cpu
+                                   << " CPU s; bias " << 100 * error.bias << " %, scatter "
                                    << 100 * error.scatter << " %, purity "
                                    << purity(result, field));
   CHECK(std::abs(error.bias) < 1e-3);

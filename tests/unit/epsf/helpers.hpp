@@ -53,6 +53,7 @@ inline photometry::epsf::Star noise_free_star(const TruePsf& psf, int size, doub
   star.row.flux = flux;
   star.row.snr = 300.0;
   star.row.used = true;
+  star.sigma_sky = sigma;
   for (int j = star.box.y0; j < star.box.y1; ++j) {
     for (int i = star.box.x0; i < star.box.x1; ++i) {
       const double light = flux * psf.pixel(scaled(x, size), scaled(y, size), i - x, j - y);

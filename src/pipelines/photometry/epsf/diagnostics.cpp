@@ -63,6 +63,66 @@ void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, 
   d.resid_kurtosis = m4 / (m2 * m2);
 }
 
+/// Mean correlation of the normalised residuals of two stars at the same place of the PSF, the
+/// largest over shifts of up to a pixel. Sums over pairs follow from the sums over stars.
+double residual_correlation(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain) {
+  const double radius = 1.5 * effective_fwhm_pix(psf.model());
+  const int half = static_cast<int>(std::ceil(radius)) + 1;
+  const int side = 2 * half + 1;
+  std::vector<Image<double>> residuals;
+  Image<double> total(side, side);
+  for (const Star& star : stars) {
+    if (!is_core(star)) {
+      continue;
+    }
+    const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+    Image<double> z(side, side);
+    std::size_t k = 0;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+        const double u = x - star.row.x;
+        const double v = y - star.row.y;
+        if (star.good(k) && std::hypot(u, v) < radius) {
+          const double light = star.row.flux * model.p(u, v);
+          const double noise = std::sqrt(
+              pixel_variance({gain, kModelError}, static_cast<double>(star.variance[k]), light));
+          const int i = static_cast<int>(std::lround(u)) + half;
+          const int j = static_cast<int>(std::lround(v)) + half;
+          z(j, i) = (star.light(k) - light) / noise;
+          total(j, i) += z(j, i);
+        }
+      }
+    }
+    residuals.push_back(std::move(z));
+  }
+  if (residuals.size() < 2) {
+    return kNaN;
+  }
+  double own = 0.0;
+  for (const Image<double>& z : residuals) {
+    for (const double value : z.pixels()) {
+      own += value * value;
+    }
+  }
+  const auto pairs = static_cast<double>(residuals.size() - 1);
+  double largest = 0.0;
+  for (int dy = 0; dy <= 1; ++dy) {
+    for (int dx = dy == 0 ? 0 : -1; dx <= 1; ++dx) {
+      double sum = 0.0;
+      for (int j = 1; j + 1 < side; ++j) {
+        for (int i = 1; i + 1 < side; ++i) {
+          sum += total(j, i) * total(j + dy, i + dx);
+          for (const Image<double>& z : residuals) {
+            sum -= z(j, i) * z(j + dy, i + dx);
+          }
+        }
+      }
+      largest = std::max(largest, sum / (own * pairs));
+    }
+  }
+  return largest;
+}
+
 /// Slope of ln chi^2 on ln S/N: a wrong model shows at high S/N first.
 double chi2_trend(const std::vector<Star>& stars) {
   double n = 0.0;
@@ -228,6 +288,7 @@ void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, double g
   d.chi2_trend = chi2_trend(stars);
   d.shape_scatter = shape_scatter(stars);
   residual_moments(psf, stars, gain, d);
+  d.resid_corr = residual_correlation(psf, stars, gain);
   aperture_check(psf, stars, d);
   d.f_out = psf.light_outside(x, y);
   d.wing_slope = psf.wing_slope();

@@ -10,6 +10,8 @@
 #include "pipelines/photometry/epsf/local_variation.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
 #include "pipelines/photometry/epsf/residual.hpp"
+#include "pipelines/photometry/epsf/second_pass.hpp"
+#include "pipelines/photometry/epsf/star_checks.hpp"
 #include "pipelines/photometry/epsf/stars.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -23,12 +25,19 @@ constexpr int kMinStarsResidual = 4;
 constexpr int kMinStarsVariation = 15;
 constexpr double kMinNorm = 0.8;
 constexpr double kMaxNorm = 1.25;
+constexpr double kNonlinear = 3.0;  // sigma
 
 /// Steps of building one band, in the order of build().
 class Builder {
  public:
   Builder(const Options& options, const Band& band, Selection& selection, Result& result)
-      : options_(options), band_(band), selection_(selection), result_(result) {}
+
+      : options_(options),
+        band_(band),
+        gain_(band.gain),
+        sigma_sky_(band.sigma_median),
+        selection_(selection),
+        result_(result) {}
 
   void run() {
     if (count_core(stars()) == 0 || !fit_moffat()) {
@@ -45,8 +54,9 @@ class Builder {
         result_.level_text = std::to_string(core) + " stars";
       }
     }
-    if (options_.method == "epsf" && core >= kMinStarsResidual) {
-      build_full();
+    if (options_.method == "epsf" && core >= kMinStarsResidual && build_full() &&
+        options_.passes > 1) {
+      build_again();
     }
     finish();
   }
@@ -66,7 +76,7 @@ class Builder {
     model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
     model_.g1 = {0.0};
     model_.g2 = {0.0};
-    ShapeFitOptions fit{{band_.gain, options_.model_error_moffat}, 12, !one};
+    ShapeFitOptions fit{{gain_, options_.model_error_moffat}, 12, !one};
     if (!shape_with_rejection(fit)) {
       return false;
     }
@@ -81,10 +91,27 @@ class Builder {
         stars() = before;
       }
     }
+    if (!check_response(fit)) {
+      return false;
+    }
     if (beta_on_bound_) {
       result_.warnings.push_back("beta of the Moffat sits on its bound");
     }
     return count_core(stars()) > 0;
+  }
+
+  /// Bright stars of another size than faint ones are left out of the core.
+  bool check_response(const ShapeFitOptions& fit) {
+    const double significance = size_flux_significance(stars());
+    if (std::abs(significance) < kNonlinear) {
+      return true;
+    }
+    const double saturation = band_.input->saturation_scaled;
+    const int dropped = std::isfinite(saturation) ? drop_brightest(stars(), saturation) : 0;
+    result_.warnings.push_back("the size of stars depends on their flux (" +
+                               std::to_string(significance) + " sigma); " +
+                               std::to_string(dropped) + " bright stars left out");
+    return dropped == 0 || shape_with_rejection(fit);
   }
 
   /// Shape fit, rejecting what is no star until nothing more is.
@@ -104,38 +131,68 @@ class Builder {
     return true;
   }
 
-  void build_full() {
+  bool build_full() {
     const sky::FieldPsfModel moffat = model_;
     const std::vector<Star> before = stars();
     if (options_.residual) {
       model_ = with_residual_basis(std::move(model_), options_);
     }
-    std::string wrong;
-    for (int round = 0; round < options_.rounds && wrong.empty(); ++round) {
-      wrong = run_round(round);
-    }
-    if (wrong.empty()) {
-      wrong = vary_locally();
-    }
+    const std::string wrong = run_rounds(0, options_.rounds + (selection_.crowded ? 1 : 0));
     if (!wrong.empty()) {
       model_ = moffat;
       stars() = before;
       result_.level_text = wrong;
       result_.diagnostics.flux_err_pred = std::numeric_limits<double>::quiet_NaN();
-      return;
+      return false;
     }
     if (options_.residual) {
       result_.level = working(model_).is_constant() ? PsfLevel::constant : PsfLevel::field;
     } else if (!working(model_).is_constant()) {
       result_.level = PsfLevel::moffat_field;
     }
+    return true;
+  }
+
+  /// The rounds once more, with catalogued sources near the stars subtracted.
+  void build_again() {
+    const sky::FieldPsfModel first = model_;
+    const std::vector<Star> before = stars();
+    const Diagnostics diagnostics = result_.diagnostics;
+    const auto psf =
+        std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
+    const int refined = subtract_catalogued(psf, band_, options_, selection_);
+    if (refined == 0) {
+      return;
+    }
+    model_.gp_x.clear();
+    model_.gp_y.clear();
+    model_.gp_weight = {};
+    model_.gp_tau = {};
+    const std::string wrong = run_rounds(1, options_.rounds);
+    if (!wrong.empty()) {
+      model_ = first;
+      stars() = before;
+      result_.diagnostics = diagnostics;
+      result_.warnings.push_back("second pass given up: " + wrong);
+      return;
+    }
+    result_.diagnostics.n_refined = refined;
+  }
+
+  /// @return what is wrong with the model; empty = nothing
+  std::string run_rounds(int begin, int end) {
+    std::string wrong;
+    for (int round = begin; round < end && wrong.empty(); ++round) {
+      wrong = run_round(round);
+    }
+    return wrong.empty() ? vary_locally() : wrong;
   }
 
   /// @return what is wrong with the model; empty = nothing
   std::string run_round(int round) {
-    const Weighting shape{band_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     if (round > 0) {
-      subtract_neighbours(working(model_), band_.sigma_median, selection_);
+      subtract_neighbours(working(model_), sigma_sky_, selection_);
       if (model_.order > 0) {
         ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true});
         if (!refined.ok) {
@@ -145,17 +202,35 @@ class Builder {
       }
     }
     fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
+    if (round == 1) {
+      check_noise();
+    }
     result_.diagnostics.clipped_fraction =
-        clip_pixels(working(model_), stars(), band_.gain, round < 2 ? 0.6 : 0.3);
+        clip_pixels(working(model_), stars(), gain_, round < 2 ? 0.6 : 0.3);
     if (round > 0) {
-      reject_by_chi2(working(model_), stars(), band_.gain);
+      reject_by_chi2(working(model_), stars(), gain_);
     }
     return options_.residual ? solve() : std::string();
   }
 
+  /// Gain or sky noise that are wrong show in the cores of all stars alike.
+  void check_noise() {
+    measure_core_chi2(working(model_), stars(), gain_);
+    const double factor = noise_factor(stars());
+    if (factor == 1.0) {
+      return;
+    }
+    scale_noise(stars(), factor);
+    gain_ /= factor;
+    sigma_sky_ *= std::sqrt(factor);
+    result_.diagnostics.noise_factor *= factor;
+    result_.warnings.push_back("chi2 per pixel is " + std::to_string(factor) +
+                               " at all S/N: gain or sky noise are wrong");
+  }
+
   std::string solve() {
     ResidualSolution solution =
-        solve_residual(working(model_), stars(), options_, band_.gain, band_.sigma_median, hyper_);
+        solve_residual(working(model_), stars(), options_, gain_, sigma_sky_, hyper_);
     if (!solution.ok) {
       return "the system of wing and residual is singular";
     }
@@ -194,7 +269,7 @@ class Builder {
   }
 
   std::string vary_locally() {
-    const Weighting shape{band_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     fit_stars(working(model_), stars(), shape, 4);
     ShapeFit step = fit_shape(model_, stars(), {shape, 1, true});
     if (!step.ok) {
@@ -217,18 +292,20 @@ class Builder {
   }
 
   void finish() {
-    const Weighting shape{band_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
     measure_excess(model_, stars(), {shape, 1, true});
-    measure_core_chi2(*psf, stars(), band_.gain);
-    diagnose(*psf, stars(), band_.gain, options_, result_.diagnostics);
+    measure_core_chi2(*psf, stars(), gain_);
+    diagnose(*psf, stars(), gain_, options_, result_.diagnostics);
     result_.psf = std::move(psf);
   }
 
   const Options& options_;
   const Band& band_;
+  double gain_;
+  double sigma_sky_;
   Selection& selection_;
   Result& result_;
   sky::FieldPsfModel model_;
@@ -264,6 +341,14 @@ void add_warnings(const Options& options, Result& result) {
     result.warnings.push_back("apertures and PSF disagree by " + std::to_string(100.0 * d.apcor) +
                               " %");
   }
+  if (d.resid_corr > 0.1) {
+    result.warnings.push_back("residuals of the stars are correlated: " +
+                              std::to_string(d.resid_corr));
+  }
+  if (d.f_out > 0.02) {
+    result.warnings.push_back("epsf.final_psf_size leaves out " + std::to_string(100.0 * d.f_out) +
+                              " % of the light");
+  }
 }
 
 }  // namespace
@@ -298,6 +383,8 @@ std::string to_string(Rejected reason) {
       return "chi2";
     case Rejected::fit:
       return "fit";
+    case Rejected::nonlinear:
+      return "nonlinear";
   }
   return "unknown";
 }

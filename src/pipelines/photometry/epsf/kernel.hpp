@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/photometry/fit/kernel.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/sky/field_psf.hpp"
 
@@ -34,6 +35,12 @@ struct CatalogueSource {
   double x = 0.0;
   double y = 0.0;
   bool is_star = false;  ///< TYPE says STAR; otherwise a galaxy
+  /// Where the second pass starts; of galaxies only. Meaning as in fit::SourceStart.
+  fit::SourceType type = fit::SourceType::exp;
+  double re_pix = 3.0;
+  double axis_ratio = 1.0;
+  double phi_deg = 0.0;
+  double sersic_n = 3.0;
 };
 
 struct Cell {
@@ -61,6 +68,7 @@ struct Options {
   double sky_prior_floor = 0.02;  ///< in units of sigma_sky; 0 = no prior
   double reject_nsigma = 4.0;
   int rounds = 3;
+  int passes = 1;  ///< 2: again after catalogued sources near the stars were fitted and subtracted
   double warn_flux_err = 0.01;
 
   std::string psfstar_mode = "sep+gaia";  ///< sep | gaia | sep+gaia
@@ -120,10 +128,11 @@ enum class PsfLevel : std::uint8_t {
 /// Why a detection that was considered is not a star of the PSF.
 enum class Rejected : std::uint8_t {
   no = 0,
-  quota = 1,  ///< the cell had max_stars brighter ones
-  shape = 2,  ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
-  chi2 = 3,   ///< the core does not fit
-  fit = 4,    ///< no usable pixels or the fit failed
+  quota = 1,      ///< the cell had max_stars brighter ones
+  shape = 2,      ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
+  chi2 = 3,       ///< the core does not fit
+  fit = 4,        ///< no usable pixels or the fit failed
+  nonlinear = 5,  ///< bright, and the size of stars depends on their flux
 };
 [[nodiscard]] std::string to_string(Rejected reason);
 
@@ -195,6 +204,11 @@ struct Diagnostics {
   double chi2_trend = std::numeric_limits<double>::quiet_NaN();
   double resid_skew = std::numeric_limits<double>::quiet_NaN();
   double resid_kurtosis = std::numeric_limits<double>::quiet_NaN();
+  /// Largest mean correlation of the normalised residuals of two stars, over shifts of up to 1
+  /// pixel.
+  double resid_corr = std::numeric_limits<double>::quiet_NaN();
+  double noise_factor = 1.0;  ///< by which the given variance was multiplied
+  int n_refined = 0;          ///< stamps from which the second pass subtracted sources
   double sigma_r = std::numeric_limits<double>::quiet_NaN();
   double sigma_q = std::numeric_limits<double>::quiet_NaN();
   double ell = std::numeric_limits<double>::quiet_NaN();

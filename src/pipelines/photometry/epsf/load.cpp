@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/fit/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
 
 namespace skyloom::photometry {
@@ -18,6 +19,9 @@ std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
   context->wcs =
       std::make_unique<sky::Wcs>(surveys::read_frame_wcs(context->field.specs.front())
                                      .cropped(context->field.margin, context->field.margin));
+  if (config.epsf.kernel.passes > 1) {
+    context->starts = starting_values(config, *context->sources, {});
+  }
   context->log = &log;
   const std::string& gaia = config.inputs.gaiaxp_synphot_csv;
   if (config.epsf.use_gaiaxp && !gaia.empty()) {
@@ -62,7 +66,16 @@ std::vector<epsf::CatalogueSource> catalogue_sources(const EpsfStage::Context& c
                        type[i] == "SERSIC" || type[i] == "GAL";
     if (known && std::isfinite(x[i]) && std::isfinite(y[i]) &&
         context.field.box().contains(x[i], y[i])) {
-      out.push_back({x[i], y[i], type[i] == "STAR"});
+      epsf::CatalogueSource source{x[i], y[i], type[i] == "STAR"};
+      if (!context.starts.empty()) {
+        const fit::SourceStart& start = context.starts[i];
+        source.type = start.type;
+        source.re_pix = start.re_pix;
+        source.axis_ratio = start.axis_ratio;
+        source.phi_deg = start.phi_deg;
+        source.sersic_n = start.sersic_n;
+      }
+      out.push_back(source);
     }
   }
   return out;

@@ -22,9 +22,10 @@ struct EpsfStage {
     Field field;
     std::vector<std::size_t> frames;  ///< frame of every unit
     const Table* sources = nullptr;
-    Table gaia;                     ///< empty when there is none
-    std::vector<epsf::Cell> cells;  ///< active ones
-    std::unique_ptr<sky::Wcs> wcs;  ///< of the white frame
+    Table gaia;                            ///< empty when there is none
+    std::vector<epsf::Cell> cells;         ///< active ones
+    std::vector<fit::SourceStart> starts;  ///< of the sources; with two passes only
+    std::unique_ptr<sky::Wcs> wcs;         ///< of the white frame
     Log* log = nullptr;
   };
   struct Input {

@@ -416,6 +416,7 @@ class Chooser {
     star.neighbours.assign(star.data.size(), 0.0F);
     star.clipped.assign(star.data.size(), 0);
     star.row.sky = median_of(std::move(sky));
+    star.sigma_sky = std::sqrt(median_of({star.variance.begin(), star.variance.end()}));
     star.row.flux *= 1.1;
   }
 

@@ -22,6 +22,7 @@ struct Star {
   std::vector<float> variance;       ///< of the sky
   std::vector<std::uint8_t> masked;  ///< bad, or of another object
   std::vector<std::uint8_t> clipped;
+  double sigma_sky = 1.0;              ///< median over the stamp
   double peak = 0.0;                   ///< brightest pixel of the detection
   double excess[3] = {0.0, 0.0, 0.0};  ///< lambda, g1, g2 it would have on its own
   double excess_error[3] = {1.0, 1.0, 1.0};
