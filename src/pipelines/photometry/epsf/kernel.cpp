@@ -26,6 +26,8 @@ constexpr int kMinStarsVariation = 15;
 constexpr double kMinNorm = 0.8;
 constexpr double kMaxNorm = 1.25;
 constexpr double kNonlinear = 3.0;  // sigma
+constexpr int kMaxWingSteps = 5;    // in one round
+constexpr double kWingConverged = 0.3;
 
 /// Steps of building one band, in the order of build().
 class Builder {
@@ -91,27 +93,10 @@ class Builder {
         stars() = before;
       }
     }
-    if (!check_response(fit)) {
-      return false;
-    }
     if (beta_on_bound_) {
       result_.warnings.push_back("beta of the Moffat sits on its bound");
     }
     return count_core(stars()) > 0;
-  }
-
-  /// Bright stars of another size than faint ones are left out of the core.
-  bool check_response(const ShapeFitOptions& fit) {
-    const double significance = size_flux_significance(stars());
-    if (std::abs(significance) < kNonlinear) {
-      return true;
-    }
-    const double saturation = band_.input->saturation_scaled;
-    const int dropped = std::isfinite(saturation) ? drop_brightest(stars(), saturation) : 0;
-    result_.warnings.push_back("the size of stars depends on their flux (" +
-                               std::to_string(significance) + " sigma); " +
-                               std::to_string(dropped) + " bright stars left out");
-    return dropped == 0 || shape_with_rejection(fit);
   }
 
   /// Shape fit, rejecting what is no star until nothing more is.
@@ -137,7 +122,10 @@ class Builder {
     if (options_.residual) {
       model_ = with_residual_basis(std::move(model_), options_);
     }
-    const std::string wrong = run_rounds(0, options_.rounds + (selection_.crowded ? 1 : 0));
+    std::string wrong = run_rounds(0, options_.rounds + (selection_.crowded ? 1 : 0));
+    if (wrong.empty() && drops_bright_stars()) {
+      wrong = run_rounds(1, options_.rounds);
+    }
     if (!wrong.empty()) {
       model_ = moffat;
       stars() = before;
@@ -153,6 +141,31 @@ class Builder {
     return true;
   }
 
+  /// Leaves bright stars out of the core when they have another size than faint ones. Asked for the
+  /// full model only: of a PSF that is no Moffat, a Moffat fit has a size that depends on the S/N.
+  bool drops_bright_stars() {
+    const double significance = size_flux_significance(stars());
+    if (std::abs(significance) < kNonlinear) {
+      return false;
+    }
+    const double saturation = band_.input->saturation_scaled;
+    const int dropped = std::isfinite(saturation) ? drop_brightest(stars(), saturation) : 0;
+    result_.warnings.push_back("the size of stars depends on their flux (" +
+                               std::to_string(significance) + " sigma); " +
+                               std::to_string(dropped) + " bright stars left out");
+    if (dropped > 0) {
+      forget_local_variation();
+    }
+    return dropped > 0;
+  }
+
+  void forget_local_variation() {
+    model_.gp_x.clear();
+    model_.gp_y.clear();
+    model_.gp_weight = {};
+    model_.gp_tau = {};
+  }
+
   /// The rounds once more, with catalogued sources near the stars subtracted.
   void build_again() {
     const sky::FieldPsfModel first = model_;
@@ -164,10 +177,7 @@ class Builder {
     if (refined == 0) {
       return;
     }
-    model_.gp_x.clear();
-    model_.gp_y.clear();
-    model_.gp_weight = {};
-    model_.gp_tau = {};
+    forget_local_variation();
     const std::string wrong = run_rounds(1, options_.rounds);
     if (!wrong.empty()) {
       model_ = first;
@@ -201,16 +211,26 @@ class Builder {
         model_ = std::move(refined.model);
       }
     }
-    fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
-    if (round == 1) {
-      check_noise();
+    std::string wrong;
+    for (int step = 0; step < kMaxWingSteps; ++step) {
+      fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
+      if (round == 1 && step == 0) {
+        check_noise();
+      }
+      result_.diagnostics.clipped_fraction =
+          clip_pixels(working(model_), stars(), gain_, round < 2 ? 0.6 : 0.3);
+      if (round > 0 && step == 0) {
+        reject_by_chi2(working(model_), stars(), gain_);
+      }
+      if (!options_.residual) {
+        break;
+      }
+      wrong = solve();
+      if (!wrong.empty() || wing_step_ < kWingConverged) {
+        break;
+      }
     }
-    result_.diagnostics.clipped_fraction =
-        clip_pixels(working(model_), stars(), gain_, round < 2 ? 0.6 : 0.3);
-    if (round > 0) {
-      reject_by_chi2(working(model_), stars(), gain_);
-    }
-    return options_.residual ? solve() : std::string();
+    return wrong;
   }
 
   /// Gain or sky noise that are wrong show in the cores of all stars alike.
@@ -247,6 +267,7 @@ class Builder {
     }
     model_ = std::move(solution.model);
     hyper_ = solution.hyper;
+    wing_step_ = solution.wing_step;
     Diagnostics& d = result_.diagnostics;
     d.sigma_r = hyper_.sigma_r;
     d.sigma_q = hyper_.sigma_q;
@@ -311,6 +332,7 @@ class Builder {
   sky::FieldPsfModel model_;
   HyperParameters hyper_;
   bool beta_on_bound_ = false;
+  double wing_step_ = 0.0;
 };
 
 void count_stars(const Selection& selection, Result& result) {

@@ -16,6 +16,7 @@ namespace skyloom::photometry::epsf {
 namespace {
 
 constexpr double kBrightSnr = 300.0;
+constexpr double kMostDimming = -0.6;  // of the wing at a knot, in one step
 
 struct SkyPrior {
   double mean = 0.0;
@@ -431,7 +432,12 @@ ResidualSolution solve_residual(const sky::FieldPsf& psf, const std::vector<Star
   solution.model = model;
   const auto border = best.z.begin() + static_cast<std::ptrdiff_t>(system.core());
   solution.model.c.assign(best.z.begin(), border);
-  solution.model.q.assign(border, best.z.end());
+  for (std::size_t k = 0; k < model.q.size(); ++k) {
+    // The system is linear in the light, m e^q (1 + change).
+    const double change = border[static_cast<std::ptrdiff_t>(k)] - model.q[k];
+    solution.model.q[k] += std::log1p(std::max(change, kMostDimming));
+    solution.wing_step = std::max(solution.wing_step, std::abs(change));
+  }
   solution.hyper = hyper;
   predict_flux_error(psf, system, options, gain, sigma_sky, posterior, solution);
   solution.ok = true;
