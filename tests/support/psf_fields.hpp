@@ -60,7 +60,7 @@ class KolmogorovProfile {
     double sum = 0.0;
     for (int i = 0; i < kSteps; ++i) {
       const double k = (i + 0.5) * kEnd / kSteps;
-      sum += std::exp(-std::pow(k, 5.0 / 3.0)) * std::cyl_bessel_j(0.0, k * r) * k;
+      sum += std::exp(-std::pow(k, 5.0 / 3.0)) * ::j0(k * r) * k;
     }
     return sum * kEnd / kSteps / (2.0 * std::numbers::pi);
   }
@@ -142,8 +142,10 @@ struct FieldOptions {
   double residual_sky = 0.05;  ///< constant offset in units of sky_sigma
   double flux_min = 1500.0;    ///< fluxes follow N(>F) ~ 1/F^0.7 between these
   double flux_max = 2.5e5;
-  double saturation = 3.0e4;  ///< pixel value
-  int n_bad_pixels = 0;       ///< hot pixels; one in five is not in the mask
+  double saturation = 3.0e4;     ///< pixel value
+  int n_bad_pixels = 0;          ///< hot pixels; one in five is not in the mask
+  double brighter_fatter = 0.0;  ///< relative growth of the PSF from flux 0 to flux_max
+  double size_jump = 0.0;        ///< relative growth of the PSF at the middle column
   std::uint64_t seed = 1;
 };
 
@@ -226,7 +228,12 @@ inline TrueField make_field(const TruePsf& psf, const FieldOptions& options) {
     const double sy = scaled(object.y, options.size);
     const int radius = painted_radius(object);
     if (object.star) {
-      paint(light, psf, sx, sy, object, radius);
+      TruePsf own = psf;
+      for (MoffatPart& part : own.parts) {
+        part.fwhm_pix *= 1.0 + options.brighter_fatter * object.flux / options.flux_max +
+                         (sx > 0.0 ? options.size_jump : 0.0);
+      }
+      paint(light, own, sx, sy, object, radius);
     } else {
       // A galaxy is a wider Moffat: what matters here is that it is no star.
       MoffatPart part = psf.parts.front();

@@ -104,10 +104,9 @@ TEST_CASE("one megapixel with galaxies", "[epsf]") {
   const double cpu = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   REQUIRE(result.psf);
   const FluxError error = psf_only_error(*result.psf, truth, options.size, 9.0, 1.5);
-  WARN("ePSF of 1024 x 1024 with " << result.diagnostics.n_stars << " stars: " << cpu
-                                   << " CPU s; bias " << 100 * error.bias << " %, scatter "
-                                   << 100 * error.scatter << " %, purity "
-                                   << purity(result, field));
+  WARN("ePSF of 1024 x 1024 with "
+       << result.diagnostics.n_stars << " stars: " << cpu << " CPU s; bias " << 100 * error.bias
+       << " %, scatter " << 100 * error.scatter << " %, purity " << purity(result, field));
   CHECK(std::abs(error.bias) < 1e-3);
   CHECK(error.scatter < 1.5e-3);
   CHECK(purity(result, field) > 0.97);

@@ -56,14 +56,16 @@ inline std::vector<std::pair<std::string, TruePsf>> campaign_psfs() {
           {"kolm", {{kolmogorov}}}};
 }
 
-inline FieldOptions campaign_options(std::uint64_t seed) {
+/// 400 objects per 1024 x 1024 pixels, 40 % of them galaxies.
+inline FieldOptions campaign_options(std::uint64_t seed, int size) {
+  const double part = size * size / 1048576.0;
   FieldOptions options;
-  options.size = 1024;
-  options.n_stars = 237;
-  options.n_galaxies = 160;
-  options.n_saturated = 3;
+  options.size = size;
+  options.n_stars = static_cast<int>(237 * part);
+  options.n_galaxies = static_cast<int>(160 * part);
+  options.n_saturated = static_cast<int>(std::ceil(3 * part));
   options.min_separation_pix = 8.0;
-  options.n_bad_pixels = 500;
+  options.n_bad_pixels = static_cast<int>(500 * part);
   options.seed = seed;
   return options;
 }
@@ -124,11 +126,10 @@ inline std::vector<double> bright_star_errors(const sky::FieldPsf& psf, const Tr
   return errors;
 }
 
-inline FieldScore score_field(const TruePsf& truth, const FieldOptions& options,
-                              const photometry::epsf::Options& build_options = {}) {
+inline FieldScore score_field(const TruePsf& truth, const FieldOptions& options) {
   const TrueField field = make_field(truth, options);
   FieldScore score;
-  score.result = photometry::epsf::build(make_input(field), build_options);
+  score.result = photometry::epsf::build(make_input(field), {});
   if (score.result.psf) {
     score.psf_only =
         psf_only_error(*score.result.psf, truth, options.size, options.sky_sigma, options.gain);
@@ -156,14 +157,14 @@ struct CampaignScore {
 };
 
 inline CampaignScore run_campaign(const std::string& name, const TruePsf& truth, int seeds,
-                                  const photometry::epsf::Options& build_options = {}) {
+                                  int size) {
   CampaignScore total;
   std::vector<double> all;
   std::vector<double> biases;
   std::vector<double> scatters;
   for (int seed = 1; seed <= seeds; ++seed) {
     const FieldScore score =
-        score_field(truth, campaign_options(static_cast<std::uint64_t>(seed)), build_options);
+        score_field(truth, campaign_options(static_cast<std::uint64_t>(seed), size));
     if (!score.result.psf) {
       continue;
     }

@@ -130,6 +130,10 @@ class Chooser {
           "the size of stars differs by more than 10 % between halves of the image");
     }
     choose(selection);
+    if (selection.crowded) {
+      warnings.emplace_back(
+          "few isolated stars: stars with closer and brighter neighbours are used");
+    }
     collect_neighbours(selection);
     selection.near.fill(band_);
     for (Star& star : selection.stars) {
