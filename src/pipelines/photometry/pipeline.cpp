@@ -1,5 +1,6 @@
 #include "pipelines/photometry/pipeline.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -64,6 +65,9 @@ std::vector<engine::Published> Photometry::published() const {
       {"epsf", "bands", "bands"},
       {"epsf", "cells", "cells"},
       {"patches", "patches", "patches"}};
+  if (config_.patch_run.forced) {
+    tables.push_back({config_.calibrates() ? "zeropoint" : "catalogue", "forced", "forced"});
+  }
   if (config_.calibrates()) {
     tables.push_back({"zeropoint", "zeropoints", "zeropoints"});
     tables.push_back({"zeropoint", "zp_stars", "zp_stars"});
@@ -89,8 +93,15 @@ std::vector<engine::Export> Photometry::exports() const {
 
 std::vector<std::string> Photometry::summary_lines(const engine::Products& products) const {
   const Table& catalogue = products.table("catalogue", "catalogue");
-  const auto& converged = catalogue.get<std::uint8_t>("opt_converged");
-  const auto& hit = catalogue.get<std::uint8_t>("opt_hit_max_iters");
+  const std::vector<std::string> bands = survey_from_product(config_, products).bands;
+  const std::vector<std::uint8_t> converged = converged_rows(config_, catalogue, bands);
+  std::vector<std::uint8_t> hit(catalogue.rows(), 0);
+  const FitNames names{config_.fits_bands_apart()};
+  for (const std::string& set : names.sets(bands)) {
+    const auto& values = catalogue.get<std::uint8_t>(names.plain("opt_hit_max_iters", set));
+    std::transform(hit.begin(), hit.end(), values.begin(), hit.begin(),
+                   [](std::uint8_t a, std::uint8_t b) { return a != 0 || b != 0 ? 1 : 0; });
+  }
   const auto& type = catalogue.get<std::string>("stype_fit");
   const auto& crop = catalogue.get<std::uint8_t>("excluded_crop");
   const auto& saturation = catalogue.get<std::uint8_t>("excluded_saturation");
@@ -116,7 +127,8 @@ std::vector<std::string> Photometry::summary_lines(const engine::Products& produ
     const Table& zeropoints = products.table("zeropoint", "zeropoints");
     for (std::size_t i = 0; i < zeropoints.rows(); ++i) {
       lines.push_back(fmt::format(
-          "zero point {}: {:.4f} mag, scatter {:.4f}, {} of {} stars",
+          "zero point {}{}: {:.4f} mag, scatter {:.4f}, {} of {} stars",
+          zeropoints.has("field") ? zeropoints.get<std::string>("field")[i] + " " : "",
           zeropoints.get<std::string>("band")[i], zeropoints.get<double>("zp_median")[i],
           zeropoints.get<double>("zp_err_mad")[i], zeropoints.get<std::int64_t>("n_kept")[i],
           zeropoints.get<std::int64_t>("n_raw")[i]));
