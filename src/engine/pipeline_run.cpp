@@ -396,13 +396,25 @@ void PipelineRun::publish_all() {
   facts.emplace_back("stage_versions", versions);
   facts.emplace_back("inputs", inputs);
   publish(pipeline_, products_, manifest_.stage_order, facts);
-  const fs::path report = write_report(pipeline_, products_);
+  const fs::path report = products_.directory() / "report.html";
+  std::optional<web::Report> page;
+  try {
+    page = pipeline_.report(products_);
+  } catch (const std::exception& error) {
+    // The products are complete; a picture that cannot be drawn must not look like a failed run.
+    log_.warning("no report: {}", error.what());
+  }
+  if (page) {
+    write_report(*page, products_);
+  }
   for (const std::string& line : pipeline_.summary_lines(products_)) {
     log_.info("{}", line);
   }
   log_.info("Catalogue: {}",
             (options_.run_directory / (std::string(pipeline_.name()) + ".h5")).string());
-  log_.info("Report: {}", report.string());
+  if (page) {
+    log_.info("Report: {}", report.string());
+  }
 }
 
 }  // namespace

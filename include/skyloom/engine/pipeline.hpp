@@ -29,6 +29,9 @@ struct Export {
   std::string file;         ///< relative to the run directory
   std::string format;       ///< csv | ecsv | fits | json
   bool with_arrays = true;  ///< false leaves out columns whose cells are arrays
+  /// Only rows whose text column `where` has this value, without that column; "" = all rows.
+  std::string where = {};
+  std::string value = {};
 };
 
 struct SimulateOptions {

@@ -100,6 +100,10 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
   spec.add("outputs.epsf_dir", &c.outputs.epsf_dir, Key{.help = "folder of epsf_summary.json"});
   spec.add("outputs.patches_dir", &c.outputs.patches_dir,
            Key{.help = "folder of patches.csv and patches.json"});
+  spec.add("outputs.tractor_out_dir", &c.outputs.tractor_out_dir,
+           Key{.help = "folder of run_summary.csv and forced.csv"});
+  spec.add("outputs.fit_out_dir", &c.outputs.fit_out_dir,
+           Key{.help = "another name of outputs.tractor_out_dir; wins when set"});
 }
 
 void declare_frames(ConfigSpec& spec, Config& c) {

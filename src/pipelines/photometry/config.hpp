@@ -53,6 +53,8 @@ struct Config {
     std::string final_catalog = "output_catalog.csv";
     std::string epsf_dir = "EPSFs";
     std::string patches_dir = "patches";
+    std::string tractor_out_dir = "outputs";
+    std::string fit_out_dir;
   } outputs;
 
   double zp_ref = 25.0;
@@ -131,6 +133,10 @@ struct Config {
     int clip_max_iters = 10;
   } zp;
 
+  /// Folder of the exports that belong to the fit.
+  [[nodiscard]] const std::string& fit_folder() const {
+    return outputs.fit_out_dir.empty() ? outputs.tractor_out_dir : outputs.fit_out_dir;
+  }
   /// The fields of the survey: [inputs] when there are no others.
   [[nodiscard]] std::vector<FieldEntry> field_entries() const;
   /// Zero points are measured: they are wanted and there is a Gaia table for a field.

@@ -76,17 +76,31 @@ std::vector<engine::Published> Photometry::published() const {
   return tables;
 }
 
+// Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
-  std::vector<engine::Export> files{
-      {"catalogue", config_.outputs.final_catalog, "csv"},
-      {"cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false},
-      {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
-      {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
-  if (config_.calibrates()) {
-    const std::string stem = std::filesystem::path(config_.inputs.input_catalog).stem().string();
-    files.push_back({"sources", "ZP/" + stem + "_with_Gaia.csv", "csv"});
-    files.push_back({"zeropoints", "ZP/zp_summary.csv", "csv"});
-    files.push_back({"zp_stars", "ZP/zp_all_bands__per_object.csv", "csv"});
+  std::vector<engine::Export> files;
+  const std::vector<FieldEntry> fields = config_.field_entries();
+  for (const FieldEntry& field : fields) {
+    const bool many = fields.size() > 1;
+    const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
+    const auto add = [&](const char* table, const std::string& file, const char* format,
+                         bool with_arrays = true) {
+      files.push_back(
+          {table, folder + file, format, with_arrays, many ? "field" : "", field.tile_name});
+    };
+    add("catalogue", config_.outputs.final_catalog, "csv");
+    add("cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false);
+    add("patches", config_.outputs.patches_dir + "/patches.csv", "csv");
+    add("patches", config_.outputs.patches_dir + "/patches.json", "json");
+    if (config_.patch_run.forced) {
+      add("forced", config_.fit_folder() + "/forced.csv", "csv");
+    }
+    if (config_.zp.enabled && !field.gaiaxp_synphot_csv.empty()) {
+      const std::string stem = std::filesystem::path(field.input_catalog).stem().string();
+      add("sources", "ZP/" + stem + "_with_Gaia.csv", "csv");
+      add("zeropoints", "ZP/zp_summary.csv", "csv");
+      add("zp_stars", "ZP/zp_all_bands__per_object.csv", "csv");
+    }
   }
   return files;
 }
