@@ -391,6 +391,20 @@ bool Config::calibrates() const {
          });
 }
 
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count) {
+  std::vector<FieldEntry> share;
+  for (std::size_t i = index; i < fields.size(); i += count) {
+    share.push_back(fields[i]);
+  }
+  if (share.empty()) {
+    throw ConfigError("run.shard",
+                      "this share of " + std::to_string(fields.size()) + " listed fields is empty",
+                      "expected several [[fields]], and at most as many shares");
+  }
+  return share;
+}
+
 void check(Config& c) {
   if (!c.inputs.fields_file.empty()) {
     for (surveys::FieldRow& row : surveys::read_field_list(c.inputs.fields_file)) {

@@ -137,6 +137,7 @@ struct Config {
   [[nodiscard]] const std::string& fit_folder() const {
     return outputs.fit_out_dir.empty() ? outputs.tractor_out_dir : outputs.fit_out_dir;
   }
+  [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
   /// The fields of the survey: [inputs] when there are no others.
   [[nodiscard]] std::vector<FieldEntry> field_entries() const;
   /// Zero points are measured: they are wanted and there is a Gaia table for a field.
@@ -149,6 +150,11 @@ struct Config {
 
 /// Declares every key, bound to `config`.
 void declare(ConfigSpec& spec, Config& config);
+
+/// Fields index, index + count, ... of a job array's member. @throws ConfigError when there are
+/// none
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count);
 
 /// Reads inputs.fields_file into `fields` and makes the checks that span several keys.
 /// @throws ConfigError

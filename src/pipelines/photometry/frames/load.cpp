@@ -211,7 +211,7 @@ FramesStage::Input FramesStage::load(const Config& config, Context& context,
   Input input;
   std::string key = unit.key;
   std::size_t index = 0;
-  if (context.index.size() > 1) {
+  if (config.lists_fields()) {
     const std::size_t slash = key.find('/');
     input.field = key.substr(0, slash);
     index = context.index.at(input.field);

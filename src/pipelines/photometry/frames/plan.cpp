@@ -111,6 +111,7 @@ void add_units(const Survey& survey, const Field& field, std::size_t sources, en
 
 engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
   Survey survey;
+  survey.is_listed = config.lists_fields();
   TableSchema columns{"sources", {}};
   std::vector<std::size_t> n_sources;
   for (std::size_t i = 0; i < config.field_entries().size(); ++i) {
