@@ -70,10 +70,11 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
       out.push_back(std::move(choice));
       continue;
     }
-    const auto model = stored_psf(models, static_cast<int>(i));
+    const auto row_of_frame = static_cast<int>(field.first_frame + i);
+    const auto model = stored_psf(models, row_of_frame);
     int n_stars = 0;
     for (std::size_t row = 0; row < bands.rows(); ++row) {
-      if (bands.get<std::int32_t>("frame")[row] == static_cast<int>(i)) {
+      if (bands.get<std::int32_t>("frame")[row] == row_of_frame) {
         n_stars = bands.get<std::int32_t>("n_stars")[row];
       }
     }
