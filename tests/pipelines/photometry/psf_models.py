@@ -54,11 +54,13 @@ def models_of_a_fitted_psf(program, folder):
         require_model(patches, fit, model, held)
         require_mixtures(patches, fit, mixtures, terms, 0.03)
         require(set(fit["psf_fallback_bands"]) == {""}, "no fallback")
-        bright = (plain["stype_fit"] == "star") & (plain["FLUX_r_fit"] > 100 * plain["FLUXERR_r_fit"])
+        bright = (plain["stype_fit"] == "star") & (plain["FLUX_r_fit"] > 30 * plain["FLUXERR_r_fit"])
         ratio = fit["FLUX_r_fit"][bright] / plain["FLUX_r_fit"][bright]
-        require(bright.sum() > 5 and abs(np.median(ratio) - 1) < 0.01, f"{model}: fluxes {np.median(ratio)}")
-        require((ratio == 1).all() if model == "hybrid" else (ratio != 1).all(),
-                "a hybrid leaves stars alone, Gaussians do not")
+        require(bright.sum() >= 3, f"{bright.sum()} bright stars")
+        require(abs(np.median(ratio) - 1) < 0.01, f"{model}: fluxes {np.median(ratio)}")
+        # Stars of a hybrid feel it only through the wide terms of galaxies around them.
+        worst = np.abs(ratio - 1).max()
+        require(worst < 1e-4 if model == "hybrid" else worst > 1e-4, f"{model}: stars change by {worst}")
 
 
 def models_of_a_fallback(program, folder):
