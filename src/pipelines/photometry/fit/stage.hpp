@@ -149,7 +149,7 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
 /// The PSF of a frame in a patch: evaluated where epsf.evaluate asks for (itself, or held at the
 /// centre of the patch or of its cell), with Gaussians where the choice wants them. Where a PSF
 /// varies over the field its Gaussians are those of the cell's centre throughout the cell: a fit
-/// takes tenths of a second. Adds them to the patch that describes its cell.
+/// takes some 30 ms. Adds them to the patch that describes its cell.
 std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
                                           std::size_t frame, FitStage::Patch& patch);
 
