@@ -164,3 +164,33 @@ TEST_CASE("data and errors a thousand times larger give fluxes a thousand times 
     }
   }
 }
+
+TEST_CASE("the conditional error of a flux is that of its unit image alone") {
+  auto patch = small_patch(23);
+  patch.input.sources.resize(1);
+  patch.input.options.forced = true;
+  patch.input.options.keep_models = true;
+  // Uneven weights, and pixels without any.
+  for (auto& frame : patch.input.frames) {
+    for (std::size_t i = 0; i < frame.invvar.pixels().size(); ++i) {
+      frame.invvar.pixels()[i] = i % 11 == 0 ? 0.0F : 0.5F + 0.1F * static_cast<float>(i % 7);
+    }
+  }
+  const auto result = fit::compute(patch.input);
+  for (std::size_t b = 0; b < 3; ++b) {
+    const auto& band = result.sources[0].bands[b];
+    double sum = 0.0;
+    for (std::size_t i = 0; i < result.models[b].pixels().size(); ++i) {
+      const double unit = static_cast<double>(result.models[b].pixels()[i]) / band.flux;
+      sum += unit * unit * static_cast<double>(patch.input.frames[b].invvar.pixels()[i]);
+    }
+    INFO("band " << b);
+    CHECK(band.flux_err_cond == Approx(1.0 / std::sqrt(sum)).epsilon(1e-5));
+    CHECK(band.flux_err > band.flux_err_cond);
+  }
+  // Without good pixels there is no error.
+  for (float& weight : patch.input.frames[1].invvar.pixels()) {
+    weight = 0.0F;
+  }
+  CHECK(std::isnan(fit::compute(patch.input).sources[0].bands[1].flux_err_cond));
+}
