@@ -311,6 +311,9 @@ void declare_ignored(ConfigSpec& spec) {
   }
   spec.ignore("patch_run.resume", "every run resumes");
   spec.ignore("patch_run.python_exe", "no Python");
+  for (const char* key : {"patch_run.r_ap", "patch_run.eps_flux"}) {
+    spec.ignore(key, "fluxes are solved for exactly and need no starting value");
+  }
   spec.ignore("patch_inputs.keep_payloads_in_memory", "pixels are read as needed");
   spec.ignore("moffat_psf.fwhm_default_pix", "legacy");
   spec.ignore("moffat_psf.module_path", "legacy");
