@@ -101,7 +101,11 @@ struct Config {
     double dlnp_stop = 1e-6;
     double sersic_n_init = 3.0;
     double re_fallback_pix = 3.0;
+    std::string psf_model = "pixelized";
+    int hybrid_psf_n = 9;
+    int gaussian_mixture_n = 4;
     std::string psf_fallback_model = "moffat";
+    std::string galaxy_psf_fallback = "stamp";
     int min_epsf_nstars_for_use = 2;
     int ncircular_gaussian_n = 3;
     double fallback_default_fwhm_pix = 4.0;

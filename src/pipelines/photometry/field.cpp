@@ -238,8 +238,9 @@ sky::Wcs white_wcs(const Config& config, const Field& field) {
     return wcs.cropped(field.margin, field.margin);
   }
   throw ConfigError(config.merge_wcs_fits, fmt::format("size {} x {}", width, height),
-                    fmt::format("expected the uncropped or the cropped size, {} x {}", field.width,
-                                field.height));
+                    fmt::format("expected the uncropped size, {} x {}, or the cropped one, {} x {}",
+                                field.width + 2 * field.margin, field.height + 2 * field.margin,
+                                field.width, field.height));
 }
 
 std::string cell_tag(int row, int column) {
