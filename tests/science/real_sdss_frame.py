@@ -15,6 +15,10 @@ from survey import Checks, csv, need_data, numbers, scatter, table, write_csv
 GAIN = 2.17
 NMGY_PER_COUNT = 0.01234
 SKY_NMGY = 0.0516
+PIXEL_ARCSEC = 0.396
+# The survey's PSF fluxes are those of an aperture of this radius (its description of psfMag); ours are
+# the light of the whole PSF.
+SURVEY_RADIUS_ARCSEC = 7.4
 
 data = need_data("sdss_frame")
 image = os.path.join(data, "frame-u-003900-6-0269.fits.bz2")
@@ -23,35 +27,84 @@ value = {name: numbers(column) for name, column in survey.items() if name != "ob
 check = Checks()
 
 
-def inputs(folder):
-    """Catalogue of all objects that are not split further, and calibration stars from the survey."""
-    leaf = value["nchild"] == 0
+def chosen():
+    """Each light once: objects that are not split further, without the copies that overlap the primary ones."""
+    single = value["nchild"] == 0
+    primary = value["primary"] == 1
+    distance = np.hypot(value["x_u"][:, None] - value["x_u"][primary], value["y_u"][:, None] - value["y_u"][primary])
+    return single & (primary | (distance.min(axis=1) > 3.0))
+
+
+def write_inputs(folder, rows):
     star = value["objc_type"] == 6
     write_csv(folder / "objects.csv",
-              {"ID": survey["objid"][leaf], "RA": survey["ra"][leaf], "DEC": survey["dec"][leaf],
-               "TYPE": np.where(star, "STAR", "EXP")[leaf], "FLUX_u": survey["psfflux_u"][leaf]})
+              {"ID": survey["objid"][rows], "RA": survey["ra"][rows], "DEC": survey["dec"][rows],
+               "TYPE": np.where(star, "STAR", "EXP")[rows], "FLUX_u": survey["psfflux_u"][rows]})
     bright = (value["primary"] == 1) & star & (value["psfflux_u"] > 15)
-    mag = 22.5 - 2.5 * np.log10(np.where(bright, value["psfflux_u"], 1.0))
+    mag = 22.5 - 2.5 * np.log10(value["psfflux_u"][bright])
     write_csv(folder / "stars.csv",
               {"source_id": survey["objid"][bright], "ra": survey["ra"][bright], "dec": survey["dec"][bright],
-               "phot_g_mean_mag": mag[bright], "mag_u": mag[bright]})
+               "phot_g_mean_mag": mag, "mag_u": mag})
     write_config(folder / "sdss.toml",
                  {"tile_name": "sdss", "input_catalog": "objects.csv", "gaiaxp_synphot_csv": "stars.csv"},
                  [{"file": image, "zp": 22.5, "skysig_adu": SKY_NMGY, "egain": GAIN / NMGY_PER_COUNT,
                    "mjd": (4558050891.03 + 53.9 / 2) / 86400}],
                  image_scaling={"zp_ref": 22.5}, crop={"enabled": False},
                  zp={"gaia_mag_max": 20.0, "inject_gaia_sources": False})
-    return int(np.sum(leaf))
+
+
+def light_within(product, radius_arcsec):
+    """Share of a star's light within a radius, of the PSF measured in the frame."""
+    growth = np.median(table(product, "cells")["growth"], axis=0)
+    return np.interp(radius_arcsec / PIXEL_ARCSEC, np.arange(len(growth)), growth)
 
 
 with scratch() as folder:
-    count = inputs(folder)
+    rows = chosen()
+    write_inputs(folder, rows)
     program = Program(os.environ["SKYLOOM"], folder)
-    print(program.run("photometry", "run", folder / "sdss.toml", ranks=2, timeout=400))
-    product = folder / "sdss.run" / "photometry.h5"
-    fit = table(product, "catalogue")
-    zero = table(product, "zeropoints")
-    E = os.environ.get("KEEP")
-    if E:
-        import shutil
-        shutil.copytree(folder, E, dirs_exist_ok=True)
+    program.run("photometry", "run", folder / "sdss.toml", ranks=2, timeout=240)
+    run = folder / "sdss.run"
+    fit = table(run / "photometry.h5", "catalogue")
+    zero = table(run / "photometry.h5", "zeropoints")
+    psf = table(run / "epsf.h5", "bands")
+    within = light_within(run / "epsf.h5", SURVEY_RADIUS_ARCSEC)
+    core = light_within(run / "epsf.h5", 3.7)
+
+check(list(fit["ID"]) == list(survey["objid"][rows]), f"{len(fit['ID'])} objects in the order of the catalogue")
+print(f"      PSF of {psf['n_stars'][0]} stars, FWHM {psf['fwhm_pix'][0] * PIXEL_ARCSEC:.2f} arcsec, "
+      f"{100 * within:.2f} % of the light within {SURVEY_RADIUS_ARCSEC} arcsec")
+row = {key: i for i, key in enumerate(survey["objid"])}
+of = {name: column[[row[key] for key in fit["ID"]]] for name, column in value.items()}
+star = (of["objc_type"] == 6) & (of["primary"] == 1)
+bright = star & (of["psfflux_u"] > 30 * of["psfflux_err_u"])
+flux = fit["FLUX_u_fit"]
+raw = flux[bright] / of["psfflux_u"][bright] - 1
+ratio = flux[bright] * within / of["psfflux_u"][bright] - 1
+error = fit["FLUXERR_u_fit"][bright] / flux[bright]
+sure = error < 0.01
+check(np.sum(bright) == 18 and np.all(np.abs(ratio[sure]) < 0.03),
+      f"{np.sum(bright)} bright stars (18 expected), the {np.sum(sure)} known to 1 % within "
+      f"{100 * np.max(np.abs(ratio[sure])):.2f} % of the survey's PSF flux (3 % allowed), "
+      f"median of all {100 * np.median(ratio):+.2f} %, scatter {100 * scatter(ratio):.2f} %")
+check(np.all(np.abs(ratio) < np.hypot(0.03, error)),
+      f"all within 3 % and their own error; {np.sum(np.abs(ratio) < 0.03)} within 3 %, the worst {100 * np.max(np.abs(ratio)):.2f} % "
+      f"with an error of {100 * error[np.argmax(np.abs(ratio))]:.1f} %")
+check(abs(np.median(raw)) < 0.03, f"total instead of 7.4 arcsec flux: median {100 * np.median(raw):+.2f} % (3 % allowed), "
+                                  f"largest {100 * np.max(np.abs(raw)):.2f} %")
+aperture = np.median(of["sep_aper_u"][bright] / of["psfflux_u"][bright])
+check(abs(core / within - aperture) < 0.027,
+      f"light within 3.7 arcsec over 7.4 arcsec: PSF {core / within:.3f}, apertures {aperture:.3f} (0.027 allowed)")
+pull = ((flux * within - of["psfflux_u"]) / of["psfflux_err_u"])[star]
+check(np.all(np.isfinite(pull)) and abs(np.median(pull)) < 0.3,
+      f"{len(pull)} primary stars: median pull {np.median(pull):+.3f} (0.3 allowed), scatter {scatter(pull):.2f}")
+expected = 22.5 - 2.5 * np.log10(within)
+check(abs(zero["zp_median"][0] - expected) < 0.02 and zero["n_kept"][0] >= 15,
+      f"zero point {zero['zp_median'][0]:.4f} of total flux, {expected:.4f} expected: {zero['zp_median'][0] - expected:+.4f} "
+      f"mag (0.02 allowed); {zero['n_kept'][0]} of {zero['n_raw'][0]} stars")
+mag = fit["MAG_u_fit"][bright] - (22.5 - 2.5 * np.log10(of["psfflux_u"][bright]))
+check(np.all(np.abs(mag) < 0.03), f"calibrated magnitudes of the bright stars within {np.max(np.abs(mag)):.4f} mag "
+                                  f"(0.03 allowed), median {np.median(mag):+.4f}")
+good = np.mean(fit["opt_converged"])
+check(good > 0.95, f"{100 * good:.1f} % of the fits converged (95 % asked)")
+check.finish()
