@@ -247,7 +247,8 @@ PointSource::PointSource(const PsfStamp& stamp) : oversampling_(stamp.oversampli
   rows_ = image.height() + 2 * border;
   centre_ = radius + kPadding + border;
   phase_width_ = padded((rows_ + oversampling_ - 1) / oversampling_ + 1);
-  coefficients_.assign(product(rows_, oversampling_ * phase_width_), 0.0F);
+  // Whole vectors are read, also at the end of the last row.
+  coefficients_.assign(product(rows_, oversampling_ * phase_width_) + 2 * lanes::kLanePad, 0.0F);
   for (int y = 0; y < image.height(); ++y) {
     for (int x = 0; x < image.width(); ++x) {
       const int column = x + border;
@@ -295,7 +296,7 @@ void PointSource::render(double x, double y, bool derivatives, const ImageBlock&
     weights[18 + k] = static_cast<float>(-oversampling_ * wy.derivative[k]);
   }
   const std::ptrdiff_t row_stride = static_cast<std::ptrdiff_t>(oversampling_) * phase_width_;
-  scratch.row.resize(static_cast<std::size_t>(2 * (row_stride + lanes::kLanePad)));
+  scratch.row.resize(static_cast<std::size_t>(2 * (row_stride + 2 * lanes::kLanePad)));
   lanes::kernels().spline(
       {coefficients_.data(), row_stride, phase_width_, oversampling_,
        static_cast<int>(std::floor(column)) - 2, static_cast<int>(std::floor(row)) - 2,
