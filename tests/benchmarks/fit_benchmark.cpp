@@ -59,12 +59,14 @@ int main(int argc, char** argv) {
   int failed = 0;
   std::vector<double> pull[4];
   std::vector<double> position_pull;
+  const auto workspace = fit::make_workspace();
   for (int p = 0; p < patches; ++p) {
     auto patch = skyloom::test::make_patch(static_cast<std::uint64_t>(p) + 1, options);
     patch.input.options.solver =
         has("lm") ? fit::Solver::levenberg_marquardt : fit::Solver::tao_bnls;
     patch.input.options.shape_prior = has("none") ? fit::ShapePrior::none : fit::ShapePrior::weak;
     patch.input.options.noise = has("total") ? fit::Noise::total : fit::Noise::sky;
+    patch.input.workspace = workspace;
     const double before = cpu_seconds();
     fit::Result result;
     try {

@@ -89,7 +89,8 @@ TEST_CASE("without noise the truth comes back") {
 
 TEST_CASE("the gradient is that of chi2 / 2 minimised over fluxes and skies") {
   auto patch = make_patch(5, small());
-  fit::Scene scene(patch.input);
+  fit::Workspace workspace;
+  fit::Scene scene(patch.input, workspace);
   prepare(scene);
   const int n = scene.active_parameters();
   std::vector<double> g(static_cast<std::size_t>(n));
@@ -118,7 +119,8 @@ TEST_CASE("the gradient is that of chi2 / 2 minimised over fluxes and skies") {
 
 TEST_CASE("the normal matrix is the Schur complement of the full one") {
   auto patch = make_patch(6, small());
-  fit::Scene scene(patch.input);
+  fit::Workspace workspace;
+  fit::Scene scene(patch.input, workspace);
   prepare(scene);
   const auto n = static_cast<std::size_t>(scene.active_parameters());
   std::vector<double> h(n * n);
@@ -192,7 +194,8 @@ TEST_CASE("covariances of fluxes agree with the inverse of the full matrix") {
   for (auto& frame : patch.input.frames) {
     frame.gain_e_per_flux = 0.0;
   }
-  fit::Scene scene(patch.input);
+  fit::Workspace workspace;
+  fit::Scene scene(patch.input, workspace);
   prepare(scene);
   const auto n = static_cast<std::size_t>(scene.active_parameters());
   std::vector<double> h(n * n);

@@ -84,6 +84,10 @@ struct Options {
   bool keep_models = false;  ///< fill Result::models
 };
 
+class Workspace;
+/// Memory and prepared PSFs for the fits of one rank, one fit at a time.
+std::shared_ptr<Workspace> make_workspace();
+
 struct Input {
   int width = 0;  ///< of the ROI
   int height = 0;
@@ -93,6 +97,8 @@ struct Input {
   Options options;
   /// Asked between iterations; true ends the fit early with Result::stopped set. May be empty.
   std::function<bool()> stop;
+  /// Spares set-up when fits of one rank share it; the result is the same without.
+  std::shared_ptr<Workspace> workspace;
 };
 
 /// Bits of SourceFit::flags.

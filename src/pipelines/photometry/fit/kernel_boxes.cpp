@@ -77,60 +77,6 @@ double minor_axis_factor(const Source& source) {
   return std::exp(2.0 * source.value[2]) * q * q;
 }
 
-/// Ring means of |P|^2 on a small grid.
-std::vector<double> ring_power(const sky::PsfStamp& stamp) {
-  const int period = 64;
-  const int k_max = stamp.oversampling > 1 ? 61 : 32;
-  const sky::DftGrid grid({15, period, k_max});
-  const auto transform = sky::psf_transform(stamp, grid);
-  const auto kp = static_cast<std::size_t>(grid.padded_frequencies());
-  std::vector<double> sum(static_cast<std::size_t>(k_max) + 1, 0.0);
-  std::vector<int> count(sum.size(), 0);
-  const double scale = static_cast<double>(period) * period;
-  for (std::size_t q = 0; q < sum.size(); ++q) {
-    for (std::size_t p = 0; p < sum.size(); ++p) {
-      const double k = std::hypot(static_cast<double>(p), static_cast<double>(q));
-      const auto ring = static_cast<std::size_t>(std::lround(k));
-      if (ring >= sum.size() || static_cast<int>(q) > grid.q_limit()[p]) {
-        continue;
-      }
-      for (std::size_t part = 0; part < (q == 0 ? 2U : 4U); part += 2) {
-        const double weight = p == 0 ? 1.0 : 2.0;
-        const double re = static_cast<double>(transform[(4 * q + part) * kp + p]) * scale / weight;
-        const double im =
-            static_cast<double>(transform[(4 * q + part + 1) * kp + p]) * scale / weight;
-        sum[ring] += re * re + im * im;
-        ++count[ring];
-      }
-    }
-  }
-  for (std::size_t r = 0; r < sum.size(); ++r) {
-    sum[r] /= std::max(1, count[r]);
-  }
-  return sum;
-}
-
-std::vector<double> norms_outside(const sky::PsfStamp& stamp) {
-  const int half = stamp.half_size_pix();
-  const int centre = (stamp.values.width() - 1) / 2;
-  const int s = stamp.oversampling;
-  std::vector<double> power(static_cast<std::size_t>(half) + 2, 0.0);
-  for (int y = -half; y <= half; ++y) {
-    for (int x = -half; x <= half; ++x) {
-      const double v = static_cast<double>(stamp.values(centre + y * s, centre + x * s));
-      power[static_cast<std::size_t>(std::max(std::abs(x), std::abs(y)))] += v * v;
-    }
-  }
-  for (std::size_t h = power.size() - 1; h-- > 0;) {
-    power[h] += power[h + 1];
-  }
-  std::vector<double> norm(power.size() - 1);
-  for (std::size_t h = 0; h < norm.size(); ++h) {
-    norm[h] = std::sqrt(power[h + 1]);
-  }
-  return norm;
-}
-
 int ladder(int half) {
   for (const int h : kHalfSizes) {
     if (h >= half) {
@@ -144,12 +90,8 @@ int ladder(int half) {
 
 std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) const {
   const FrameData& data = input_.frames[frame];
-  auto model = std::make_shared<PsfModel>();
-  model->stamp = data.psf->at(x + data.psf_x0, y + data.psf_y0);
-  model->fwhm_pix = data.psf->fwhm_pix();
-  model->norm_outside = norms_outside(model->stamp);
-  model->ring_power = ring_power(model->stamp);
-  return model;
+  return std::make_shared<PsfModel>(data.psf->at(x + data.psf_x0, y + data.psf_y0),
+                                    data.psf->fwhm_pix());
 }
 
 int Scene::half_size_needed(const Source& source, std::size_t f) const {

@@ -95,17 +95,17 @@ void Scene::fill_own(GramBlock& block, const Source& source, std::size_t f, int 
   const float* pixels = source.pixels.data() + place.offset;
   const int rows = place.clip.height();
   const int width = place.clip.width();
-  numerics::products({weighted_.data(), place.stride}, place.plane, images, {pixels, place.stride},
+  numerics::products({work_.weighted.data(), place.stride}, place.plane, images, {pixels, place.stride},
                      place.plane, images, true, rows, width, block.g.data(), kMaxImages);
   for (int a = 0; a < images; ++a) {
     for (int b = 0; b < a; ++b) {
       block.g[cell(a, b, kMaxImages)] = block.g[cell(b, a, kMaxImages)];
     }
     block.sum[static_cast<std::size_t>(a)] =
-        numerics::total({weighted_.data() + a * place.plane, place.stride}, rows, width);
+        numerics::total({work_.weighted.data() + a * place.plane, place.stride}, rows, width);
   }
   numerics::products(
-      {weighted_.data(), place.stride}, 0, 1,
+      {work_.weighted.data(), place.stride}, 0, 1,
       {pixel(frame.data.data(), frame.stride, place.clip.x0, place.clip.y0), frame.stride}, 0, 1,
       false, rows, width, &block.data, 1);
 }
@@ -118,7 +118,7 @@ void Scene::fill_pair(GramBlock& block, const Source& weighted, const Source& ot
   std::array<double, kMaxImages * kMaxImages> g{};
   if (!box.empty()) {
     numerics::products(
-        {pixel(weighted_.data(), a.stride, box.x0 - a.clip.x0, box.y0 - a.clip.y0), a.stride},
+        {pixel(work_.weighted.data(), a.stride, box.x0 - a.clip.x0, box.y0 - a.clip.y0), a.stride},
         a.plane, n_weighted,
         {pixel(other.pixels.data() + b.offset, b.stride, box.x0 - b.clip.x0, box.y0 - b.clip.y0),
          b.stride},
@@ -151,13 +151,13 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
     }
     const Placement& place = source.place[f];
     const int images = images_needed(source, full);
-    weighted_.resize(std::max(weighted_.size(), static_cast<std::size_t>(place.plane * images)));
+    work_.weighted.resize(std::max(work_.weighted.size(), static_cast<std::size_t>(place.plane * images)));
     const numerics::Rows w{pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0),
                            frames_[f].stride};
     for (int m = 0; m < images; ++m) {
       numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
                          place.clip.height(), place.clip.width(),
-                         weighted_.data() + m * place.plane, place.stride);
+                         work_.weighted.data() + m * place.plane, place.stride);
     }
     if (own) {
       fill_own(blocks[s], source, f, images);

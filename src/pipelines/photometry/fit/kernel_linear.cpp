@@ -301,8 +301,8 @@ void Scene::normal_matrix(std::span<double> h) {
     if (size == 0) {
       continue;
     }
-    schur_.resize(std::max(schur_.size(), cell(size, 0, n)));
-    const std::span<double> rows{schur_.data(), cell(size, 0, n)};
+    work_.schur.resize(std::max(work_.schur.size(), cell(size, 0, n)));
+    const std::span<double> rows{work_.schur.data(), cell(size, 0, n)};
     coupling_matrix(gram_, band, b, rows);
     band.factor.solve_lower_rows(rows, n);
     numerics::subtract_products(rows.data(), n, rows.data(), n, size, n, n, h.data(), n);

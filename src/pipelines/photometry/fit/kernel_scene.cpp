@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
@@ -37,11 +38,12 @@ int parameters_of(SourceType type) {
 
 }  // namespace
 
-Scene::Scene(const Input& input)
-    : input_(input), truncation_sigma_(input.options.truncation_sigma) {
+Scene::Scene(const Input& input, Workspace& work)
+    : input_(input), work_(work), truncation_sigma_(input.options.truncation_sigma) {
   if (input.width <= 0 || input.height <= 0 || input.n_bands <= 0 || input.frames.empty()) {
     throw UnitError(Reason::bad_input, "patch without pixels or frames");
   }
+  frames_.swap(work_.frames);
   frames_.resize(input.frames.size());
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     clean_frame(input.frames[f], f);
@@ -53,6 +55,16 @@ Scene::Scene(const Input& input)
     start_source(start);
   }
   bands_.resize(static_cast<std::size_t>(input.n_bands));
+}
+
+Scene::~Scene() {
+  for (Source& source : sources_) {
+    work_.give_pixels(std::move(source.pixels));
+  }
+  for (Frame& frame : frames_) {
+    frame.psf.reset();
+  }
+  work_.frames.swap(frames_);
 }
 
 void Scene::clean_frame(const FrameData& data, std::size_t index) {
@@ -68,6 +80,7 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   }
   Frame& frame = frames_[index];
   frame.input = &data;
+  frame.n_good = 0;
   frame.width = data.data.width();
   frame.height = data.data.height();
   frame.stride = padded(frame.width);
@@ -112,9 +125,8 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   frame.weight = frame.sky_weight;
   frame.sum_weight = sum_w;
   frame.sum_weighted_data = sum_wd;
-  if (data.psf->is_constant()) {
-    frame.psf = psf_at(index, 0.5 * frame.width, 0.5 * frame.height);
-  }
+  frame.psf = data.psf->is_constant() ? work_.constant_psf(data.psf) : nullptr;
+  frame.sky = 0.0;
 }
 
 void Scene::start_source(const SourceStart& start) {
@@ -149,6 +161,7 @@ void Scene::start_source(const SourceStart& start) {
   for (std::size_t b = 0; b < source.flux.size() && b < start.flux.size(); ++b) {
     source.box_flux[b] = std::abs(start.flux[b]);
   }
+  source.pixels = work_.take_pixels();
   sources_.push_back(std::move(source));
 }
 
@@ -186,14 +199,6 @@ int Scene::active_parameters() const {
   return n;
 }
 
-const sky::DftGrid& Scene::grid(const sky::GridShape& shape) {
-  auto& entry = grids_[shape];
-  if (!entry) {
-    entry = std::make_unique<sky::DftGrid>(shape);
-  }
-  return *entry;
-}
-
 void Scene::render(Source& source, bool derivatives) {
   if (source.type == SourceType::star) {
     render_star(source, derivatives);
@@ -223,7 +228,7 @@ void Scene::render_star(Source& source, bool derivatives) {
     const double x = a * source.value[0] + b * source.value[1] + data.dx;
     const double y = c * source.value[0] + d * source.value[1] + data.dy;
     const auto target = block(source, f);
-    place.psf->point->render(x, y, derivatives, target, scratch_);
+    place.psf->point->render(x, y, derivatives, target, work_.scratch);
     if (!derivatives || data.matrix == std::array<double, 4>{1.0, 0.0, 0.0, 1.0}) {
       continue;
     }
@@ -314,7 +319,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       }
       table = &*level.table;
     }
-    const sky::DftGrid& dft = grid(level.grid);
+    const sky::DftGrid& dft = work_.grid(level.grid);
     const std::array<double, 4>* last_matrix = nullptr;
     for (std::size_t f = 0; f < frames_.size(); ++f) {
       Placement& place = source.place[f];
@@ -323,22 +328,19 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       }
       const FrameData& data = *frames_[f].input;
       if (last_matrix == nullptr || *last_matrix != data.matrix) {
-        factors_.compute(dft, *table, n_table, sky::transformed(shape, data.matrix), data.matrix,
+        work_.factors.compute(dft, *table, n_table, sky::transformed(shape, data.matrix), data.matrix,
                          derivatives);
         last_matrix = &data.matrix;
       }
-      auto& transform = place.psf->transform[level.grid];
-      if (transform.empty()) {
-        transform = sky::psf_transform(place.psf->stamp, dft);
-      }
+      const auto& transform = Workspace::transform(*place.psf, dft);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =
           data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
       const auto target = block(source, f);
       // A smaller grid leaves the rim of the block alone: the first level must be the largest.
-      sky::render_galaxy(dft, transform, factors_, x, y, place.centre_x, place.centre_y, l > 0,
-                         target, scratch_);
+      sky::render_galaxy(dft, transform, work_.factors, x, y, place.centre_x, place.centre_y, l > 0,
+                         target, work_.scratch);
     }
   }
 }

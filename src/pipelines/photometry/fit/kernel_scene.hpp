@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pipelines/photometry/fit/kernel.hpp"
+#include "pipelines/photometry/fit/kernel_workspace.hpp"
 #include "skyloom/numerics/dense.hpp"
 #include "skyloom/sky/render.hpp"
 
@@ -20,17 +21,6 @@ namespace skyloom::photometry::fit {
 
 inline constexpr int kMaxImages = sky::kSersicImages;
 inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
-
-/// One PSF as rendering and box choice need it.
-struct PsfModel {
-  sky::PsfStamp stamp;
-  std::optional<sky::PointSource> point;                   ///< made when first used
-  std::map<sky::GridShape, std::vector<float>> transform;  ///< likewise
-  std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
-  std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
-  double fwhm_pix = 0.0;
-};
-inline constexpr double kRingStep = 1.0 / 64.0;
 
 /// Cleaned copy of a frame. Rows are `stride` floats; bad pixels have weight 0 and data 0.
 struct Frame {
@@ -129,7 +119,11 @@ struct BandSystem {
 
 class Scene {
  public:
-  explicit Scene(const Input& input);
+  /// @param work lends memory and prepared PSFs until the end of the scene
+  Scene(const Input& input, Workspace& work);
+  ~Scene();
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
 
   [[nodiscard]] const Input& input() const { return input_; }
   [[nodiscard]] std::vector<Source>& sources() { return sources_; }
@@ -194,7 +188,6 @@ class Scene {
   void render(Source& source, bool derivatives);
   void render_star(Source& source, bool derivatives);
   void render_galaxy(Source& source, bool derivatives);
-  const sky::DftGrid& grid(const sky::GridShape& shape);
   void fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> weight, bool full,
                        std::uint64_t weight_id);
   [[nodiscard]] int images_needed(const Source& source, bool full) const;
@@ -207,6 +200,7 @@ class Scene {
   double residuals();
 
   const Input& input_;
+  Workspace& work_;
   std::vector<Frame> frames_;
   std::vector<Source> sources_;
   std::vector<BandSystem> bands_;
@@ -216,11 +210,6 @@ class Scene {
   std::uint64_t weight_id_ = 1;
   std::uint64_t next_image_id_ = 1;
   double truncation_sigma_;
-  std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
-  sky::RenderScratch scratch_;
-  sky::GalaxyFactors factors_;
-  std::vector<float> weighted_;  ///< W U of the source in work
-  std::vector<double> schur_;
 };
 
 }  // namespace skyloom::photometry::fit

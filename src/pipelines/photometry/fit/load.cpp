@@ -217,6 +217,7 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   input.kernel.height = input.roi.height();
   input.kernel.n_bands = static_cast<int>(context.field.bands.size());
   input.kernel.options = fit_options(config);
+  input.kernel.workspace = context.workspace;
   const int m = context.field.margin;
   for (std::size_t i = 0; i < context.field.size(); ++i) {
     const surveys::FrameInfo& info = context.field.infos[i];

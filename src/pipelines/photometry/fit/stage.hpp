@@ -37,6 +37,7 @@ struct FitStage {
     std::vector<fit::SourceStart> starts;  ///< of every catalogue row, white frame
     std::vector<std::uint8_t> type_unknown;
     std::vector<std::size_t> by_y;  ///< rows with finite positions, by increasing y
+    std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();
   };
   struct Input {
     std::string patch_tag;

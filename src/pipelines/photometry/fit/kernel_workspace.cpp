@@ -1,0 +1,126 @@
+#include "pipelines/photometry/fit/kernel_workspace.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include "pipelines/photometry/fit/kernel_scene.hpp"
+
+namespace skyloom::photometry::fit {
+
+namespace {
+
+/// Ring means of |P|^2 on a small grid.
+std::vector<double> ring_means(const sky::PsfStamp& stamp) {
+  const int period = 64;
+  const int k_max = stamp.oversampling > 1 ? 61 : 32;
+  const sky::DftGrid grid({15, period, k_max});
+  const auto transform = sky::psf_transform(stamp, grid);
+  const auto kp = static_cast<std::size_t>(grid.padded_frequencies());
+  std::vector<double> sum(static_cast<std::size_t>(k_max) + 1, 0.0);
+  std::vector<int> count(sum.size(), 0);
+  const double scale = static_cast<double>(period) * period;
+  for (std::size_t q = 0; q < sum.size(); ++q) {
+    for (std::size_t p = 0; p < sum.size(); ++p) {
+      const double k = std::hypot(static_cast<double>(p), static_cast<double>(q));
+      const auto ring = static_cast<std::size_t>(std::lround(k));
+      if (ring >= sum.size() || static_cast<int>(q) > grid.q_limit()[p]) {
+        continue;
+      }
+      for (std::size_t part = 0; part < (q == 0 ? 2U : 4U); part += 2) {
+        const double weight = p == 0 ? 1.0 : 2.0;
+        const double re = static_cast<double>(transform[(4 * q + part) * kp + p]) * scale / weight;
+        const double im =
+            static_cast<double>(transform[(4 * q + part + 1) * kp + p]) * scale / weight;
+        sum[ring] += re * re + im * im;
+        ++count[ring];
+      }
+    }
+  }
+  for (std::size_t r = 0; r < sum.size(); ++r) {
+    sum[r] /= std::max(1, count[r]);
+  }
+  return sum;
+}
+
+std::vector<double> norms_outside(const sky::PsfStamp& stamp) {
+  const int half = stamp.half_size_pix();
+  const int centre = (stamp.values.width() - 1) / 2;
+  const int s = stamp.oversampling;
+  std::vector<double> power(static_cast<std::size_t>(half) + 2, 0.0);
+  for (int y = -half; y <= half; ++y) {
+    for (int x = -half; x <= half; ++x) {
+      const double v = static_cast<double>(stamp.values(centre + y * s, centre + x * s));
+      power[static_cast<std::size_t>(std::max(std::abs(x), std::abs(y)))] += v * v;
+    }
+  }
+  for (std::size_t h = power.size() - 1; h-- > 0;) {
+    power[h] += power[h + 1];
+  }
+  std::vector<double> norm(power.size() - 1);
+  for (std::size_t h = 0; h < norm.size(); ++h) {
+    norm[h] = std::sqrt(power[h + 1]);
+  }
+  return norm;
+}
+
+}  // namespace
+
+PsfModel::PsfModel(sky::PsfStamp psf, double fwhm)
+    : stamp(std::move(psf)),
+      norm_outside(norms_outside(stamp)),
+      ring_power(ring_means(stamp)),
+      fwhm_pix(fwhm) {}
+
+Workspace::Workspace() = default;
+Workspace::~Workspace() = default;
+
+std::shared_ptr<PsfModel> Workspace::constant_psf(const std::shared_ptr<const sky::Psf>& psf) {
+  // An address may be used again after its PSF is gone.
+  std::erase_if(constant_, [](const auto& entry) { return entry.second.psf.expired(); });
+  auto& entry = constant_[psf.get()];
+  if (!entry.model) {
+    entry = {psf, std::make_shared<PsfModel>(psf->at(0.0, 0.0), psf->fwhm_pix())};
+  }
+  return entry.model;
+}
+
+const sky::DftGrid& Workspace::grid(const sky::GridShape& shape) {
+  auto& entry = grids_[shape];
+  if (!entry) {
+    entry = std::make_unique<sky::DftGrid>(shape);
+  }
+  return *entry;
+}
+
+const std::vector<float>& Workspace::transform(PsfModel& psf, const sky::DftGrid& grid) {
+  auto& transform = psf.transform[grid.shape()];
+  if (transform.empty()) {
+    transform = sky::psf_transform(psf.stamp, grid);
+  }
+  return transform;
+}
+
+std::vector<float> Workspace::take_pixels() {
+  std::vector<float> pixels;
+  if (!pixels_.empty()) {
+    pixels = std::move(pixels_.back());
+    pixels_.pop_back();
+  }
+  return pixels;
+}
+
+void Workspace::give_pixels(std::vector<float> pixels) {
+  // A rare giant galaxy does not keep its memory to the end of the run.
+  constexpr std::size_t kLargestKept = 1U << 20U;
+  if (pixels.capacity() > 0 && pixels.capacity() <= kLargestKept) {
+    pixels_.push_back(std::move(pixels));
+  }
+}
+
+std::shared_ptr<Workspace> make_workspace() {
+  return std::make_shared<Workspace>();
+}
+
+}  // namespace skyloom::photometry::fit
