@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
@@ -94,7 +95,8 @@ std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) c
                                     data.psf->fwhm_pix());
 }
 
-int Scene::half_size_needed(const Source& source, std::size_t f) const {
+int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
+                            std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
@@ -105,10 +107,8 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
                : 0.0;
   };
   const bool star = source.type == SourceType::star;
-  sky::Mixture mixture;
   double re = 0.0;
   if (!star) {
-    mixture = mixture_for(source);
     const auto [a, bb, c, d] = frames_[f].input->matrix;
     re = std::exp(source.value[2]) * std::sqrt(std::abs(a * d - bb * c));
   }
@@ -124,12 +124,12 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
   return kHalfSizes.back() + 1;
 }
 
-double Scene::frequency_needed(const Source& source, std::size_t f) const {
+double Scene::frequency_needed(const Source& source, const sky::Mixture& mixture,
+                               std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double limit = psf.stamp.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
-  const sky::Mixture mixture = mixture_for(source);
   const double width = 0.7 * minor_axis_factor(source);
   std::vector<double> beyond(psf.ring_power.size() + 1, 0.0);
   for (std::size_t r = psf.ring_power.size(); r-- > 0;) {
@@ -155,7 +155,8 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
   return limit;
 }
 
-void Scene::choose_levels(Source& source, int half, int reach, double k_max) const {
+void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
+                          double k_max) const {
   constexpr double kInfinity = 1e30;
   const auto period_of = [](int h, int extent) {
     // 33 pixels more than the box: light of a PSF stamp of 55 pixels does not come round.
@@ -169,7 +170,6 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
   }
   // Widths of the groups of terms in pixels. The image of a term ends at 5 sigma plus the PSF.
   constexpr std::array kSigmaEdges{0.0, 6.5, 20.0, 60.0, kInfinity};
-  const sky::Mixture mixture = mixture_for(source);
   const double re = std::exp(source.box_log_re);
   double amplitude = 0.0;
   for (const Frame& frame : frames_) {
@@ -206,6 +206,11 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
 
 bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
+  if (source.removed) {
+    return false;
+  }
+  const bool star = source.type == SourceType::star;
+  const sky::Mixture mixture = star ? sky::Mixture{} : mixture_for(source);
   bool same = source.place.size() == frames_.size();
   source.place.resize(frames_.size());
   source.box_log_re = source.value[2];
@@ -229,11 +234,11 @@ bool Scene::place(int s) {
     if (frames_[f].n_good == 0) {
       continue;
     }
-    reach = std::max(reach, half_size_needed(source, f));
+    reach = std::max(reach, half_size_needed(source, mixture, f));
     farthest = std::max({farthest, place.centre_x, frames_[f].width - 1 - place.centre_x,
                          place.centre_y, frames_[f].height - 1 - place.centre_y});
-    if (source.type != SourceType::star) {
-      k_max = std::max(k_max, frequency_needed(source, f));
+    if (!star) {
+      k_max = std::max(k_max, frequency_needed(source, mixture, f));
     }
   }
   if (reach > kHalfSizes.back()) {
@@ -245,9 +250,9 @@ bool Scene::place(int s) {
   half = std::min(reach, ladder(farthest));
   same = same && source.half == half;
   source.half = half;
-  if (source.type != SourceType::star) {
+  if (!star) {
     std::vector<Level> before = std::move(source.levels);
-    choose_levels(source, half, reach, k_max);
+    choose_levels(source, mixture, half, reach, k_max);
     const auto equal = [](const Level& a, const Level& b) {
       return a.grid == b.grid && a.sigma_low == b.sigma_low && a.sigma_high == b.sigma_high;
     };
@@ -267,6 +272,7 @@ bool Scene::place(int s) {
 }
 
 void Scene::allocate(Source& source) const {
+  source.n_images = source.free && derivatives_ ? source.n_parameters + 1 : 1;
   std::size_t total = 0;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     Placement& place = source.place[f];
@@ -287,6 +293,108 @@ void Scene::allocate(Source& source) const {
   source.pixels.assign(total, 0.0F);
   source.value_valid = false;
   source.derivatives_valid = false;
+}
+
+void Scene::make_room_for_derivatives() {
+  derivatives_ = true;
+  for (Source& source : sources_) {
+    if (source.free && !source.place.empty()) {
+      allocate(source);
+    }
+  }
+}
+
+void Scene::remove(int s) {
+  Source& source = sources_[static_cast<std::size_t>(s)];
+  source.removed = true;
+  source.free = false;
+  source.active = false;
+  source.n_images = 1;
+  source.flags |= kFlagNotFitted;
+  std::fill(source.flux.begin(), source.flux.end(), std::numeric_limits<double>::quiet_NaN());
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    Frame& frame = frames_[f];
+    Placement& place = source.place[f];
+    for (int y = place.clip.y0; y < place.clip.y1; ++y) {
+      for (int x = place.clip.x0; x < place.clip.x1; ++x) {
+        const auto i = static_cast<std::size_t>(y * frame.stride + x);
+        const auto w = static_cast<double>(frame.sky_weight[i]);
+        if (w > 0.0) {
+          frame.sum_weight -= w;
+          frame.sum_weighted_data -= w * static_cast<double>(frame.data[i]);
+          --frame.n_good;
+        }
+        frame.sky_weight[i] = 0.0F;
+        frame.weight[i] = 0.0F;
+        frame.data[i] = 0.0F;
+      }
+    }
+    frame.fit_sky = frame.fit_sky && frame.n_good > 0;
+    place.clip = {};
+    place.plane = 0;
+  }
+  ++weight_id_;
+}
+
+void Scene::find_lit_pixels(std::size_t f) {
+  constexpr int kBlock = 16;
+  Frame& frame = frames_[f];
+  const int blocks = (frame.width + kBlock - 1) / kBlock;
+  frame.covered.assign(static_cast<std::size_t>(blocks) * static_cast<std::size_t>(frame.height),
+                       0);
+  for (const Source& source : sources_) {
+    const Box& clip = source.place[f].clip;
+    for (int y = clip.y0; y < clip.y1; ++y) {
+      auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
+      std::fill(row + clip.x0 / kBlock, row + (clip.x1 + kBlock - 1) / kBlock, 1);
+    }
+  }
+  frame.lit.clear();
+  for (int y = 0; y < frame.height; ++y) {
+    const auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
+    for (int b = 0; b < blocks; ++b) {
+      if (row[b] == 0) {
+        continue;
+      }
+      const int first = b;
+      while (b < blocks && row[b] != 0) {
+        ++b;
+      }
+      frame.lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});
+    }
+  }
+  std::fill(frame.model.begin(), frame.model.end(), 0.0F);
+  sum_dark_pixels(frame);
+}
+
+void Scene::sum_dark_pixels(Frame& frame) const {
+  frame.dark = {};
+  const auto add = [&frame](int y, int x0, int x1) {
+    const float* w = frame.weight.data() + y * frame.stride;
+    const float* d = frame.data.data() + y * frame.stride;
+    double s0 = 0.0;
+    double s1 = 0.0;
+    double s2 = 0.0;
+    for (int x = x0; x < x1; ++x) {
+      const auto weight = static_cast<double>(w[x]);
+      const auto data = static_cast<double>(d[x]);
+      s0 += weight;
+      s1 += weight * data;
+      s2 += weight * data * data;
+    }
+    frame.dark[0] += s0;
+    frame.dark[1] += s1;
+    frame.dark[2] += s2;
+  };
+  auto piece = frame.lit.begin();
+  for (int y = 0; y < frame.height; ++y) {
+    int x = 0;
+    for (; piece != frame.lit.end() && piece->y == y; ++piece) {
+      add(y, x, piece->x0);
+      x = piece->x1;
+    }
+    add(y, x, frame.width);
+  }
 }
 
 }  // namespace skyloom::photometry::fit

@@ -20,6 +20,10 @@ void Scene::find_pairs() {
     before[{pairs_[p].low, pairs_[p].high}] = p;
   }
   const Gram old = std::move(gram_);
+  ++layout_id_;
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    find_lit_pixels(f);
+  }
   pairs_.clear();
   neighbour_.assign(sources_.size(), {});
   const int n = static_cast<int>(sources_.size());
@@ -186,7 +190,7 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
   }
 }
 
-void Scene::fill_gram(Gram& gram, const std::vector<std::span<const float>>& weight, bool full,
+void Scene::fill_gram(Gram& gram, std::span<const std::span<const float>> weight, bool full,
                       std::uint64_t weight_id) {
   if (gram.frame.size() != frames_.size() ||
       (!gram.frame.empty() && gram.frame[0].size() != pairs_.size())) {

@@ -51,6 +51,9 @@ Scene::Scene(const Input& input, Workspace& work)
   if (std::none_of(frames_.begin(), frames_.end(), [](const Frame& f) { return f.n_good > 0; })) {
     throw UnitError(Reason::no_good_data, "all pixels of all frames are masked");
   }
+  for (const Frame& frame : frames_) {
+    weights_.emplace_back(frame.weight);
+  }
   for (const SourceStart& start : input.sources) {
     start_source(start);
   }
@@ -139,7 +142,6 @@ void Scene::start_source(const SourceStart& start) {
   source.role = start.role;
   source.n_parameters = parameters_of(start.type);
   source.free = start.role != Role::halo_linear && !input_.options.forced;
-  source.n_images = source.free ? source.n_parameters + 1 : 1;
   source.flags = source.free ? 0U : static_cast<std::uint32_t>(kFlagNotFitted);
   const double re = std::clamp(start.re_pix, kMinRe, kMaxRe);
   const double q = std::clamp(start.axis_ratio, 0.05, 1.0);
@@ -169,7 +171,6 @@ void Scene::hold(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
   source.free = false;
   source.active = false;
-  source.n_images = 1;
   source.flags |= kFlagNotFitted;
   if (!source.place.empty()) {
     allocate(source);
@@ -181,14 +182,6 @@ sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {
   // Images are written through the scene alone, which owns them.
   return {const_cast<float*>(source.pixels.data()) + place.offset, place.stride, place.plane,
           place.clip};
-}
-
-std::vector<std::span<const float>> Scene::weights() const {
-  std::vector<std::span<const float>> result;
-  for (const Frame& frame : frames_) {
-    result.emplace_back(frame.weight);
-  }
-  return result;
 }
 
 int Scene::active_parameters() const {
@@ -257,6 +250,12 @@ sky::Mixture mixture_of(SourceType type, double n) {
   }
 }
 
+const sky::RadialTable& whole_profile(SourceType type) {
+  static const sky::RadialTable kExp(sky::exponential_mixture());
+  static const sky::RadialTable kDev(sky::de_vaucouleurs_mixture());
+  return type == SourceType::exp ? kExp : kDev;
+}
+
 /// The terms whose width along the major axis (pixels) lies in [low, high), unscaled.
 sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, double high) {
   sky::Mixture part;
@@ -297,21 +296,23 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
   const double re = std::exp(source.box_log_re);
   for (std::size_t l = 0; l < source.levels.size(); ++l) {
     Level& level = source.levels[l];
-    sky::SersicTables sersic_level;
     const sky::RadialTable* table = nullptr;
     const sky::RadialTable* n_table = nullptr;
     if (sersic) {
+      sky::SersicTables& tables = work_.sersic;
       if (source.levels.size() == 1) {
-        sersic_level = sky::sersic_tables(source.value[5]);
+        sky::sersic_tables(source.value[5], derivatives, tables);
       } else {
-        sersic_level.profile = sky::RadialTable(
+        tables.profile = sky::RadialTable(
             part_of(sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
         if (derivatives) {
-          sersic_level.n_derivative = part_n_derivative(source.value[5], re, level);
+          tables.n_derivative = part_n_derivative(source.value[5], re, level);
         }
       }
-      table = &sersic_level.profile;
-      n_table = derivatives ? &sersic_level.n_derivative : nullptr;
+      table = &tables.profile;
+      n_table = derivatives ? &tables.n_derivative : nullptr;
+    } else if (source.levels.size() == 1) {
+      table = &whole_profile(source.type);
     } else {
       if (!level.table) {
         level.table.emplace(

@@ -49,6 +49,11 @@ class Workspace {
   sky::GalaxyFactors factors;
   std::vector<float> weighted;  ///< W U of the source in work
   std::vector<double> schur;
+  std::vector<double> diagonal;      ///< of the last normal matrix
+  std::vector<int> first_parameter;  ///< of each active source, -1 for others
+  std::vector<int> unknown;          ///< of each source among those of a band, -1 for others
+  sky::SersicTables sersic;
+  std::vector<std::vector<float>> score_weight;  ///< per frame, of the sandwich
   std::vector<Frame> frames;  ///< memory of the frames of the last scene
 
  private:
