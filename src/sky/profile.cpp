@@ -86,13 +86,16 @@ double core_fraction(double n) {
 constexpr double kRowStep = 0.05;
 constexpr int kRowCount = 121;  ///< n = 0.30 ... 6.30
 
-std::vector<RadialTable> make_sersic_rows() {
-  std::vector<RadialTable> rows;
-  rows.reserve(kRowCount);
-  for (int r = 0; r < kRowCount; ++r) {
-    rows.emplace_back(sersic_mixture(0.30 + kRowStep * r));
+/// Tables of four neighbouring rows, made when they are first needed: a process is one thread.
+const RadialTable* sersic_rows(int first) {
+  static std::vector<RadialTable> rows(kRowCount);
+  for (int r = first; r < first + 4; ++r) {
+    RadialTable& row = rows[static_cast<std::size_t>(r)];
+    if (row.empty()) {
+      row = RadialTable(sersic_mixture(0.30 + kRowStep * r));
+    }
   }
-  return rows;
+  return &rows[static_cast<std::size_t>(first)];
 }
 
 /// Lagrange weights of four equidistant points at position u in [0, 3], and their derivatives.
@@ -329,14 +332,13 @@ void RadialTable::combine(const RadialTable* first, const std::array<double, 4>&
 }
 
 void sersic_tables(double n, bool derivative, SersicTables& tables) {
-  static const std::vector<RadialTable> kRows = make_sersic_rows();
   n = std::clamp(n, kSersicMin, kSersicMax);
   const double position = (n - 0.30) / kRowStep;
   const int first = std::clamp(static_cast<int>(std::floor(position)) - 1, 0, kRowCount - 4);
   std::array<double, 4> w{};
   std::array<double, 4> dw{};
   lagrange4(position - first, w, dw);
-  const RadialTable* rows = &kRows[static_cast<std::size_t>(first)];
+  const RadialTable* rows = sersic_rows(first);
   tables.profile.combine(rows, w);
   if (derivative) {
     for (double& v : dw) {

@@ -60,13 +60,21 @@ int main(int argc, char** argv) {
   std::vector<double> pull[4];
   std::vector<double> position_pull;
   const auto workspace = fit::make_workspace();
+  std::vector<std::shared_ptr<const skyloom::sky::Psf>> psfs;
   for (int p = 0; p < patches; ++p) {
     auto patch = skyloom::test::make_patch(static_cast<std::uint64_t>(p) + 1, options);
     patch.input.options.solver =
         has("lm") ? fit::Solver::levenberg_marquardt : fit::Solver::tao_bnls;
     patch.input.options.shape_prior = has("none") ? fit::ShapePrior::none : fit::ShapePrior::weak;
     patch.input.options.noise = has("total") ? fit::Noise::total : fit::Noise::sky;
+    // As in a field: one workspace and one PSF per band for all patches.
     patch.input.workspace = workspace;
+    for (std::size_t f = 0; f < patch.input.frames.size(); ++f) {
+      if (psfs.size() == f) {
+        psfs.push_back(patch.input.frames[f].psf);
+      }
+      patch.input.frames[f].psf = psfs[f];
+    }
     const double before = cpu_seconds();
     fit::Result result;
     try {
