@@ -34,16 +34,20 @@ sky::Mixture mixture_for(const Source& source) {
 
 /// Integral of I^2 beyond radius h for a sum of circular Gaussians.
 double power_outside(const sky::Mixture& mixture, double re_pix, double psf_sigma, double h) {
+  constexpr std::size_t kMaxTerms = 32;
+  std::array<double, kMaxTerms> variance{};
+  std::array<double, kMaxTerms> light{};
+  const std::size_t n = std::min(kMaxTerms, mixture.variance.size());
+  for (std::size_t k = 0; k < n; ++k) {
+    variance[k] = 1.3 * mixture.variance[k] * re_pix * re_pix + psf_sigma * psf_sigma;
+    light[k] = mixture.amplitude[k] * std::exp(-0.5 * h * h / variance[k]);
+  }
   double sum = 0.0;
-  for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
-    const double vk = 1.3 * mixture.variance[k] * re_pix * re_pix + psf_sigma * psf_sigma;
-    for (std::size_t l = 0; l < mixture.variance.size(); ++l) {
-      const double vl = 1.3 * mixture.variance[l] * re_pix * re_pix + psf_sigma * psf_sigma;
-      const double exponent = 0.5 * h * h * (1.0 / vk + 1.0 / vl);
-      if (exponent < 60.0) {
-        sum += mixture.amplitude[k] * mixture.amplitude[l] / (2.0 * std::numbers::pi * (vk + vl)) *
-               std::exp(-exponent);
-      }
+  for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t l = 0; l <= k; ++l) {
+      const double pair =
+          light[k] * light[l] / (2.0 * std::numbers::pi * (variance[k] + variance[l]));
+      sum += k == l ? pair : 2.0 * pair;
     }
   }
   return std::max(0.0, sum);
@@ -124,36 +128,47 @@ int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
   return kHalfSizes.back() + 1;
 }
 
-double Scene::frequency_needed(const Source& source, const sky::Mixture& mixture,
+double Scene::frequency_needed(const Source& source, std::span<const double> profile_power,
                                std::size_t f) const {
   const PsfModel& psf = *source.place[f].psf;
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double limit = psf.stamp.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
-  const double width = 0.7 * minor_axis_factor(source);
-  std::vector<double> beyond(psf.ring_power.size() + 1, 0.0);
-  for (std::size_t r = psf.ring_power.size(); r-- > 0;) {
-    const double k = static_cast<double>(r) * kRingStep;
-    double profile = 0.0;
-    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
-      profile += mixture.amplitude[i] * std::exp(-2.0 * std::numbers::pi * std::numbers::pi *
-                                                 mixture.variance[i] * width * k * k);
-    }
-    beyond[r] = beyond[r + 1] +
-                psf.ring_power[r] * profile * profile * 2.0 * std::numbers::pi * k * kRingStep;
+  std::array<double, kRings + 1> beyond{};
+  const std::size_t rings = psf.ring_power.size();
+  for (std::size_t r = rings; r-- > 0;) {
+    beyond[r] = beyond[r + 1] + psf.ring_power[r] * profile_power[r];
   }
   for (const double k : kBandLimits) {
     if (k >= limit) {
       break;
     }
-    const auto r =
-        std::min(beyond.size() - 1, static_cast<std::size_t>(std::lround(k / kRingStep)));
+    const auto r = std::min(rings, static_cast<std::size_t>(std::lround(k / kRingStep)));
     if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
       return k;
     }
   }
   return limit;
 }
+
+namespace {
+
+/// Power of the profile in rings of frequency, minor axis.
+void fill_profile_power(const Source& source, const sky::Mixture& mixture,
+                        std::span<double> power) {
+  const double width = 0.7 * minor_axis_factor(source);
+  for (std::size_t r = 0; r < power.size(); ++r) {
+    const double k = static_cast<double>(r) * kRingStep;
+    double profile = 0.0;
+    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
+      profile += mixture.amplitude[i] * std::exp(-2.0 * std::numbers::pi * std::numbers::pi *
+                                                 mixture.variance[i] * width * k * k);
+    }
+    power[r] = profile * profile * 2.0 * std::numbers::pi * k * kRingStep;
+  }
+}
+
+}  // namespace
 
 void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
                           double k_max) const {
@@ -211,6 +226,10 @@ bool Scene::place(int s) {
   }
   const bool star = source.type == SourceType::star;
   const sky::Mixture mixture = star ? sky::Mixture{} : mixture_for(source);
+  std::array<double, kRings> profile_power{};
+  if (!star) {
+    fill_profile_power(source, mixture, profile_power);
+  }
   bool same = source.place.size() == frames_.size();
   source.place.resize(frames_.size());
   source.box_log_re = source.value[2];
@@ -238,7 +257,7 @@ bool Scene::place(int s) {
     farthest = std::max({farthest, place.centre_x, frames_[f].width - 1 - place.centre_x,
                          place.centre_y, frames_[f].height - 1 - place.centre_y});
     if (!star) {
-      k_max = std::max(k_max, frequency_needed(source, mixture, f));
+      k_max = std::max(k_max, frequency_needed(source, profile_power, f));
     }
   }
   if (reach > kHalfSizes.back()) {
@@ -290,7 +309,10 @@ void Scene::allocate(Source& source) const {
     place.offset = total;
     total += static_cast<std::size_t>(place.plane * source.n_images);
   }
-  source.pixels.assign(total, 0.0F);
+  // Every pixel of a box is written when it is rendered.
+  if (source.pixels.size() < total) {
+    source.pixels.resize(total);
+  }
   source.value_valid = false;
   source.derivatives_valid = false;
 }
@@ -349,7 +371,8 @@ void Scene::find_lit_pixels(std::size_t f) {
       std::fill(row + clip.x0 / kBlock, row + (clip.x1 + kBlock - 1) / kBlock, 1);
     }
   }
-  frame.lit.clear();
+  std::vector<RowPiece>& lit = work_.lit;
+  lit.clear();
   for (int y = 0; y < frame.height; ++y) {
     const auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
     for (int b = 0; b < blocks; ++b) {
@@ -360,11 +383,15 @@ void Scene::find_lit_pixels(std::size_t f) {
       while (b < blocks && row[b] != 0) {
         ++b;
       }
-      frame.lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});
+      lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});
     }
   }
-  std::fill(frame.model.begin(), frame.model.end(), 0.0F);
-  sum_dark_pixels(frame);
+  if (frame.summed_weight != weight_id_ || lit != frame.lit) {
+    frame.lit.swap(lit);
+    frame.summed_weight = weight_id_;
+    std::fill(frame.model.begin(), frame.model.end(), 0.0F);
+    sum_dark_pixels(frame);
+  }
 }
 
 void Scene::sum_dark_pixels(Frame& frame) const {
@@ -372,19 +399,31 @@ void Scene::sum_dark_pixels(Frame& frame) const {
   const auto add = [&frame](int y, int x0, int x1) {
     const float* w = frame.weight.data() + y * frame.stride;
     const float* d = frame.data.data() + y * frame.stride;
-    double s0 = 0.0;
-    double s1 = 0.0;
-    double s2 = 0.0;
-    for (int x = x0; x < x1; ++x) {
+    // Four sums of each kind: a fixed order that fits into vectors.
+    constexpr int kSums = 4;
+    double s0[kSums] = {};
+    double s1[kSums] = {};
+    double s2[kSums] = {};
+    int x = x0;
+    for (; x + kSums <= x1; x += kSums) {
+      for (int k = 0; k < kSums; ++k) {
+        const auto weight = static_cast<double>(w[x + k]);
+        const auto data = static_cast<double>(d[x + k]);
+        s0[k] += weight;
+        s1[k] += weight * data;
+        s2[k] += weight * data * data;
+      }
+    }
+    for (; x < x1; ++x) {
       const auto weight = static_cast<double>(w[x]);
       const auto data = static_cast<double>(d[x]);
-      s0 += weight;
-      s1 += weight * data;
-      s2 += weight * data * data;
+      s0[0] += weight;
+      s1[0] += weight * data;
+      s2[0] += weight * data * data;
     }
-    frame.dark[0] += s0;
-    frame.dark[1] += s1;
-    frame.dark[2] += s2;
+    frame.dark[0] += (s0[0] + s0[1]) + (s0[2] + s0[3]);
+    frame.dark[1] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
+    frame.dark[2] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
   };
   auto piece = frame.lit.begin();
   for (int y = 0; y < frame.height; ++y) {

@@ -72,7 +72,7 @@ class ScoreGram {
     const auto per_flux =
         static_cast<float>(gain > 0.0 && std::isfinite(gain) ? 1.0 / gain : 0.0);
     double sum = 0.0;
-    for (const Frame::Piece& piece : frame.lit) {
+    for (const RowPiece& piece : frame.lit) {
       const std::ptrdiff_t row = piece.y * frame.stride;
       for (std::ptrdiff_t i = row + piece.x0; i < row + piece.x1; ++i) {
         const auto k = static_cast<std::size_t>(i);

@@ -105,8 +105,6 @@ void Scene::fill_own(GramBlock& block, const Source& source, std::size_t f, int 
     for (int b = 0; b < a; ++b) {
       block.g[cell(a, b, kMaxImages)] = block.g[cell(b, a, kMaxImages)];
     }
-    block.sum[static_cast<std::size_t>(a)] =
-        numerics::total({work_.weighted.data() + a * place.plane, place.stride}, rows, width);
   }
   numerics::products(
       {work_.weighted.data(), place.stride}, 0, 1,
@@ -158,13 +156,15 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
     work_.weighted.resize(std::max(work_.weighted.size(), static_cast<std::size_t>(place.plane * images)));
     const numerics::Rows w{pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0),
                            frames_[f].stride};
+    std::array<double, kMaxImages> sum{};
     for (int m = 0; m < images; ++m) {
-      numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
+      sum[static_cast<std::size_t>(m)] = numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
                          place.clip.height(), place.clip.width(),
                          work_.weighted.data() + m * place.plane, place.stride);
     }
     if (own) {
       fill_own(blocks[s], source, f, images);
+      blocks[s].sum = sum;
       blocks[s].id_low = source.image_id;
       blocks[s].id_high = source.image_id;
       blocks[s].n_low = images;

@@ -147,7 +147,7 @@ double Scene::residuals() {
     if (frame.n_good == 0) {
       continue;
     }
-    for (const Frame::Piece& piece : frame.lit) {
+    for (const RowPiece& piece : frame.lit) {
       float* row = frame.model.data() + piece.y * frame.stride;
       std::fill(row + piece.x0, row + piece.x1, 0.0F);
     }
@@ -163,7 +163,7 @@ double Scene::residuals() {
           frame.model.data() + place.clip.y0 * frame.stride + place.clip.x0, frame.stride);
     }
     frame.chi2 = frame.dark[2] - frame.sky * (2.0 * frame.dark[1] - frame.sky * frame.dark[0]);
-    for (const Frame::Piece& piece : frame.lit) {
+    for (const RowPiece& piece : frame.lit) {
       const std::ptrdiff_t at = piece.y * frame.stride + piece.x0;
       frame.chi2 += numerics::weighted_residual(
           {frame.data.data() + at, frame.stride}, {frame.model.data() + at, frame.stride},

@@ -70,6 +70,48 @@ Scene::~Scene() {
   work_.frames.swap(frames_);
 }
 
+namespace {
+
+/// Copies a row without its bad pixels and adds to the sums of w and w d.
+void clean_row(const float* d, const float* w, Frame& frame, int y, double& sum_w,
+               double& sum_wd) {
+  // Comparisons with NaN are false.
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  float* weight = frame.sky_weight.data() + y * frame.stride;
+  float* data = frame.data.data() + y * frame.stride;
+  constexpr int kSums = 8;
+  double part_w[kSums] = {};
+  double part_wd[kSums] = {};
+  int good = 0;
+  const int whole = frame.width / kSums * kSums;
+  for (int x = 0; x < frame.width; ++x) {
+    const bool use = w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest;
+    weight[x] = use ? w[x] : 0.0F;
+    data[x] = use ? d[x] : 0.0F;
+    good += use ? 1 : 0;
+  }
+  std::fill(weight + frame.width, weight + frame.stride, 0.0F);
+  std::fill(data + frame.width, data + frame.stride, 0.0F);
+  for (int x = 0; x < whole; x += kSums) {
+    for (int k = 0; k < kSums; ++k) {
+      const auto value = static_cast<double>(weight[x + k]);
+      part_w[k] += value;
+      part_wd[k] += value * static_cast<double>(data[x + k]);
+    }
+  }
+  for (int x = whole; x < frame.width; ++x) {
+    part_w[0] += static_cast<double>(weight[x]);
+    part_wd[0] += static_cast<double>(weight[x]) * static_cast<double>(data[x]);
+  }
+  for (int k = 0; k < kSums; ++k) {
+    sum_w += part_w[k];
+    sum_wd += part_wd[k];
+  }
+  frame.n_good += good;
+}
+
+}  // namespace
+
 void Scene::clean_frame(const FrameData& data, std::size_t index) {
   const std::string name = "frame " + std::to_string(index);
   if (data.band < 0 || data.band >= input_.n_bands) {
@@ -88,46 +130,27 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   frame.height = data.data.height();
   frame.stride = padded(frame.width);
   const auto size = static_cast<std::size_t>(frame.stride * frame.height);
-  frame.data.assign(size, 0.0F);
-  frame.sky_weight.assign(size, 0.0F);
+  frame.data.resize(size);
+  frame.sky_weight.resize(size);
   frame.model.assign(size, 0.0F);
-  frame.weighted_residual.assign(size, 0.0F);
+  frame.weighted_residual.resize(size);
   double sum_w = 0.0;
   double sum_wd = 0.0;
   for (int y = 0; y < frame.height; ++y) {
-    const float* w = &data.invvar(y, 0);
-    const float* d = &data.data(y, 0);
-    float* weight = frame.sky_weight.data() + y * frame.stride;
-    for (int x = 0; x < frame.width; ++x) {
-      // Comparisons with NaN are false.
-      constexpr float kLargest = std::numeric_limits<float>::max();
-      if (w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest) {
-        weight[x] = w[x];
-        sum_w += static_cast<double>(w[x]);
-        sum_wd += static_cast<double>(w[x]) * static_cast<double>(d[x]);
-        ++frame.n_good;
-      }
-    }
+    clean_row(&data.data(y, 0), &data.invvar(y, 0), frame, y, sum_w, sum_wd);
   }
   frame.fit_sky = data.fit_sky && frame.n_good > 0;
   // Close to the level of the data, so that floats keep the digits that matter.
   frame.offset = frame.fit_sky ? sum_wd / sum_w : data.sky_start;
   frame.mean_weight = frame.n_good > 0 ? sum_w / frame.n_good : 0.0;
-  sum_wd = 0.0;
-  for (int y = 0; y < frame.height; ++y) {
-    const float* d = &data.data(y, 0);
-    const float* weight = frame.sky_weight.data() + y * frame.stride;
-    float* out = frame.data.data() + y * frame.stride;
-    for (int x = 0; x < frame.width; ++x) {
-      if (weight[x] > 0.0F) {
-        out[x] = static_cast<float>(static_cast<double>(d[x]) - frame.offset);
-        sum_wd += static_cast<double>(weight[x]) * static_cast<double>(out[x]);
-      }
-    }
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto value = static_cast<float>(static_cast<double>(frame.data[i]) - frame.offset);
+    frame.data[i] = frame.sky_weight[i] > 0.0F ? value : 0.0F;
   }
   frame.weight = frame.sky_weight;
   frame.sum_weight = sum_w;
-  frame.sum_weighted_data = sum_wd;
+  frame.sum_weighted_data = sum_wd - frame.offset * sum_w;
+  frame.summed_weight = 0;
   frame.psf = data.psf->is_constant() ? work_.constant_psf(data.psf) : nullptr;
   frame.sky = 0.0;
 }

@@ -42,16 +42,12 @@ struct Frame {
   double sky = 0.0;               ///< relative to offset
   double chi2 = 0.0;              ///< with the weights in use
   std::shared_ptr<PsfModel> psf;  ///< shared by the sources when constant
-  /// Pixels under any box, as pieces of rows whose ends are multiples of 16 (or the row's end).
-  struct Piece {
-    int y;
-    int x0;
-    int x1;
-  };
-  std::vector<Piece> lit;
+  /// Pixels under any box; the ends are multiples of 16 (or the row's end).
+  std::vector<RowPiece> lit;
   std::vector<unsigned char> covered;  ///< scratch of the search for pieces
   /// Sums of w, w d, w d^2 over all other pixels, where the model is the sky alone.
   std::array<double, 3> dark{};
+  std::uint64_t summed_weight = 0;  ///< weights of these sums
 };
 
 /// Part of a galaxy on one grid: the terms of its mixture with sigma in [sigma_low, sigma_high).
@@ -199,7 +195,7 @@ class Scene {
   void start_source(const SourceStart& start);
   std::shared_ptr<PsfModel> psf_at(std::size_t frame, double x, double y) const;
   int half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t frame) const;
-  double frequency_needed(const Source& source, const sky::Mixture& mixture,
+  double frequency_needed(const Source& source, std::span<const double> profile_power,
                           std::size_t frame) const;
   void choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
                      double k_max) const;

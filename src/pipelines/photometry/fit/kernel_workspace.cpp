@@ -14,7 +14,7 @@ namespace {
 /// Ring means of |P|^2 on a small grid.
 std::vector<double> ring_means(const sky::PsfStamp& stamp) {
   const int period = 64;
-  const int k_max = stamp.oversampling > 1 ? 61 : 32;
+  const int k_max = stamp.oversampling > 1 ? static_cast<int>(kRings) - 1 : 32;
   const sky::DftGrid grid({15, period, k_max});
   const auto transform = sky::psf_transform(stamp, grid);
   const auto kp = static_cast<std::size_t>(grid.padded_frequencies());

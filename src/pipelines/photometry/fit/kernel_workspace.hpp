@@ -15,6 +15,14 @@ namespace skyloom::photometry::fit {
 
 struct Frame;
 
+/// Pixels [x0, x1) of row y.
+struct RowPiece {
+  int y;
+  int x0;
+  int x1;
+  friend bool operator==(const RowPiece&, const RowPiece&) = default;
+};
+
 /// One PSF as rendering and box choice need it.
 struct PsfModel {
   sky::PsfStamp stamp;
@@ -27,6 +35,7 @@ struct PsfModel {
   PsfModel(sky::PsfStamp psf, double fwhm);
 };
 inline constexpr double kRingStep = 1.0 / 64.0;
+inline constexpr std::size_t kRings = 62;  ///< at most, of an oversampled stamp
 
 class Workspace {
  public:
@@ -50,6 +59,7 @@ class Workspace {
   std::vector<float> weighted;  ///< W U of the source in work
   std::vector<double> schur;
   std::vector<double> diagonal;      ///< of the last normal matrix
+  std::vector<RowPiece> lit;
   std::vector<int> first_parameter;  ///< of each active source, -1 for others
   std::vector<int> unknown;          ///< of each source among those of a band, -1 for others
   sky::SersicTables sersic;
