@@ -260,6 +260,35 @@ PointSource::PointSource(const PsfStamp& stamp) : oversampling_(stamp.oversampli
   }
 }
 
+PointSource PointSource::combined(const std::vector<PointSource>& planes,
+                                  const std::vector<double>& weight, int half_pix) {
+  const PointSource& first = planes.front();
+  PointSource sum;
+  sum.oversampling_ = first.oversampling_;
+  sum.phase_width_ = first.phase_width_;
+  sum.rows_ = first.rows_;
+  sum.centre_ = first.centre_;
+  sum.half_size_ = first.half_size_;
+  sum.coefficients_.assign(first.coefficients_.size(), 0.0F);
+  // Taps reach three samples beyond; the source may lie a pixel off the middle of its box.
+  const int reach = (half_pix + 2) * sum.oversampling_ + 4;
+  const int y0 = std::max(0, sum.centre_ - reach);
+  const int y1 = std::min(sum.rows_, sum.centre_ + reach + 1);
+  const int x0 = std::max(0, (sum.centre_ - reach) / sum.oversampling_);
+  const int x1 = std::min(sum.phase_width_, (sum.centre_ + reach) / sum.oversampling_ + 1);
+  for (std::size_t k = 0; k < planes.size(); ++k) {
+    const auto w = static_cast<float>(weight[k]);
+    for (int row = y0 * sum.oversampling_; row < y1 * sum.oversampling_; ++row) {
+      const float* in = planes[k].coefficients_.data() + product(row, sum.phase_width_);
+      float* out = sum.coefficients_.data() + product(row, sum.phase_width_);
+      for (int x = x0; x < x1; ++x) {
+        out[x] += w * in[x];
+      }
+    }
+  }
+  return sum;
+}
+
 void PointSource::render(double x, double y, bool derivatives, const ImageBlock& block,
                          RenderScratch& scratch) const {
   // Pixels whose six taps lie inside the padded coefficients; the others are 0.

@@ -1,16 +1,21 @@
 // CPU time of the patch fit per source: patches of 170 x 170 pixels in five bands with 12 sources
 // on average, starts like a catalogue's. Usage: fit_benchmark [patches] [tao|lm] [weak|none]
-// [sky|total]
+// [sky|total] [varying]
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <petscsys.h>
+
+#include "skyloom/sky/field_psf.hpp"
 
 #include "support/fit_patch.hpp"
 
@@ -34,6 +39,23 @@ double scatter_of(const std::vector<double>& v) {
     d.push_back(std::abs(x - m));
   }
   return 1.4826 * median_of(d);
+}
+
+/// A PSF whose size and ellipticity vary by some per cent over a frame of 1000 x 1000 pixels.
+std::shared_ptr<const skyloom::sky::Psf> varying_psf(double fwhm_pix) {
+  skyloom::sky::FieldPsfModel model;
+  model.width = 1000;
+  model.height = 1000;
+  model.order = 2;
+  model.lambda = {std::log(0.5 * fwhm_pix / std::sqrt(std::pow(2.0, 1.0 / 3.5) - 1.0)),
+                  0.02,
+                  -0.02,
+                  0.01,
+                  0.0,
+                  0.01};
+  model.g1 = {0.0, 0.01, 0.0, 0.01, 0.0, 0.0};
+  model.g2 = {0.0, 0.0, 0.01, 0.0, 0.01, 0.0};
+  return std::make_shared<skyloom::sky::FieldPsf>(std::move(model), 55, 1);
 }
 
 }  // namespace
@@ -71,7 +93,8 @@ int main(int argc, char** argv) {
     patch.input.workspace = workspace;
     for (std::size_t f = 0; f < patch.input.frames.size(); ++f) {
       if (psfs.size() == f) {
-        psfs.push_back(patch.input.frames[f].psf);
+        psfs.push_back(has("varying") ? varying_psf(3.2 + 0.25 * static_cast<double>(f))
+                                      : patch.input.frames[f].psf);
       }
       patch.input.frames[f].psf = psfs[f];
     }

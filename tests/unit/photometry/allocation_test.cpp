@@ -11,6 +11,7 @@
 #include "pipelines/photometry/fit/kernel_problem.hpp"
 #include "pipelines/photometry/fit/kernel_scene.hpp"
 #include "pipelines/photometry/fit/kernel_solve.hpp"
+
 #include "support/fit_patch.hpp"
 
 namespace {

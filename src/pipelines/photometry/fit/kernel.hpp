@@ -42,8 +42,8 @@ enum class SourceType : std::uint8_t { star = 0, exp = 1, dev = 2, sersic = 3 };
 enum class Role : std::uint8_t {
   base = 0,  ///< everything free, reported
   /// Modelled for its neighbours' sake. Position and shape are free where its box meets that of a
-  /// base source. Elsewhere a faint one (S/N < 8) is held, and a brighter one is left out together
-  /// with the pixels it lights: its position would be fitted for the sky of the patch alone.
+  /// base source. Elsewhere a faint one (S/N < 8) is held at its start, and a brighter one where
+  /// the first approach brings it: what is left of its error is too small for the sky of the patch.
   halo_free = 1,
   halo_linear = 2,  ///< only the fluxes are free
 };
@@ -111,7 +111,7 @@ enum Flag : std::uint32_t {
   kFlagBoxLimited = 1U << 2,     ///< the largest box allowed leaves out more than the truncation
   kFlagSkyDegenerate = 1U << 3,  ///< |correlation| of a flux with a sky above 0.9
   kFlagNoData = 1U << 4,         ///< no good pixel in any frame
-  kFlagNotFitted = 1U << 5,      ///< position and shape held, or left out
+  kFlagNotFitted = 1U << 5,      ///< position and shape held
   kFlagSingular = 1U << 6,       ///< not separable from another source: errors are lower limits
 };
 

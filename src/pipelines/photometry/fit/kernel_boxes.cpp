@@ -95,13 +95,12 @@ int ladder(int half) {
 
 std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) const {
   const FrameData& data = input_.frames[frame];
-  return std::make_shared<PsfModel>(data.psf->at(x + data.psf_x0, y + data.psf_y0),
-                                    data.psf->fwhm_pix());
+  return work_.psf_at(data.psf, x + data.psf_x0, y + data.psf_y0);
 }
 
 int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
                             std::size_t f) const {
-  const PsfModel& psf = *source.place[f].psf;
+  const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double tau = truncation_sigma_;
@@ -130,10 +129,10 @@ int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
 
 double Scene::frequency_needed(const Source& source, std::span<const double> profile_power,
                                std::size_t f) const {
-  const PsfModel& psf = *source.place[f].psf;
+  const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
-  const double limit = psf.stamp.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
+  const double limit = psf.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
   std::array<double, kRings + 1> beyond{};
   const std::size_t rings = psf.ring_power.size();
   for (std::size_t r = rings; r-- > 0;) {
@@ -221,9 +220,6 @@ void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half,
 
 bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
-  if (source.removed) {
-    return false;
-  }
   const bool star = source.type == SourceType::star;
   const sky::Mixture mixture = star ? sky::Mixture{} : mixture_for(source);
   std::array<double, kRings> profile_power{};
@@ -324,38 +320,6 @@ void Scene::make_room_for_derivatives() {
       allocate(source);
     }
   }
-}
-
-void Scene::remove(int s) {
-  Source& source = sources_[static_cast<std::size_t>(s)];
-  source.removed = true;
-  source.free = false;
-  source.active = false;
-  source.n_images = 1;
-  source.flags |= kFlagNotFitted;
-  std::fill(source.flux.begin(), source.flux.end(), std::numeric_limits<double>::quiet_NaN());
-  for (std::size_t f = 0; f < frames_.size(); ++f) {
-    Frame& frame = frames_[f];
-    Placement& place = source.place[f];
-    for (int y = place.clip.y0; y < place.clip.y1; ++y) {
-      for (int x = place.clip.x0; x < place.clip.x1; ++x) {
-        const auto i = static_cast<std::size_t>(y * frame.stride + x);
-        const auto w = static_cast<double>(frame.sky_weight[i]);
-        if (w > 0.0) {
-          frame.sum_weight -= w;
-          frame.sum_weighted_data -= w * static_cast<double>(frame.data[i]);
-          --frame.n_good;
-        }
-        frame.sky_weight[i] = 0.0F;
-        frame.weight[i] = 0.0F;
-        frame.data[i] = 0.0F;
-      }
-    }
-    frame.fit_sky = frame.fit_sky && frame.n_good > 0;
-    place.clip = {};
-    place.plane = 0;
-  }
-  ++weight_id_;
 }
 
 void Scene::find_lit_pixels(std::size_t f) {

@@ -69,8 +69,7 @@ class ScoreGram {
   /// Weights of the pixels under boxes. @return their sum
   static double fill_lit(const Frame& frame, float* out) {
     const double gain = frame.input->gain_e_per_flux;
-    const auto per_flux =
-        static_cast<float>(gain > 0.0 && std::isfinite(gain) ? 1.0 / gain : 0.0);
+    const auto per_flux = static_cast<float>(gain > 0.0 && std::isfinite(gain) ? 1.0 / gain : 0.0);
     double sum = 0.0;
     for (const RowPiece& piece : frame.lit) {
       const std::ptrdiff_t row = piece.y * frame.stride;

@@ -99,8 +99,9 @@ void Scene::fill_own(GramBlock& block, const Source& source, std::size_t f, int 
   const float* pixels = source.pixels.data() + place.offset;
   const int rows = place.clip.height();
   const int width = place.clip.width();
-  numerics::products({work_.weighted.data(), place.stride}, place.plane, images, {pixels, place.stride},
-                     place.plane, images, true, rows, width, block.g.data(), kMaxImages);
+  numerics::products({work_.weighted.data(), place.stride}, place.plane, images,
+                     {pixels, place.stride}, place.plane, images, true, rows, width, block.g.data(),
+                     kMaxImages);
   for (int a = 0; a < images; ++a) {
     for (int b = 0; b < a; ++b) {
       block.g[cell(a, b, kMaxImages)] = block.g[cell(b, a, kMaxImages)];
@@ -153,14 +154,16 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
     }
     const Placement& place = source.place[f];
     const int images = images_needed(source, full);
-    work_.weighted.resize(std::max(work_.weighted.size(), static_cast<std::size_t>(place.plane * images)));
+    work_.weighted.resize(
+        std::max(work_.weighted.size(), static_cast<std::size_t>(place.plane * images)));
     const numerics::Rows w{pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0),
                            frames_[f].stride};
     std::array<double, kMaxImages> sum{};
     for (int m = 0; m < images; ++m) {
-      sum[static_cast<std::size_t>(m)] = numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
-                         place.clip.height(), place.clip.width(),
-                         work_.weighted.data() + m * place.plane, place.stride);
+      sum[static_cast<std::size_t>(m)] =
+          numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride},
+                             w, place.clip.height(), place.clip.width(),
+                             work_.weighted.data() + m * place.plane, place.stride);
     }
     if (own) {
       fill_own(blocks[s], source, f, images);

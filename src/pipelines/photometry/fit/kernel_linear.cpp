@@ -178,9 +178,6 @@ double Scene::residuals() {
 double Scene::evaluate(bool derivatives) {
   bool changed = evaluated_weight_ != weight_id_ || evaluated_layout_ != layout_id_;
   for (Source& source : sources_) {
-    if (source.removed) {
-      continue;
-    }
     const bool with_derivatives = derivatives && source.active;
     const bool value_there = source.value_valid && source.value_at == source.value;
     const bool derivatives_there =

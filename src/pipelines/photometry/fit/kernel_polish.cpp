@@ -253,7 +253,7 @@ class Polish {
     return done;
   }
 
-  static constexpr double kDoneStep = 0.01;
+  static constexpr double kDoneStep = 0.003;
   /// Steps that tell more about the valley than about rounding, in errors.
   static constexpr double kSecantStep = 0.01;
 

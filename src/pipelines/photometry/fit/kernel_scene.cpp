@@ -73,8 +73,7 @@ Scene::~Scene() {
 namespace {
 
 /// Copies a row without its bad pixels and adds to the sums of w and w d.
-void clean_row(const float* d, const float* w, Frame& frame, int y, double& sum_w,
-               double& sum_wd) {
+void clean_row(const float* d, const float* w, Frame& frame, int y, double& sum_w, double& sum_wd) {
   // Comparisons with NaN are false.
   constexpr float kLargest = std::numeric_limits<float>::max();
   float* weight = frame.sky_weight.data() + y * frame.stride;
@@ -151,7 +150,7 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   frame.sum_weight = sum_w;
   frame.sum_weighted_data = sum_wd - frame.offset * sum_w;
   frame.summed_weight = 0;
-  frame.psf = data.psf->is_constant() ? work_.constant_psf(data.psf) : nullptr;
+  frame.psf = data.psf->is_constant() ? psf_at(index, 0.0, 0.0) : nullptr;
   frame.sky = 0.0;
 }
 
@@ -236,15 +235,12 @@ void Scene::render_star(Source& source, bool derivatives) {
     if (place.clip.empty()) {
       continue;
     }
-    if (!place.psf->point) {
-      place.psf->point.emplace(place.psf->stamp);
-    }
     const FrameData& data = *frames_[f].input;
     const auto [a, b, c, d] = data.matrix;
     const double x = a * source.value[0] + b * source.value[1] + data.dx;
     const double y = c * source.value[0] + d * source.value[1] + data.dy;
     const auto target = block(source, f);
-    place.psf->point->render(x, y, derivatives, target, work_.scratch);
+    place.psf->point(source.half).render(x, y, derivatives, target, work_.scratch);
     if (!derivatives || data.matrix == std::array<double, 4>{1.0, 0.0, 0.0, 1.0}) {
       continue;
     }
@@ -352,11 +348,11 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       }
       const FrameData& data = *frames_[f].input;
       if (last_matrix == nullptr || *last_matrix != data.matrix) {
-        work_.factors.compute(dft, *table, n_table, sky::transformed(shape, data.matrix), data.matrix,
-                         derivatives);
+        work_.factors.compute(dft, *table, n_table, sky::transformed(shape, data.matrix),
+                              data.matrix, derivatives);
         last_matrix = &data.matrix;
       }
-      const auto& transform = Workspace::transform(*place.psf, dft);
+      const auto& transform = place.psf->transform(dft);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =

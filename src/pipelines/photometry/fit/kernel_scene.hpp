@@ -76,7 +76,7 @@ struct Source {
   int n_images = 1;     ///< 1 when positions and shape are held for good
   bool free = false;    ///< positions and shape belong to the fit
   bool active = false;  ///< and are moved by the current solve
-  bool removed = false;  ///< left out, with its pixels
+  bool remote = false;  ///< held after the first approach
   std::uint32_t flags = 0;
   std::array<double, kMaxParameters> start{};
   std::array<double, kMaxParameters> value{};
@@ -155,8 +155,6 @@ class Scene {
   [[nodiscard]] double influence(int s) const;
   /// Lets go of the position and shape of s for good.
   void hold(int s);
-  /// Leaves s out of the model and masks the pixels of its boxes.
-  void remove(int s);
   /// Until this is called there is room for values only, not for derivatives.
   void make_room_for_derivatives();
 

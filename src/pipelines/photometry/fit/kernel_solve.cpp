@@ -47,9 +47,8 @@ class Monitor {
         quiet_(scene.sources().size(), 0) {
     scene.work().diagonal.clear();
     last_x_.reserve(static_cast<std::size_t>(scene.active_parameters()));
-    report.history.reserve(
-        report.history.size() +
-        static_cast<std::size_t>(std::max(1, scene.input().options.max_iterations)));
+    report.history.reserve(report.history.size() + static_cast<std::size_t>(std::max(
+                                                       1, scene.input().options.max_iterations)));
   }
 
   Verdict operator()(const numerics::Step& step) {
@@ -220,18 +219,20 @@ bool touches_reported(const Scene& scene, const Source& source) {
   });
 }
 
-/// Bright halo sources away from all reported ones: held, they would leave their errors to the sky
-/// of everybody; fitted, they would cost as much as a reported one. Their pixels are left out.
-void remove_remote(Scene& scene) {
-  std::vector<int> remote;
-  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
-    const Source& source = scene.sources()[s];
-    if (source.free && source.role == Role::halo_free && !touches_reported(scene, source)) {
-      remote.push_back(static_cast<int>(s));
-    }
+/// Bright halo sources away from all reported ones: held at their start, they would leave their
+/// errors to the sky of everybody; after the first approach nothing of them matters any more.
+void mark_remote(Scene& scene) {
+  for (Source& source : scene.sources()) {
+    source.remote =
+        source.free && source.role == Role::halo_free && !touches_reported(scene, source);
   }
-  for (const int s : remote) {
-    scene.remove(s);
+}
+
+void hold_marked(Scene& scene) {
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    if (scene.sources()[s].remote) {
+      scene.hold(static_cast<int>(s));
+    }
   }
 }
 
@@ -347,15 +348,14 @@ void place_sources(Scene& scene) {
   scene.find_pairs();
   scene.evaluate(false);
   hold_remote(scene);
-  // Whom to leave out is decided with the boxes of the final accuracy.
+  // Who is remote is decided with the boxes of the final accuracy.
   const double truncation = scene.truncation();
   scene.set_truncation(scene.input().options.truncation_sigma);
   settle_boxes(scene);
-  remove_remote(scene);
+  mark_remote(scene);
   scene.set_truncation(truncation);
   scene.make_room_for_derivatives();
   settle_boxes(scene);
-  scene.find_pairs();
 }
 
 SolveReport solve(Scene& scene, bool first, int iterations_before) {
@@ -369,6 +369,7 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
       return report;
     }
     scene.set_truncation(scene.input().options.truncation_sigma);
+    hold_marked(scene);
   }
   flag_faint(scene);
   fade_prior(scene);

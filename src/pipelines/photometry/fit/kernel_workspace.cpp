@@ -67,23 +67,95 @@ std::vector<double> norms_outside(const sky::PsfStamp& stamp) {
 
 }  // namespace
 
-PsfModel::PsfModel(sky::PsfStamp psf, double fwhm)
-    : stamp(std::move(psf)),
-      norm_outside(norms_outside(stamp)),
+PsfExtent::PsfExtent(const sky::PsfStamp& stamp, double fwhm)
+    : norm_outside(norms_outside(stamp)),
       ring_power(ring_means(stamp)),
-      fwhm_pix(fwhm) {}
+      fwhm_pix(fwhm),
+      oversampling(stamp.oversampling) {}
+
+PsfModel::PsfModel(sky::PsfStamp stamp, double fwhm)
+    : stamp_(std::move(stamp)), extent_(stamp_, fwhm) {}
+
+PsfModel::PsfModel(std::shared_ptr<PsfPlanes> planes, std::vector<double> weight)
+    : planes_(std::move(planes)), weight_(std::move(weight)) {}
+
+const sky::PointSource& PsfModel::point(int half) {
+  if (!planes_ && !point_) {
+    point_.emplace(stamp_);
+  }
+  if (planes_ && (!point_ || point_half_ < half)) {
+    if (planes_->points.empty()) {
+      for (const sky::PsfStamp& stamp : planes_->stamps) {
+        planes_->points.emplace_back(stamp);
+      }
+    }
+    point_ = sky::PointSource::combined(planes_->points, weight_, half);
+    point_half_ = half;
+  }
+  return *point_;
+}
+
+const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid) {
+  auto& transform = transform_[grid.shape()];
+  if (!transform.empty()) {
+    return transform;
+  }
+  if (!planes_) {
+    transform = sky::psf_transform(stamp_, grid);
+    return transform;
+  }
+  planes_->transforms.resize(planes_->stamps.size());
+  for (std::size_t k = 0; k < weight_.size(); ++k) {
+    auto& plane = planes_->transforms[k][grid.shape()];
+    if (plane.empty()) {
+      plane = sky::psf_transform(planes_->stamps[k], grid);
+    }
+    transform.resize(plane.size(), 0.0F);
+    const auto w = static_cast<float>(weight_[k]);
+    for (std::size_t i = 0; i < plane.size(); ++i) {
+      transform[i] += w * plane[i];
+    }
+  }
+  return transform;
+}
 
 Workspace::Workspace() = default;
 Workspace::~Workspace() = default;
 
-std::shared_ptr<PsfModel> Workspace::constant_psf(const std::shared_ptr<const sky::Psf>& psf) {
-  // An address may be used again after its PSF is gone.
-  std::erase_if(constant_, [](const auto& entry) { return entry.second.psf.expired(); });
-  auto& entry = constant_[psf.get()];
-  if (!entry.model) {
-    entry = {psf, std::make_shared<PsfModel>(psf->at(0.0, 0.0), psf->fwhm_pix())};
+Workspace::Prepared& Workspace::prepared(const std::shared_ptr<const sky::Psf>& psf, double x,
+                                         double y) {
+  const auto found = prepared_.find(psf.get());
+  if (found != prepared_.end() && !found->second.psf.expired()) {
+    return found->second;
   }
-  return entry.model;
+  // An address may be used again after its PSF is gone.
+  std::erase_if(prepared_, [](const auto& entry) { return entry.second.psf.expired(); });
+  Prepared& entry = prepared_[psf.get()];
+  entry.psf = psf;
+  entry.fwhm_pix = psf->fwhm_pix();
+  if (psf->is_constant()) {
+    entry.constant = std::make_shared<PsfModel>(psf->at(x, y), entry.fwhm_pix);
+  } else if (const auto stamps = psf->planes(); !stamps.empty()) {
+    entry.planes = std::make_shared<PsfPlanes>();
+    entry.planes->stamps = stamps;
+    // The first plane is the mean over the shapes of the frame.
+    entry.planes->extent = PsfExtent(stamps.front(), entry.fwhm_pix);
+  }
+  return entry;
+}
+
+std::shared_ptr<PsfModel> Workspace::psf_at(const std::shared_ptr<const sky::Psf>& psf, double x,
+                                            double y) {
+  Prepared& entry = prepared(psf, x, y);
+  if (entry.constant) {
+    return entry.constant;
+  }
+  if (!entry.planes) {
+    return std::make_shared<PsfModel>(psf->at(x, y), entry.fwhm_pix);
+  }
+  std::vector<double> weight(entry.planes->stamps.size());
+  psf->plane_weights(x, y, weight);
+  return std::make_shared<PsfModel>(entry.planes, std::move(weight));
 }
 
 const sky::DftGrid& Workspace::grid(const sky::GridShape& shape) {
@@ -92,14 +164,6 @@ const sky::DftGrid& Workspace::grid(const sky::GridShape& shape) {
     entry = std::make_unique<sky::DftGrid>(shape);
   }
   return *entry;
-}
-
-const std::vector<float>& Workspace::transform(PsfModel& psf, const sky::DftGrid& grid) {
-  auto& transform = psf.transform[grid.shape()];
-  if (transform.empty()) {
-    transform = sky::psf_transform(psf.stamp, grid);
-  }
-  return transform;
 }
 
 std::vector<float> Workspace::take_pixels() {

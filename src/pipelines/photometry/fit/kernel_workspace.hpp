@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "skyloom/sky/psf.hpp"
@@ -23,16 +24,47 @@ struct RowPiece {
   friend bool operator==(const RowPiece&, const RowPiece&) = default;
 };
 
-/// One PSF as rendering and box choice need it.
-struct PsfModel {
-  sky::PsfStamp stamp;
-  std::optional<sky::PointSource> point;                   ///< made when first used
-  std::map<sky::GridShape, std::vector<float>> transform;  ///< likewise
+/// What the choice of boxes needs to know of a PSF.
+struct PsfExtent {
   std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
   std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
   double fwhm_pix = 0.0;
+  int oversampling = 1;
 
-  PsfModel(sky::PsfStamp psf, double fwhm);
+  PsfExtent() = default;
+  PsfExtent(const sky::PsfStamp& stamp, double fwhm);
+};
+
+using PsfTransforms = std::map<sky::GridShape, std::vector<float>>;
+
+/// A PSF that varies as a weighted sum of stamps.
+struct PsfPlanes {
+  std::span<const sky::PsfStamp> stamps;
+  PsfExtent extent;  ///< in the middle of the frame
+  std::vector<sky::PointSource> points;
+  std::vector<PsfTransforms> transforms;
+};
+
+/// One PSF as rendering needs it.
+class PsfModel {
+ public:
+  PsfModel(sky::PsfStamp stamp, double fwhm);
+  PsfModel(std::shared_ptr<PsfPlanes> planes, std::vector<double> weight);
+
+  [[nodiscard]] const PsfExtent& extent() const { return planes_ ? planes_->extent : extent_; }
+  /// For pixels within `half` of the source, made when first needed.
+  const sky::PointSource& point(int half);
+  /// Transform on a grid, made when first needed.
+  const std::vector<float>& transform(const sky::DftGrid& grid);
+
+ private:
+  sky::PsfStamp stamp_;
+  PsfExtent extent_;
+  std::shared_ptr<PsfPlanes> planes_;
+  std::vector<double> weight_;
+  std::optional<sky::PointSource> point_;
+  int point_half_ = 0;
+  PsfTransforms transform_;
 };
 inline constexpr double kRingStep = 1.0 / 64.0;
 inline constexpr std::size_t kRings = 62;  ///< at most, of an oversampled stamp
@@ -44,11 +76,9 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  /// A PSF that is the same everywhere, kept as long as the PSF lives.
-  std::shared_ptr<PsfModel> constant_psf(const std::shared_ptr<const sky::Psf>& psf);
+  /// A PSF at (x, y) of its image. What all places share is kept as long as the PSF lives.
+  std::shared_ptr<PsfModel> psf_at(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
   const sky::DftGrid& grid(const sky::GridShape& shape);
-  /// Transform of a PSF on a grid, made once.
-  static const std::vector<float>& transform(PsfModel& psf, const sky::DftGrid& grid);
 
   /// Memory of the images of a source, empty or with the capacity of an earlier one.
   std::vector<float> take_pixels();
@@ -58,20 +88,24 @@ class Workspace {
   sky::GalaxyFactors factors;
   std::vector<float> weighted;  ///< W U of the source in work
   std::vector<double> schur;
-  std::vector<double> diagonal;      ///< of the last normal matrix
+  std::vector<double> diagonal;  ///< of the last normal matrix
   std::vector<RowPiece> lit;
   std::vector<int> first_parameter;  ///< of each active source, -1 for others
   std::vector<int> unknown;          ///< of each source among those of a band, -1 for others
   sky::SersicTables sersic;
   std::vector<std::vector<float>> score_weight;  ///< per frame, of the sandwich
-  std::vector<Frame> frames;  ///< memory of the frames of the last scene
+  std::vector<Frame> frames;                     ///< memory of the frames of the last scene
 
  private:
   struct Prepared {
     std::weak_ptr<const sky::Psf> psf;
-    std::shared_ptr<PsfModel> model;
+    double fwhm_pix = 0.0;
+    std::shared_ptr<PsfModel> constant;
+    std::shared_ptr<PsfPlanes> planes;
   };
-  std::map<const sky::Psf*, Prepared> constant_;
+  Prepared& prepared(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
+
+  std::map<const sky::Psf*, Prepared> prepared_;
   std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
   std::vector<std::vector<float>> pixels_;
 };
