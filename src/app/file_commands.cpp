@@ -128,7 +128,7 @@ void report_command(const CommandLine& line, std::span<const PipelineEntry> pipe
                         "see 'skyloom status'");
     }
   }
-  print(engine::write_report(*pipeline, products).string() + "\n");
+  print(engine::write_report(pipeline->report(products), products).string() + "\n");
 }
 
 void export_command(const CommandLine& line, std::span<const PipelineEntry> pipelines) {

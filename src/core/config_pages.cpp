@@ -27,6 +27,10 @@ std::string comment_of(const Key& key, const std::string& range) {
 }  // namespace
 
 std::string ConfigSpec::toml() const {
+  return toml_under("");
+}
+
+std::string ConfigSpec::toml_under(const std::string& prefix) const {
   // Keys are grouped by table in order of first appearance; tables inside [[...]] come last.
   std::vector<std::string> order;
   for (const Entry& entry : entries_) {
@@ -59,13 +63,18 @@ std::string ConfigSpec::toml() const {
       }
       bool any = false;
       entry.each([&](const ConfigSpec& element) {
-        nested += "\n[[" + entry.name + "]]\n" + element.toml();
+        const std::string path = prefix + entry.name;
+        nested += "\n[[" + path + "]]\n" + element.toml_under(path + ".");
         any = true;
       });
-      if (!any) {
+      if (!any && prefix.empty()) {
         body += "# [[" + entry.name + "]]: " + entry.key.help + "\n";
         entry.blank([&](const ConfigSpec& element) {
           for (const Entry& inner : element.entries_) {
+            if (inner.fill) {
+              body += "#   [[" + entry.name + "." + inner.name + "]]: " + inner.key.help + "\n";
+              continue;
+            }
             body += "#   " + last_part(inner.name) + " = " + value_text(inner) + "  # " +
                     comment_of(inner.key, element.describe(inner)) + "\n";
           }
@@ -113,6 +122,11 @@ std::string ConfigSpec::markdown(std::string_view title) const {
     out += "| `[[" + entry.name + "]]` | | | | " + escaped(entry.key.help) + " |\n";
     entry.blank([&](const ConfigSpec& element) {
       for (const Entry& inner : element.entries_) {
+        if (inner.fill) {
+          out += "| `[[" + entry.name + "." + inner.name + "]]` | | | | " +
+                 escaped(inner.key.help) + " |\n";
+          continue;
+        }
         row(entry.name + "[]." + inner.name, inner, element);
       }
     });

@@ -56,6 +56,28 @@ Table scalar_columns(const Table& table) {
   return out;
 }
 
+/// Rows whose text column `where` has the value, without that column.
+Table rows_with(const Table& table, const std::string& where, const std::string& value) {
+  const auto& texts = table.get<std::string>(where);
+  Table rows(table.schema());
+  std::size_t first = 0;
+  while (first < texts.size()) {
+    std::size_t last = first;
+    while (last < texts.size() && texts[last] == value) {
+      ++last;
+    }
+    rows.append(table, first, last);
+    first = std::max(last, first + 1);
+  }
+  Table out(TableSchema{table.name(), {}});
+  for (std::size_t i = 0; i < rows.columns().size(); ++i) {
+    if (rows.columns()[i].name != where) {
+      out.add_column(rows.columns()[i], rows.data(i));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 UnitCounts unit_counts(const Products& products, const std::string& stage) {
@@ -143,6 +165,9 @@ void publish(const Pipeline& pipeline, const Products& products,
     }
     const Table& stored = products.table(source->stage, source->table);
     Table table = exported.with_arrays ? stored : scalar_columns(stored);
+    if (!exported.where.empty()) {
+      table = rows_with(table, exported.where, exported.value);
+    }
     table.rename(source->as);
     const fs::path file = products.directory() / exported.file;
     std::error_code ignored;
@@ -151,9 +176,9 @@ void publish(const Pipeline& pipeline, const Products& products,
   }
 }
 
-std::filesystem::path write_report(const Pipeline& pipeline, const Products& products) {
+std::filesystem::path write_report(const web::Report& report, const Products& products) {
   fs::path path = products.directory() / "report.html";
-  io::write_atomically(path, web::render(pipeline.report(products)));
+  io::write_atomically(path, web::render(report));
   return path;
 }
 

@@ -130,6 +130,8 @@ class ConfigSpec {
   [[nodiscard]] std::string nearest(std::string_view name) const;
   [[nodiscard]] std::string describe(const Entry& entry) const;
   static std::string value_text(const Entry& entry);
+  /// @param prefix of the names of nested tables: "" or the dotted path of this one with a dot
+  [[nodiscard]] std::string toml_under(const std::string& prefix) const;
 
   std::vector<Entry> entries_;
   std::vector<std::pair<std::string, std::string>> tables_;

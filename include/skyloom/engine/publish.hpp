@@ -36,6 +36,6 @@ void publish(const Pipeline& pipeline, const Products& products,
              const std::vector<std::pair<std::string, std::string>>& provenance);
 
 /// Writes report.html into the run directory and returns its path.
-std::filesystem::path write_report(const Pipeline& pipeline, const Products& products);
+std::filesystem::path write_report(const web::Report& report, const Products& products);
 
 }  // namespace skyloom::engine

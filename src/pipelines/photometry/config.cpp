@@ -1,10 +1,15 @@
 #include "pipelines/photometry/config.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <filesystem>
+#include <set>
 
 #include "pipelines/photometry/config_epsf.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
+#include "skyloom/surveys/field_list.hpp"
 
 namespace skyloom::photometry {
 namespace {
@@ -49,26 +54,41 @@ void declare_image(ConfigSpec& spec, ImageEntry& image) {
                .number_as_text = true});
 }
 
-void declare_inputs(ConfigSpec& spec, Config& c) {
-  spec.table("inputs", "What is measured. Relative paths are relative to this file.");
-  spec.add("inputs.tile_name", &c.inputs.tile_name, Key{.help = "label of the field"});
-  spec.add("inputs.input_catalog", &c.inputs.input_catalog,
+/// The keys of a field. @param prefix "inputs." or ""
+void declare_field(ConfigSpec& spec, FieldEntry& field, const std::string& prefix) {
+  spec.add(prefix + "tile_name", &field.tile_name,
+           Key{.help = "label of the field", .stages = kFrames});
+  spec.add(prefix + "input_catalog", &field.input_catalog,
            Key{.help = "source catalogue (CSV: RA, DEC, ID, TYPE, FLUX_<band>, ELL, THETA, Re)",
                .stages = kFrames,
                .input_path = true});
-  spec.add("inputs.image_list_file", &c.inputs.image_list_file,
-           Key{.help = "text file with one image per line, or use [[inputs.images]]",
+  spec.add(prefix + "image_list_file", &field.image_list_file,
+           Key{.help = "text file with one image per line, or use [[" + prefix + "images]]",
                .stages = kPixels,
                .input_path = true});
-  spec.add_tables<ImageEntry>(
-      "inputs.images", c.inputs.images,
-      Key{.help = "images with their own settings, in place of the list", .stages = kPixels},
-      declare_image);
-  spec.add("inputs.gaiaxp_synphot_csv", &c.inputs.gaiaxp_synphot_csv,
+  spec.add(prefix + "gaiaxp_synphot_csv", &field.gaiaxp_synphot_csv,
            Key{.help = "Gaia XP synthetic photometry (CSV: source_id, ra, dec, phot_g_mean_mag, "
                        "mag_<band>) for PSF stars and zero points; empty = none",
                .stages = {"frames", "epsf", "zeropoint"},
                .input_path = true});
+  spec.add_tables<ImageEntry>(
+      prefix + "images", field.images,
+      Key{.help = "images with their own settings, in place of the list", .stages = kPixels},
+      declare_image);
+}
+
+void declare_inputs(ConfigSpec& spec, Config& c) {
+  spec.table("inputs", "What is measured. Relative paths are relative to this file.");
+  declare_field(spec, c.inputs, "inputs.");
+  spec.add("inputs.fields_file", &c.inputs.fields_file,
+           Key{.help = "many fields in one run: CSV with the columns tile_name, input_catalog, "
+                       "image_list_file and gaiaxp_synphot_csv",
+               .input_path = true});
+  spec.add_tables<FieldEntry>(
+      "fields", c.fields,
+      Key{.help = "many fields in one run, in place of those keys of [inputs]; the rest is shared",
+          .stages = kPixels},
+      [](ConfigSpec& inner, FieldEntry& field) { declare_field(inner, field, ""); });
   spec.add("inputs.truth", &c.inputs.truth,
            Key{.help = "true values of a simulated field (CSV), compared in the report",
                .input_path = true});
@@ -80,6 +100,10 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
   spec.add("outputs.epsf_dir", &c.outputs.epsf_dir, Key{.help = "folder of epsf_summary.json"});
   spec.add("outputs.patches_dir", &c.outputs.patches_dir,
            Key{.help = "folder of patches.csv and patches.json"});
+  spec.add("outputs.tractor_out_dir", &c.outputs.tractor_out_dir,
+           Key{.help = "folder of run_summary.csv and forced.csv"});
+  spec.add("outputs.fit_out_dir", &c.outputs.fit_out_dir,
+           Key{.help = "another name of outputs.tractor_out_dir; wins when set"});
 }
 
 void declare_frames(ConfigSpec& spec, Config& c) {
@@ -92,14 +116,14 @@ void declare_frames(ConfigSpec& spec, Config& c) {
   spec.add("crop.margin", &c.crop.margin,
            Key{.help = "cut on every side", .unit = "pix", .min = 0, .stages = kPixels});
   spec.table("checks", "What is demanded of the images.");
-  spec.add("checks.require_wcs_alignment", &c.checks.require_wcs_alignment,
-           Key{.help = "all images on the grid of the first; false = their pixels are taken as "
-                       "aligned unchecked",
-               .stages = kFrames});
   spec.add(
-      "checks.require_same_shape", &c.checks.require_same_shape,
-      Key{.help = "all images of one size; false = pixels that an image lacks are masked in it",
+      "checks.require_wcs_alignment", &c.checks.require_wcs_alignment,
+      Key{.help = "all images on the grid of the first; false = others are fitted on their own "
+                  "pixels through their own WCS",
           .stages = kFrames});
+  spec.add("checks.require_same_shape", &c.checks.require_same_shape,
+           Key{.help = "all images of one size; false = others are fitted on their own pixels",
+               .stages = kFrames});
   spec.table("checks.wcs_tolerance", "Largest absolute differences of the WCS.");
   const auto tolerance = [&](const char* name, double* field, const char* unit) {
     spec.add(std::string("checks.wcs_tolerance.") + name, field,
@@ -132,9 +156,68 @@ void declare_patches(ConfigSpec& spec, Config& c) {
            Key{.help = "leave out patches without sources", .stages = kPatches});
 }
 
+void declare_psf(ConfigSpec& spec, Config& c) {
+  Config::PatchRun& p = c.patch_run;
+  spec.add("patch_run.psf_model", &p.psf_model,
+           Key{.help = "what an ePSF or a given PSF is fitted as: the stamp itself; the stamp, but "
+                       "for the very wide parts of galaxies Gaussians fitted to it; only Gaussians",
+               .choices = {"pixelized", "hybrid", "gaussian_mixture_from_stamp"},
+               .stages = kFit});
+  spec.add("patch_run.hybrid_psf_n", &p.hybrid_psf_n,
+           Key{.help = "Gaussians fitted to a PSF by psf_model = \"hybrid\"",
+               .min = 1,
+               .max = 20,
+               .stages = kFit});
+  spec.add("patch_run.gaussian_mixture_n", &p.gaussian_mixture_n,
+           Key{.help = "Gaussians fitted to a PSF by psf_model = \"gaussian_mixture_from_stamp\" "
+                       "and psf_fallback_model = \"gaussian_mixture\"",
+               .min = 1,
+               .max = 20,
+               .stages = kFit});
+  spec.add("patch_run.min_epsf_nstars_for_use", &p.min_epsf_nstars_for_use,
+           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any",
+               .min = 0,
+               .stages = kFit});
+  spec.add("patch_run.psf_fallback_model", &p.psf_fallback_model,
+           Key{.help = "PSF of a band without usable ePSF",
+               .choices = {"moffat", "ncircular_gaussian", "gaussian_mixture"},
+               .stages = kFit});
+  spec.add("patch_run.galaxy_psf_fallback", &p.galaxy_psf_fallback,
+           Key{.help = "galaxies of a band with the Moffat fallback: its stamp, or three Gaussians "
+                       "fitted to it (1 % off at the centre)",
+               .choices = {"stamp", "mixture"},
+               .stages = kFit});
+  spec.add("patch_run.ncircular_gaussian_n", &p.ncircular_gaussian_n,
+           Key{.help = "terms of the Gaussian fallback", .min = 1, .max = 3, .stages = kFit});
+  spec.add("patch_run.fallback_default_fwhm_pix", &p.fallback_default_fwhm_pix,
+           Key{.help = "FWHM of the fallback without PEEING and SEEING",
+               .unit = "pix",
+               .min = 1,
+               .stages = kFit});
+  spec.add("patch_run.fallback_stamp_radius_pix", &p.fallback_stamp_radius_pix,
+           Key{.help = "radius of the stamp of the Gaussian fallbacks",
+               .unit = "pix",
+               .min = 3,
+               .max = 300,
+               .stages = kFit});
+  spec.table("moffat_psf", "The Moffat fallback PSF.");
+  spec.add("moffat_psf.beta", &c.moffat_psf.beta,
+           Key{.help = "exponent", .min = 1.01, .max = 20, .stages = {"epsf", "fit"}});
+  spec.add("moffat_psf.radius_pix", &c.moffat_psf.radius_pix,
+           Key{.help = "stamp radius", .unit = "pix", .min = 3, .max = 300, .stages = kFit});
+}
+
 void declare_fit(ConfigSpec& spec, Config& c) {
   Config::PatchRun& p = c.patch_run;
   spec.table("patch_run", "The simultaneous fit of all sources of a patch in all bands.");
+  spec.add("patch_run.enable_multi_band_simultaneous_fitting",
+           &p.enable_multi_band_simultaneous_fitting,
+           Key{.help = "positions and shapes shared by all bands; false = every band by itself",
+               .stages = {"fit", "catalogue"}});
+  spec.add("patch_run.forced", &p.forced,
+           Key{.help = "positions and shapes held at the catalogue's, one flux per image (table "
+                       "/forced)",
+               .stages = {"fit", "catalogue"}});
   spec.add("patch_run.gal_model", &p.gal_model,
            Key{.help = "model of sources whose TYPE is GAL, empty or unknown",
                .choices = {"dev", "exp", "sersic", "star"},
@@ -178,32 +261,7 @@ void declare_fit(ConfigSpec& spec, Config& c) {
                .stages = kFit});
   spec.add("patch_run.no_patch_overview", &p.no_patch_overview,
            Key{.help = "do not keep the white model image for pictures", .stages = kFit});
-  spec.add("patch_run.min_epsf_nstars_for_use", &p.min_epsf_nstars_for_use,
-           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any",
-               .min = 0,
-               .stages = kFit});
-  spec.add("patch_run.psf_fallback_model", &p.psf_fallback_model,
-           Key{.help = "PSF of a band without usable ePSF",
-               .choices = {"moffat", "ncircular_gaussian"},
-               .stages = kFit});
-  spec.add("patch_run.ncircular_gaussian_n", &p.ncircular_gaussian_n,
-           Key{.help = "terms of the Gaussian fallback", .min = 1, .max = 3, .stages = kFit});
-  spec.add("patch_run.fallback_default_fwhm_pix", &p.fallback_default_fwhm_pix,
-           Key{.help = "FWHM of the fallback without PEEING and SEEING",
-               .unit = "pix",
-               .min = 1,
-               .stages = kFit});
-  spec.add("patch_run.fallback_stamp_radius_pix", &p.fallback_stamp_radius_pix,
-           Key{.help = "radius of the Gaussian fallback",
-               .unit = "pix",
-               .min = 3,
-               .max = 300,
-               .stages = kFit});
-  spec.table("moffat_psf", "The Moffat fallback PSF.");
-  spec.add("moffat_psf.beta", &c.moffat_psf.beta,
-           Key{.help = "exponent", .min = 1.01, .max = 20, .stages = {"epsf", "fit"}});
-  spec.add("moffat_psf.radius_pix", &c.moffat_psf.radius_pix,
-           Key{.help = "stamp radius", .unit = "pix", .min = 3, .max = 300, .stages = kFit});
+  declare_psf(spec, c);
   spec.table("merge", "");
   spec.add("merge.wcs_fits", &c.merge_wcs_fits,
            Key{.help = "FITS file whose WCS gives RA_fit and DEC_fit; empty = the first image",
@@ -253,6 +311,9 @@ void declare_ignored(ConfigSpec& spec) {
   }
   spec.ignore("patch_run.resume", "every run resumes");
   spec.ignore("patch_run.python_exe", "no Python");
+  for (const char* key : {"patch_run.r_ap", "patch_run.eps_flux"}) {
+    spec.ignore(key, "fluxes are solved for exactly and need no starting value");
+  }
   spec.ignore("patch_inputs.keep_payloads_in_memory", "pixels are read as needed");
   spec.ignore("moffat_psf.fwhm_default_pix", "legacy");
   spec.ignore("moffat_psf.module_path", "legacy");
@@ -261,6 +322,79 @@ void declare_ignored(ConfigSpec& spec) {
        {"crop.overlay_downsample_crop", "crop.overlay_crop_box", "crop.overlay_crop_enabled"}) {
     spec.ignore(key, "without effect");
   }
+}
+
+void check_image(const ImageEntry& image, const std::string& where) {
+  if (image.file.empty()) {
+    throw ConfigError(where + ".file", "missing", "expected a FITS image");
+  }
+  if (image.psf_origin_pix.size() != 2) {
+    throw ConfigError(where + ".psf_origin_pix", "wrong length", "expected [x, y]");
+  }
+  if (image.sky != "fit" && !std::isfinite(to_number(image.sky))) {
+    throw ConfigError(where + ".sky", "value \"" + image.sky + "\" is not allowed",
+                      "expected \"fit\" or a number");
+  }
+}
+
+void check_field(const FieldEntry& field, const std::string& prefix) {
+  if (field.input_catalog.empty()) {
+    throw ConfigError(prefix + "input_catalog", "missing", "expected a CSV file");
+  }
+  if (field.images.empty() == field.image_list_file.empty()) {
+    throw ConfigError(
+        prefix + "image_list_file",
+        field.images.empty() ? "missing" : "given together with [[" + prefix + "images]]",
+        "expected either a list file or [[" + prefix + "images]] tables");
+  }
+  for (std::size_t i = 0; i < field.images.size(); ++i) {
+    check_image(field.images[i], prefix + "images[" + std::to_string(i) + "]");
+  }
+}
+
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.' ||
+           c == '+';
+  });
+}
+
+void check_fields(const Config& c) {
+  if (c.fields.empty()) {
+    check_field(c.inputs, "inputs.");
+    return;
+  }
+  for (const auto& [key, given] :
+       {std::pair{"inputs.input_catalog", !c.inputs.input_catalog.empty()},
+        std::pair{"inputs.image_list_file", !c.inputs.image_list_file.empty()},
+        std::pair{"inputs.gaiaxp_synphot_csv", !c.inputs.gaiaxp_synphot_csv.empty()},
+        std::pair{"inputs.images", !c.inputs.images.empty()},
+        std::pair{"merge.wcs_fits", !c.merge_wcs_fits.empty()}}) {
+    if (given) {
+      throw ConfigError(key, "given together with several fields",
+                        "expected it in every one of the fields, or no fields");
+    }
+  }
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < c.fields.size(); ++i) {
+    const std::string prefix = "fields[" + std::to_string(i) + "].";
+    const std::string& name = c.fields[i].tile_name;
+    if (!is_plain_name(name)) {
+      throw ConfigError(prefix + "tile_name", "value \"" + name + "\" is not allowed",
+                        "expected letters, digits and any of _ - + . (it names a folder)");
+    }
+    if (!names.insert(name).second) {
+      throw ConfigError(prefix + "tile_name", "value \"" + name + "\" occurs twice",
+                        "expected one field of that name");
+    }
+    check_field(c.fields[i], prefix);
+  }
+}
+
+std::string resolved(const Config& c, const std::string& path) {
+  return path.empty() || std::filesystem::path(path).is_absolute()
+             ? path
+             : (std::filesystem::path(c.base_folder) / path).lexically_normal().string();
 }
 
 }  // namespace
@@ -275,29 +409,44 @@ void declare(ConfigSpec& spec, Config& c) {
   declare_ignored(spec);
 }
 
-void check(const Config& c) {
-  if (c.inputs.input_catalog.empty()) {
-    throw ConfigError("inputs.input_catalog", "missing", "expected a CSV file");
+std::vector<FieldEntry> Config::field_entries() const {
+  return fields.empty() ? std::vector<FieldEntry>{inputs} : fields;
+}
+
+bool Config::calibrates() const {
+  const std::vector<FieldEntry> all = field_entries();
+  return zp.enabled && std::any_of(all.begin(), all.end(), [](const FieldEntry& field) {
+           return !field.gaiaxp_synphot_csv.empty();
+         });
+}
+
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count) {
+  std::vector<FieldEntry> share;
+  for (std::size_t i = index; i < fields.size(); i += count) {
+    share.push_back(fields[i]);
   }
-  if (c.inputs.images.empty() == c.inputs.image_list_file.empty()) {
-    throw ConfigError("inputs.image_list_file",
-                      c.inputs.images.empty() ? "missing" : "given together with [[inputs.images]]",
-                      "expected either a list file or [[inputs.images]] tables");
+  if (share.empty()) {
+    throw ConfigError("run.shard",
+                      "this share of " + std::to_string(fields.size()) + " listed fields is empty",
+                      "expected several [[fields]], and at most as many shares");
   }
-  for (std::size_t i = 0; i < c.inputs.images.size(); ++i) {
-    const ImageEntry& image = c.inputs.images[i];
-    const std::string where = "inputs.images[" + std::to_string(i) + "]";
-    if (image.file.empty()) {
-      throw ConfigError(where + ".file", "missing", "expected a FITS image");
+  return share;
+}
+
+void check(Config& c) {
+  if (!c.inputs.fields_file.empty()) {
+    for (surveys::FieldRow& row : surveys::read_field_list(c.inputs.fields_file)) {
+      FieldEntry field;
+      field.tile_name = std::move(row.tile_name);
+      field.input_catalog = resolved(c, row.input_catalog);
+      field.image_list_file = resolved(c, row.image_list_file);
+      field.gaiaxp_synphot_csv = resolved(c, row.gaiaxp_synphot_csv);
+      c.fields.push_back(std::move(field));
     }
-    if (image.psf_origin_pix.size() != 2) {
-      throw ConfigError(where + ".psf_origin_pix", "wrong length", "expected [x, y]");
-    }
-    if (image.sky != "fit" && !std::isfinite(to_number(image.sky))) {
-      throw ConfigError(where + ".sky", "value \"" + image.sky + "\" is not allowed",
-                        "expected \"fit\" or a number");
-    }
+    c.inputs.fields_file.clear();  // the configuration now says it all
   }
+  check_fields(c);
   if (!(c.zp.gaia_mag_min <= c.zp.gaia_mag_max)) {
     throw ConfigError("zp.gaia_mag_min",
                       "value " + shortest(c.zp.gaia_mag_min) + " is above zp.gaia_mag_max",

@@ -27,24 +27,34 @@ struct ImageEntry {
   std::string sky = "fit";  ///< "fit", or a number in ADU
 };
 
+/// What belongs to one field: a [[fields]] table, a row of inputs.fields_file, or [inputs] itself.
+struct FieldEntry {
+  std::string tile_name;
+  std::string input_catalog;
+  std::string image_list_file;
+  std::string gaiaxp_synphot_csv;
+  std::vector<ImageEntry> images;
+};
+
 struct Config {
   std::string
       base_folder;  ///< of the configuration file: paths in the image list are relative to it
 
-  struct Inputs {
-    std::string tile_name = "field";
-    std::string input_catalog;
-    std::string image_list_file;
-    std::string gaiaxp_synphot_csv;
+  struct Inputs : FieldEntry {
+    Inputs() { tile_name = "field"; }
     std::string truth;
-    std::vector<ImageEntry> images;
+    std::string fields_file;
   } inputs;
+
+  std::vector<FieldEntry> fields;  ///< with those of inputs.fields_file; empty = [inputs] is one
 
   struct Outputs {
     std::string work_dir;
     std::string final_catalog = "output_catalog.csv";
     std::string epsf_dir = "EPSFs";
     std::string patches_dir = "patches";
+    std::string tractor_out_dir = "outputs";
+    std::string fit_out_dir;
   } outputs;
 
   double zp_ref = 25.0;
@@ -84,12 +94,18 @@ struct Config {
   bool skip_empty_patch = true;
 
   struct PatchRun {
+    bool enable_multi_band_simultaneous_fitting = true;
+    bool forced = false;
     std::string gal_model = "exp";
     int n_opt_iters = 60;
     double dlnp_stop = 1e-6;
     double sersic_n_init = 3.0;
     double re_fallback_pix = 3.0;
+    std::string psf_model = "pixelized";
+    int hybrid_psf_n = 9;
+    int gaussian_mixture_n = 4;
     std::string psf_fallback_model = "moffat";
+    std::string galaxy_psf_fallback = "stamp";
     int min_epsf_nstars_for_use = 2;
     int ncircular_gaussian_n = 3;
     double fallback_default_fwhm_pix = 4.0;
@@ -121,14 +137,31 @@ struct Config {
     int clip_max_iters = 10;
   } zp;
 
-  /// Zero points are measured: they are wanted and there is a Gaia table.
-  [[nodiscard]] bool calibrates() const { return zp.enabled && !inputs.gaiaxp_synphot_csv.empty(); }
+  /// Folder of the exports that belong to the fit.
+  [[nodiscard]] const std::string& fit_folder() const {
+    return outputs.fit_out_dir.empty() ? outputs.tractor_out_dir : outputs.fit_out_dir;
+  }
+  [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
+  /// The fields of the survey: [inputs] when there are no others.
+  [[nodiscard]] std::vector<FieldEntry> field_entries() const;
+  /// Zero points are measured: they are wanted and there is a Gaia table for a field.
+  [[nodiscard]] bool calibrates() const;
+  /// Every band is fitted by itself, with positions and shapes of its own.
+  [[nodiscard]] bool fits_bands_apart() const {
+    return !patch_run.enable_multi_band_simultaneous_fitting && !patch_run.forced;
+  }
 };
 
 /// Declares every key, bound to `config`.
 void declare(ConfigSpec& spec, Config& config);
 
-/// Checks that span several keys. @throws ConfigError
-void check(const Config& config);
+/// Fields index, index + count, ... of a job array's member. @throws ConfigError when there are
+/// none
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count);
+
+/// Reads inputs.fields_file into `fields` and makes the checks that span several keys.
+/// @throws ConfigError
+void check(Config& config);
 
 }  // namespace skyloom::photometry

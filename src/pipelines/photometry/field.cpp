@@ -16,9 +16,6 @@ void number_bands(Field& field) {
     if (at == field.bands.end()) {
       field.bands.push_back(info.band);
       at = field.bands.end() - 1;
-    } else {
-      throw ConfigError(info.file, "a second image with FILTER " + info.band,
-                        "expected one image per band");
     }
     field.band_of_frame.push_back(static_cast<int>(at - field.bands.begin()));
   }
@@ -37,14 +34,122 @@ void apply_crop(const Config& config, Field& field) {
   }
 }
 
+/// Whether a frame lies on the grid of the first. @throws ConfigError when it must and does not
+bool lies_on_grid(const Config& config, const Field& field, const sky::Wcs& reference,
+                  std::size_t frame) {
+  const surveys::FrameInfo& info = field.infos[frame];
+  const surveys::FrameInfo& first = field.infos.front();
+  const bool same_size = info.width == first.width && info.height == first.height;
+  if (!same_size && config.checks.require_same_shape) {
+    throw ConfigError(info.file,
+                      fmt::format("image shape mismatch: {} x {}", info.width, info.height),
+                      fmt::format("expected {} x {} as {}, or checks.require_same_shape = false",
+                                  first.width, first.height, first.file));
+  }
+  const surveys::WcsTolerance tolerance{config.checks.crval, config.checks.crpix, config.checks.cd,
+                                        config.checks.cdelt};
+  try {
+    surveys::check_alignment(reference, surveys::read_frame_wcs(field.specs[frame]), tolerance,
+                             info.file, first.file);
+  } catch (const ConfigError&) {
+    if (config.checks.require_wcs_alignment) {
+      throw;
+    }
+    return false;
+  }
+  return same_size;
+}
+
+surveys::FrameInfo info_of(const Table& table, std::size_t row) {
+  const auto number = [&](const char* column) { return table.get<double>(column)[row]; };
+  const auto whole = [&](const char* column) { return table.get<std::int32_t>(column)[row]; };
+  surveys::FrameInfo info;
+  info.band = table.get<std::string>("band")[row];
+  info.hdu = whole("hdu");
+  info.width = whole("width");
+  info.height = whole("height");
+  info.zp_mag = number("zp_mag");
+  info.skysig_adu = number("skysig_adu");
+  info.egain = number("egain");
+  info.saturate_adu = number("saturate_adu");
+  info.fwhm_pix = number("fwhm_pix");
+  info.mjd = number("mjd");
+  info.scale = number("scale");
+  return info;
+}
+
 }  // namespace
 
-std::vector<surveys::FrameSpec> frame_specs(const Config& config) {
-  if (config.inputs.images.empty()) {
-    return surveys::read_image_list(config.inputs.image_list_file, config.base_folder);
+Box Field::used_box(std::size_t frame) const {
+  return on_grid[frame] != 0 ? Box{margin, margin + width, margin, margin + height}
+                             : Box{0, infos[frame].width, 0, infos[frame].height};
+}
+
+bool Field::calibrates(const Config& config) const {
+  return config.zp.enabled && !entry.gaiaxp_synphot_csv.empty();
+}
+
+std::string Survey::slab(const Field& field, const std::string& name) const {
+  return is_listed ? field.name() + "/" + name : name;
+}
+
+std::string Survey::key(const Field& field, const std::string& rest) const {
+  return is_listed ? field.name() + "/" + rest : rest;
+}
+
+std::pair<std::size_t, std::size_t> Survey::frame_at(std::size_t row) const {
+  std::size_t field = 0;
+  while (field + 1 < fields.size() && fields[field + 1].first_frame <= row) {
+    ++field;
+  }
+  return {field, row - fields[field].first_frame};
+}
+
+std::pair<std::size_t, std::size_t> Survey::rows(const Table& table, const Field& field) const {
+  if (!is_listed) {
+    return {0, table.rows()};
+  }
+  const auto& names = table.get<std::string>("field");
+  const auto first = std::find(names.begin(), names.end(), field.name());
+  const auto last = std::find_if(first, names.end(),
+                                 [&](const std::string& name) { return name != field.name(); });
+  return {static_cast<std::size_t>(first - names.begin()),
+          static_cast<std::size_t>(last - names.begin())};
+}
+
+std::string frame_key(const Field& field, std::size_t frame) {
+  const std::string& band = field.infos[frame].band;
+  const auto number =
+      std::count_if(field.infos.begin(), field.infos.begin() + static_cast<std::ptrdiff_t>(frame),
+                    [&](const surveys::FrameInfo& info) { return info.band == band; });
+  return fmt::format("{}/{:05d}", band, number);
+}
+
+void add_field_column(Schema& schema, const Survey& survey) {
+  if (survey.is_listed) {
+    for (TableSchema& table : schema.tables) {
+      table.columns.insert(table.columns.begin(),
+                           {"field", Type::text, "", "tile_name of the field"});
+    }
+  }
+}
+
+void set_field(engine::Rows& rows, const std::string& name) {
+  if (name.empty()) {
+    return;
+  }
+  for (Table& table : rows.tables()) {
+    auto& names = table.get<std::string>("field");
+    std::fill(names.begin(), names.end(), name);
+  }
+}
+
+std::vector<surveys::FrameSpec> frame_specs(const Config& config, const FieldEntry& entry) {
+  if (entry.images.empty()) {
+    return surveys::read_image_list(entry.image_list_file, config.base_folder);
   }
   std::vector<surveys::FrameSpec> specs;
-  for (const ImageEntry& image : config.inputs.images) {
+  for (const ImageEntry& image : entry.images) {
     surveys::FrameSpec spec;
     spec.file = image.file;
     spec.hdu = image.hdu;
@@ -65,75 +170,62 @@ std::vector<surveys::FrameSpec> frame_specs(const Config& config) {
   return specs;
 }
 
-Field field_from_inputs(const Config& config) {
+Field field_from_inputs(const Config& config, std::size_t index) {
   Field field;
-  field.specs = frame_specs(config);
+  field.index = index;
+  field.entry = config.field_entries().at(index);
+  field.specs = frame_specs(config, field.entry);
   for (const surveys::FrameSpec& spec : field.specs) {
     field.infos.push_back(surveys::read_frame_info(spec, config.zp_ref));
   }
-  const surveys::FrameInfo& first = field.infos.front();
-  const bool aligned = config.checks.require_wcs_alignment;
   const sky::Wcs reference = surveys::read_frame_wcs(field.specs.front());
-  const surveys::WcsTolerance tolerance{config.checks.crval, config.checks.crpix, config.checks.cd,
-                                        config.checks.cdelt};
+  field.on_grid.assign(field.size(), 1);
   for (std::size_t i = 1; i < field.size(); ++i) {
-    const surveys::FrameInfo& info = field.infos[i];
-    if (config.checks.require_same_shape &&
-        (info.width != first.width || info.height != first.height)) {
-      throw ConfigError(
-          info.file, fmt::format("image shape mismatch: {} x {}", info.width, info.height),
-          fmt::format("expected {} x {} as {}", first.width, first.height, first.file));
-    }
-    if (aligned) {
-      surveys::check_alignment(reference, surveys::read_frame_wcs(field.specs[i]), tolerance,
-                               info.file, first.file);
-    }
+    field.on_grid[i] = lies_on_grid(config, field, reference, i) ? 1 : 0;
   }
   number_bands(field);
   apply_crop(config, field);
   return field;
 }
 
-Field field_from_product(const Config& config, const engine::Products& before) {
-  Field field;
-  field.specs = frame_specs(config);
+Survey survey_from_product(const Config& config, const engine::Products& before) {
+  Survey survey;
+  survey.is_listed = config.lists_fields();
   const Table& table = before.table("frames", "frames");
-  const auto& band = table.get<std::string>("band");
-  const auto& width = table.get<std::int32_t>("width");
-  const auto& height = table.get<std::int32_t>("height");
-  const auto& hdu = table.get<std::int32_t>("hdu");
-  const auto column = [&](const char* name) { return table.numbers(name); };
-  const auto zp = column("zp_mag");
-  const auto skysig = column("skysig_adu");
-  const auto egain = column("egain");
-  const auto saturate = column("saturate_adu");
-  const auto fwhm = column("fwhm_pix");
-  const auto mjd = column("mjd");
-  const auto scale = column("scale");
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    surveys::FrameInfo info;
-    info.file = field.specs[i].file;
-    info.band = band[i];
-    info.hdu = hdu[i];
-    info.width = width[i];
-    info.height = height[i];
-    info.zp_mag = zp[i];
-    info.skysig_adu = skysig[i];
-    info.egain = egain[i];
-    info.saturate_adu = saturate[i];
-    info.fwhm_pix = fwhm[i];
-    info.mjd = mjd[i];
-    info.scale = scale[i];
-    field.infos.push_back(info);
+  const auto& on_grid = table.get<std::uint8_t>("on_grid");
+  std::size_t row = 0;
+  for (const FieldEntry& entry : config.field_entries()) {
+    Field field;
+    field.entry = entry;
+    field.index = survey.fields.size();
+    field.first_frame = row;
+    field.specs = frame_specs(config, entry);
+    for (const surveys::FrameSpec& spec : field.specs) {
+      field.infos.push_back(info_of(table, row));
+      field.infos.back().file = spec.file;
+      field.on_grid.push_back(on_grid[row]);
+      ++row;
+    }
+    number_bands(field);
+    apply_crop(config, field);
+    for (const std::string& band : field.bands) {
+      if (std::find(survey.bands.begin(), survey.bands.end(), band) == survey.bands.end()) {
+        survey.bands.push_back(band);
+      }
+    }
+    survey.fields.push_back(std::move(field));
   }
-  number_bands(field);
-  apply_crop(config, field);
-  return field;
+  return survey;
+}
+
+sky::Wcs frame_wcs(const Field& field, std::size_t frame) {
+  const int origin = field.origin(frame);
+  return surveys::read_frame_wcs(field.specs[frame]).cropped(origin, origin);
 }
 
 sky::Wcs white_wcs(const Config& config, const Field& field) {
   if (config.merge_wcs_fits.empty()) {
-    return surveys::read_frame_wcs(field.specs.front()).cropped(field.margin, field.margin);
+    return frame_wcs(field, 0);
   }
   surveys::FrameSpec spec;
   spec.file = config.merge_wcs_fits;
@@ -146,8 +238,9 @@ sky::Wcs white_wcs(const Config& config, const Field& field) {
     return wcs.cropped(field.margin, field.margin);
   }
   throw ConfigError(config.merge_wcs_fits, fmt::format("size {} x {}", width, height),
-                    fmt::format("expected the uncropped or the cropped size, {} x {}", field.width,
-                                field.height));
+                    fmt::format("expected the uncropped size, {} x {}, or the cropped one, {} x {}",
+                                field.width + 2 * field.margin, field.height + 2 * field.margin,
+                                field.width, field.height));
 }
 
 std::string cell_tag(int row, int column) {
@@ -168,14 +261,15 @@ std::vector<Box> grid_boxes(const Box& box, int ngrid) {
   return boxes;
 }
 
-std::vector<std::uint8_t> active_sources(const Table& sources, const Box& box) {
+std::vector<std::uint8_t> active_sources(const Table& sources,
+                                         std::pair<std::size_t, std::size_t> rows, const Box& box) {
   const auto& x = sources.get<double>("x_pix_white");
   const auto& y = sources.get<double>("y_pix_white");
   const auto& excluded = sources.get<std::uint8_t>("excluded_any");
-  std::vector<std::uint8_t> active(sources.rows());
-  for (std::size_t i = 0; i < active.size(); ++i) {
-    active[i] =
-        excluded[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]) && box.contains(x[i], y[i]);
+  std::vector<std::uint8_t> active;
+  for (std::size_t i = rows.first; i < rows.second; ++i) {
+    active.push_back(excluded[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]) &&
+                     box.contains(x[i], y[i]));
   }
   return active;
 }

@@ -1,5 +1,6 @@
 #include "pipelines/photometry/pipeline.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -44,6 +45,9 @@ class Photometry final : public engine::Pipeline {
   [[nodiscard]] web::Report report(const engine::Products& products) const override {
     return photometry::report(config_, products);
   }
+  void take_share(std::size_t index, std::size_t count) override {
+    config_.fields = share_of_fields(config_.fields, index, count);
+  }
   void simulate(const engine::SimulateOptions& options) const override {
     SimulationOptions simulation;
     simulation.folder = options.folder;
@@ -64,6 +68,9 @@ std::vector<engine::Published> Photometry::published() const {
       {"epsf", "bands", "bands"},
       {"epsf", "cells", "cells"},
       {"patches", "patches", "patches"}};
+  if (config_.patch_run.forced) {
+    tables.push_back({config_.calibrates() ? "zeropoint" : "catalogue", "forced", "forced"});
+  }
   if (config_.calibrates()) {
     tables.push_back({"zeropoint", "zeropoints", "zeropoints"});
     tables.push_back({"zeropoint", "zp_stars", "zp_stars"});
@@ -72,25 +79,46 @@ std::vector<engine::Published> Photometry::published() const {
   return tables;
 }
 
+// Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
-  std::vector<engine::Export> files{
-      {"catalogue", config_.outputs.final_catalog, "csv"},
-      {"cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false},
-      {"patches", config_.outputs.patches_dir + "/patches.csv", "csv"},
-      {"patches", config_.outputs.patches_dir + "/patches.json", "json"}};
-  if (config_.calibrates()) {
-    const std::string stem = std::filesystem::path(config_.inputs.input_catalog).stem().string();
-    files.push_back({"sources", "ZP/" + stem + "_with_Gaia.csv", "csv"});
-    files.push_back({"zeropoints", "ZP/zp_summary.csv", "csv"});
-    files.push_back({"zp_stars", "ZP/zp_all_bands__per_object.csv", "csv"});
+  std::vector<engine::Export> files;
+  const std::vector<FieldEntry> fields = config_.field_entries();
+  for (const FieldEntry& field : fields) {
+    const bool many = config_.lists_fields();
+    const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
+    const auto add = [&](const char* table, const std::string& file, const char* format,
+                         bool with_arrays = true) {
+      files.push_back(
+          {table, folder + file, format, with_arrays, many ? "field" : "", field.tile_name});
+    };
+    add("catalogue", config_.outputs.final_catalog, "csv");
+    add("cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false);
+    add("patches", config_.outputs.patches_dir + "/patches.csv", "csv");
+    add("patches", config_.outputs.patches_dir + "/patches.json", "json");
+    if (config_.patch_run.forced) {
+      add("forced", config_.fit_folder() + "/forced.csv", "csv");
+    }
+    if (config_.zp.enabled && !field.gaiaxp_synphot_csv.empty()) {
+      const std::string stem = std::filesystem::path(field.input_catalog).stem().string();
+      add("sources", "ZP/" + stem + "_with_Gaia.csv", "csv");
+      add("zeropoints", "ZP/zp_summary.csv", "csv");
+      add("zp_stars", "ZP/zp_all_bands__per_object.csv", "csv");
+    }
   }
   return files;
 }
 
 std::vector<std::string> Photometry::summary_lines(const engine::Products& products) const {
   const Table& catalogue = products.table("catalogue", "catalogue");
-  const auto& converged = catalogue.get<std::uint8_t>("opt_converged");
-  const auto& hit = catalogue.get<std::uint8_t>("opt_hit_max_iters");
+  const std::vector<std::string> bands = survey_from_product(config_, products).bands;
+  const std::vector<std::uint8_t> converged = converged_rows(config_, catalogue, bands);
+  std::vector<std::uint8_t> hit(catalogue.rows(), 0);
+  const FitNames names{config_.fits_bands_apart()};
+  for (const std::string& set : names.sets(bands)) {
+    const auto& values = catalogue.get<std::uint8_t>(names.plain("opt_hit_max_iters", set));
+    std::transform(hit.begin(), hit.end(), values.begin(), hit.begin(),
+                   [](std::uint8_t a, std::uint8_t b) { return a != 0 || b != 0 ? 1 : 0; });
+  }
   const auto& type = catalogue.get<std::string>("stype_fit");
   const auto& crop = catalogue.get<std::uint8_t>("excluded_crop");
   const auto& saturation = catalogue.get<std::uint8_t>("excluded_saturation");
@@ -116,7 +144,8 @@ std::vector<std::string> Photometry::summary_lines(const engine::Products& produ
     const Table& zeropoints = products.table("zeropoint", "zeropoints");
     for (std::size_t i = 0; i < zeropoints.rows(); ++i) {
       lines.push_back(fmt::format(
-          "zero point {}: {:.4f} mag, scatter {:.4f}, {} of {} stars",
+          "zero point {}{}: {:.4f} mag, scatter {:.4f}, {} of {} stars",
+          zeropoints.has("field") ? zeropoints.get<std::string>("field")[i] + " " : "",
           zeropoints.get<std::string>("band")[i], zeropoints.get<double>("zp_median")[i],
           zeropoints.get<double>("zp_err_mad")[i], zeropoints.get<std::int64_t>("n_kept")[i],
           zeropoints.get<std::int64_t>("n_raw")[i]));

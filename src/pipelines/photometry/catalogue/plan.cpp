@@ -10,30 +10,87 @@ std::vector<std::string> CatalogueStage::inputs(const Config& config) {
                                        : std::vector<std::string>{config.merge_wcs_fits};
 }
 
-TableSchema catalogue_schema(const Table& sources, const std::vector<std::string>& bands) {
-  TableSchema schema{"catalogue", {}};
-  for (const Column& column : sources.columns()) {
+TableSchema catalogue_schema(const Config& config, const Table& sources,
+                             const std::vector<std::string>& bands) {
+  TableSchema schema{"catalogue", sources.columns()};
+  const FitNames names{config.fits_bands_apart()};
+  const std::vector<std::string> sets = names.sets(bands);
+  for (const Column& column : fit_columns(names, bands)) {
     schema.columns.push_back(column);
-  }
-  for (const Column& column : fit_columns(bands)) {
-    schema.columns.push_back(column);
-    if (column.name == "y_pix_err_fit") {
-      schema.columns.push_back({"RA_fit", Type::float64, "deg", "fitted right ascension"});
-      schema.columns.push_back({"DEC_fit", Type::float64, "deg", "fitted declination"});
+    for (const std::string& set : sets) {
+      if (column.name == names.fitted("y_pix_err", set)) {
+        schema.columns.push_back(
+            {names.fitted("RA", set), Type::float64, "deg", "fitted right ascension"});
+        schema.columns.push_back(
+            {names.fitted("DEC", set), Type::float64, "deg", "fitted declination"});
+      }
     }
   }
   return schema;
 }
 
+TableSchema forced_schema(const Survey& survey) {
+  Schema schema;
+  schema.tables.push_back(
+      {"forced",
+       {{"ID", Type::text, "", "name of the source, as given"},
+        {"band", Type::text, "", "filter"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"mjd", Type::float64, "d", "middle of the exposure"},
+        {"FLUX_fit", Type::float64, "", "scaled flux (image_scaling.zp_ref)"},
+        {"FLUXERR_fit", Type::float64, "", "marginal error with the source's own noise"},
+        {"MAG_fit", Type::float64, "mag", "AB magnitude"},
+        {"MAGERR_fit", Type::float64, "mag", "its error"},
+        {"chi2", Type::float64, "", "mean squared residual under the source, in noise units"},
+        {"npix", Type::int32, "", "good pixels in its box"},
+        {"flags", Type::int32, "", "as in /catalogue"},
+        {"source", Type::int64, "", "row of /catalogue"}}});
+  add_field_column(schema, survey);
+  return schema.tables.front();
+}
+
+std::vector<CatalogueStage::Block> catalogue_blocks(const Survey& survey, const Table& sources) {
+  std::vector<CatalogueStage::Block> blocks;
+  for (const Field& field : survey.fields) {
+    const auto [begin, end] = survey.rows(sources, field);
+    for (std::size_t first = begin; first < end; first += CatalogueStage::kBlockRows) {
+      blocks.push_back({field.index, first, std::min(first + CatalogueStage::kBlockRows, end)});
+    }
+  }
+  return blocks;
+}
+
+std::vector<std::uint8_t> converged_rows(const Config& config, const Table& catalogue,
+                                         const std::vector<std::string>& bands) {
+  const FitNames names{config.fits_bands_apart()};
+  const auto& type = catalogue.get<std::string>("stype_fit");
+  std::vector<std::uint8_t> out(type.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = type[i].empty() ? 0 : 1;
+  }
+  for (const std::string& set : names.sets(bands)) {
+    const auto& converged = catalogue.get<std::uint8_t>(names.plain("opt_converged", set));
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = out[i] != 0 && converged[i] != 0 ? 1 : 0;
+    }
+  }
+  return out;
+}
+
 engine::Plan CatalogueStage::plan(const Config& config, const engine::Products& before) {
-  const Field field = field_from_product(config, before);
+  const Survey survey = survey_from_product(config, before);
   const Table& sources = before.table("frames", "sources");
-  (void)white_wcs(config, field);  // a wrong merge.wcs_fits is found before any work
+  if (!config.merge_wcs_fits.empty()) {
+    (void)white_wcs(config, survey.fields.front());  // a wrong file is found before any work
+  }
   engine::Plan plan;
-  plan.schema.tables.push_back(catalogue_schema(sources, field.bands));
-  for (std::size_t first = 0; first < sources.rows(); first += kBlockRows) {
-    plan.add(fmt::format("rows/{:09d}", first),
-             static_cast<double>(std::min(kBlockRows, sources.rows() - first)));
+  plan.schema.tables.push_back(catalogue_schema(config, sources, survey.bands));
+  if (config.patch_run.forced) {
+    plan.schema.tables.push_back(forced_schema(survey));
+  }
+  for (const Block& block : catalogue_blocks(survey, sources)) {
+    plan.add(fmt::format("rows/{:09d}", block.first),
+             static_cast<double>(block.last - block.first));
   }
   return plan;
 }

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <utility>
 
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
@@ -8,80 +9,122 @@ namespace skyloom::photometry {
 std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
                                                     const engine::Products& before, Log& log) {
   auto context = std::make_unique<Context>();
-  context->field = field_from_product(config, before);
-  context->frames = frames_without_psf(context->field);
+  context->survey = survey_from_product(config, before);
   context->sources = &before.table("frames", "sources");
-  context->cells = active_cells(config, context->field, *context->sources);
-  context->wcs =
-      std::make_unique<sky::Wcs>(surveys::read_frame_wcs(context->field.specs.front())
-                                     .cropped(context->field.margin, context->field.margin));
+  context->frames = frames_without_psf(config, context->survey, *context->sources);
   context->log = &log;
-  const std::string& gaia = config.inputs.gaiaxp_synphot_csv;
-  if (config.epsf.use_gaiaxp && !gaia.empty()) {
-    context->gaia = surveys::read_gaia(gaia, context->field.bands);
-  }
   return context;
 }
 
 namespace {
 
-std::vector<epsf::KnownStar> known_stars(const EpsfStage::Context& context,
+const Table& gaia_of(const Config& config, EpsfStage::Context& context, const Field& field) {
+  const auto [at, is_new] = context.gaia.try_emplace(field.index);
+  const std::string& path = field.entry.gaiaxp_synphot_csv;
+  if (is_new && config.epsf.use_gaiaxp && !path.empty()) {
+    at->second = surveys::read_gaia(path, field.bands);
+  }
+  return at->second;
+}
+
+std::vector<epsf::KnownStar> known_stars(const Table& gaia, const sky::Wcs& wcs, const Box& frame,
                                          const std::string& band) {
   std::vector<epsf::KnownStar> stars;
   const std::string column = "mag_" + band;
-  if (context.gaia.rows() == 0 || !context.gaia.has(column)) {
+  if (gaia.rows() == 0 || !gaia.has(column)) {
     return stars;
   }
-  const auto& mag = context.gaia.get<double>(column);
+  const auto& mag = gaia.get<double>(column);
   std::vector<double> x(mag.size());
   std::vector<double> y(mag.size());
-  context.wcs->to_pixel(context.gaia.get<double>("ra"), context.gaia.get<double>("dec"), x, y);
+  wcs.to_pixel(gaia.get<double>("ra"), gaia.get<double>("dec"), x, y);
   for (std::size_t i = 0; i < mag.size(); ++i) {
     if (std::isfinite(mag[i]) && std::isfinite(x[i]) && std::isfinite(y[i]) &&
-        context.field.box().contains(x[i], y[i])) {
+        frame.contains(x[i], y[i])) {
       stars.push_back({x[i], y[i], mag[i]});
     }
   }
   return stars;
 }
 
-std::vector<epsf::CatalogueSource> catalogue_sources(const EpsfStage::Context& context) {
+/// Positions of the field's catalogue in a frame.
+struct Placed {
+  std::pair<std::size_t, std::size_t> rows;
+  std::vector<double> x;
+  std::vector<double> y;
+};
+
+Placed placed_sources(const EpsfStage::Context& context, const Field& field, std::size_t frame,
+                      const sky::Wcs& wcs) {
+  Placed out{context.survey.rows(*context.sources, field), {}, {}};
+  const auto part = [&](const char* column) {
+    const auto& values = context.sources->get<double>(column);
+    return std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(out.rows.first),
+                               values.begin() + static_cast<std::ptrdiff_t>(out.rows.second));
+  };
+  if (field.on_grid[frame] != 0) {
+    out.x = part("x_pix_white");
+    out.y = part("y_pix_white");
+    return out;
+  }
+  out.x.resize(out.rows.second - out.rows.first);
+  out.y.resize(out.x.size());
+  wcs.to_pixel(part("RA"), part("DEC"), out.x, out.y);
+  return out;
+}
+
+std::vector<epsf::CatalogueSource> catalogue_sources(const Table& sources, const Placed& placed,
+                                                     const Box& frame) {
   std::vector<epsf::CatalogueSource> out;
-  const Table& sources = *context.sources;
   if (!sources.has("TYPE")) {
     return out;
   }
-  const auto& x = sources.get<double>("x_pix_white");
-  const auto& y = sources.get<double>("y_pix_white");
   const auto& type = sources.get<std::string>("TYPE");
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const bool known = type[i] == "STAR" || type[i] == "EXP" || type[i] == "DEV" ||
-                       type[i] == "SERSIC" || type[i] == "GAL";
-    if (known && std::isfinite(x[i]) && std::isfinite(y[i]) &&
-        context.field.box().contains(x[i], y[i])) {
-      out.push_back({x[i], y[i], type[i] == "STAR"});
+  for (std::size_t i = 0; i < placed.x.size(); ++i) {
+    const std::string& name = type[placed.rows.first + i];
+    const bool known =
+        name == "STAR" || name == "EXP" || name == "DEV" || name == "SERSIC" || name == "GAL";
+    if (known && std::isfinite(placed.x[i]) && std::isfinite(placed.y[i]) &&
+        frame.contains(placed.x[i], placed.y[i])) {
+      out.push_back({placed.x[i], placed.y[i], name == "STAR"});
     }
   }
   return out;
 }
 
+std::vector<epsf::Cell> cells_of(const Config& config, const Table& sources, const Field& field,
+                                 const Placed& placed, const Box& frame) {
+  const std::vector<std::uint8_t> active = active_sources(sources, placed.rows, field.box());
+  std::vector<double> x;
+  std::vector<double> y;
+  for (std::size_t i = 0; i < active.size(); ++i) {
+    if (active[i] != 0) {
+      x.push_back(placed.x[i]);
+      y.push_back(placed.y[i]);
+    }
+  }
+  return active_cells(config, frame, x, y);
+}
+
 }  // namespace
 
 EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const engine::Unit& unit) {
-  const std::size_t frame = context.frames.at(unit.index);
-  const surveys::FrameInfo& info = context.field.infos[frame];
+  const std::size_t row = context.frames.at(unit.index);
+  const auto [index, frame] = context.survey.frame_at(row);
+  const Field& field = context.survey.fields[index];
+  const surveys::FrameInfo& info = field.infos[frame];
   Input input;
+  input.field = context.survey.label(field);
   input.band = info.band;
-  input.frame = static_cast<int>(frame);
+  input.frame = static_cast<int>(row);
   input.log = context.log;
   input.options = config.epsf.kernel;
   input.options.local_variation = config.epsf.local_variation == "auto";
   input.options.residual = config.epsf.residual == "auto";
   input.options.moffat_beta = config.moffat_psf.beta;
-  const int m = context.field.margin;
-  surveys::FrameReader reader(context.field.specs[frame], info);
-  surveys::FramePixels pixels =
-      reader.read({m, m + context.field.width, m, m + context.field.height});
+  const Box used = field.used_box(frame);
+  surveys::FrameReader reader(field.specs[frame], info);
+  surveys::FramePixels pixels = reader.read(used);
   input.kernel.sigma_sky = std::move(pixels.invvar);
   for (float& w : input.kernel.sigma_sky.pixels()) {
     w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
@@ -91,15 +134,20 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   input.kernel.gain_e_per_flux = std::isfinite(info.egain) ? info.egain / info.scale : 0.0;
   input.kernel.saturation_scaled = info.saturate_adu * info.scale;
   input.kernel.fwhm_guess_pix = info.fwhm_pix;
-  input.kernel.known_stars = known_stars(context, info.band);
-  input.kernel.catalogue = catalogue_sources(context);
-  input.kernel.cells = context.cells;
+  const Box frame_box{0, used.width(), 0, used.height()};
+  const sky::Wcs wcs = frame_wcs(field, frame);
+  const Placed placed = placed_sources(context, field, frame, wcs);
+  input.kernel.known_stars =
+      known_stars(gaia_of(config, context, field), wcs, frame_box, info.band);
+  input.kernel.catalogue = catalogue_sources(*context.sources, placed, frame_box);
+  input.kernel.cells = cells_of(config, *context.sources, field, placed, frame_box);
   return input;
 }
 
 EpsfStage::Result EpsfStage::compute(const Config& /*config*/, const Input& input,
                                      const Rng& /*rng*/) {
   Result result;
+  result.field = input.field;
   result.band = input.band;
   result.frame = input.frame;
   result.cells = input.kernel.cells;

@@ -215,9 +215,28 @@ void append_stars(const EpsfStage::Result& result, Table& table) {
   }
 }
 
+void append_model(const EpsfStage::Result& result, Table& models) {
+  const auto add = [&](const std::string& parameter, std::int64_t index, double value) {
+    const std::size_t row = models.add_row();
+    models.set(row, "band", result.band);
+    models.set(row, "frame", result.frame);
+    models.set(row, "parameter", parameter);
+    models.set(row, "index", index);
+    models.set(row, "value", value);
+  };
+  for (const auto& [parameter, values] : result.kernel.psf->parameters()) {
+    if (values.empty()) {
+      add(parameter, -1, std::numeric_limits<double>::quiet_NaN());
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      add(parameter, static_cast<std::int64_t>(i), values[i]);
+    }
+  }
+}
+
 }  // namespace
 
-Schema epsf_schema(const Config& config) {
+Schema epsf_schema(const Config& config, const Survey& survey) {
   Schema schema;
   schema.tables = {
       bands_schema(),
@@ -243,6 +262,7 @@ Schema epsf_schema(const Config& config) {
         {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
         {"index", Type::int32, "", "position in the parameter's array; -1 = the array is empty"},
         {"value", Type::float64, "", "value"}}}};
+  add_field_column(schema, survey);
   return schema;
 }
 
@@ -252,26 +272,10 @@ void EpsfStage::append(const Config& config, const Result& result, engine::Rows&
     append_cell(result, i, config.epsf.kernel, rows.table("cells"));
   }
   append_stars(result, rows.table("stars"));
-  if (result.kernel.psf == nullptr) {
-    return;
+  if (result.kernel.psf != nullptr) {
+    append_model(result, rows.table("psf_models"));
   }
-  Table& models = rows.table("psf_models");
-  const auto add = [&](const std::string& parameter, std::int64_t index, double value) {
-    const std::size_t row = models.add_row();
-    models.set(row, "band", result.band);
-    models.set(row, "frame", result.frame);
-    models.set(row, "parameter", parameter);
-    models.set(row, "index", index);
-    models.set(row, "value", value);
-  };
-  for (const auto& [parameter, values] : result.kernel.psf->parameters()) {
-    if (values.empty()) {
-      add(parameter, -1, std::numeric_limits<double>::quiet_NaN());
-    }
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      add(parameter, static_cast<std::int64_t>(i), values[i]);
-    }
-  }
+  set_field(rows, result.field);
 }
 
 }  // namespace skyloom::photometry

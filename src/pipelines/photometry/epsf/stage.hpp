@@ -1,7 +1,8 @@
 #pragma once
-// Stage `epsf`: the effective PSF of every frame that brings none of its own. Unit: one frame; the
-// cells are where the model is reported.
+// Stage `epsf`: the effective PSF of every frame that brings none of its own, on the pixels of the
+// frame that are used. Unit: one frame; the cells are where the model is reported.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,22 +20,22 @@ struct EpsfStage {
   using Config = photometry::Config;
 
   struct Context {
-    Field field;
-    std::vector<std::size_t> frames;  ///< frame of every unit
+    Survey survey;
+    std::vector<std::size_t> frames;  ///< row of /frames of every unit
     const Table* sources = nullptr;
-    Table gaia;                     ///< empty when there is none
-    std::vector<epsf::Cell> cells;  ///< active ones
-    std::unique_ptr<sky::Wcs> wcs;  ///< of the white frame
+    std::map<std::size_t, Table> gaia;  ///< of a field, read when first needed
     Log* log = nullptr;
   };
   struct Input {
+    std::string field;  ///< "" when there is only one
     std::string band;
-    int frame = 0;
+    int frame = 0;  ///< row of /frames
     epsf::Options options;
     epsf::Input kernel;
     Log* log = nullptr;
   };
   struct Result {
+    std::string field;
     std::string band;
     int frame = 0;
     std::vector<epsf::Cell> cells;
@@ -51,13 +52,23 @@ struct EpsfStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Cells that hold at least one active source (or all, as configured).
-std::vector<epsf::Cell> active_cells(const Config& config, const Field& field,
-                                     const Table& sources);
+/// Cells of a frame that hold at least one active source (or all, as configured).
+/// @param x, y positions of the active sources in pixels of the frame that are used
+std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,
+                                     const std::vector<double>& x, const std::vector<double>& y);
 
-/// Frames without a PSF of their own, in order.
-std::vector<std::size_t> frames_without_psf(const Field& field);
+/// Active sources of a field: positions in the white frame.
+struct ActivePositions {
+  std::vector<double> x;
+  std::vector<double> y;
+};
+ActivePositions active_positions(const Survey& survey, const Field& field, const Table& sources);
 
-Schema epsf_schema(const Config& config);
+/// Frames without a PSF of their own in fields with active sources (or in all, as configured), rows
+/// of /frames in order.
+std::vector<std::size_t> frames_without_psf(const Config& config, const Survey& survey,
+                                            const Table& sources);
+
+Schema epsf_schema(const Config& config, const Survey& survey);
 
 }  // namespace skyloom::photometry

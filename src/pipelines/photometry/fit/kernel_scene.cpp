@@ -352,7 +352,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
                               data.matrix, derivatives);
         last_matrix = &data.matrix;
       }
-      const auto& transform = place.psf->transform(dft);
+      const auto& transform = place.psf->transform(dft, level.sigma_low);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =

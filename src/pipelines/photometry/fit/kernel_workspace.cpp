@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry::fit {
 
@@ -95,7 +96,14 @@ const sky::PointSource& PsfModel::point(int half) {
   return *point_;
 }
 
-const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid) {
+const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid, double sigma_pix) {
+  if (stamp_.mixture != nullptr && sigma_pix >= stamp_.mixture_from_pix) {
+    auto& wide = mixture_transform_[grid.shape()];
+    if (wide.empty()) {
+      wide = sky::mixture_transform(*stamp_.mixture, grid);
+    }
+    return wide;
+  }
   auto& transform = transform_[grid.shape()];
   if (!transform.empty()) {
     return transform;

@@ -54,8 +54,11 @@ class PsfModel {
   [[nodiscard]] const PsfExtent& extent() const { return planes_ ? planes_->extent : extent_; }
   /// For pixels within `half` of the source, made when first needed.
   const sky::PointSource& point(int half);
-  /// Transform on a grid, made when first needed.
-  const std::vector<float>& transform(const sky::DftGrid& grid);
+  /// Transform on a grid as terms of a galaxy of width sigma_pix and more see it (a mixture may
+  /// stand for the stamp there), made when first needed.
+  const std::vector<float>& transform(const sky::DftGrid& grid, double sigma_pix);
+  /// Empty when the PSF is a sum of planes.
+  [[nodiscard]] const sky::PsfStamp& stamp() const { return stamp_; }
 
  private:
   sky::PsfStamp stamp_;
@@ -65,6 +68,7 @@ class PsfModel {
   std::optional<sky::PointSource> point_;
   int point_half_ = 0;
   PsfTransforms transform_;
+  PsfTransforms mixture_transform_;
 };
 inline constexpr double kRingStep = 1.0 / 64.0;
 inline constexpr std::size_t kRings = 62;  ///< at most, of an oversampled stamp

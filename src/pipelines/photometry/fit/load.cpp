@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "pipelines/photometry/fit/stage.hpp"
 
@@ -34,8 +37,8 @@ fit::SourceType type_of(const std::string& type, const std::string& fallback) {
 }  // namespace
 
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
+                                              std::pair<std::size_t, std::size_t> rows,
                                               const std::vector<std::string>& bands) {
-  const std::size_t n = sources.rows();
   const auto column = [&](const std::string& name) {
     return sources.has(name) ? sources.numbers(name) : std::vector<double>{};
   };
@@ -45,22 +48,22 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
   const auto theta = column("THETA");
   const auto re = column("Re");
   const std::vector<std::string> type =
-      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(n);
+      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(sources.rows());
   std::vector<std::vector<double>> flux;
   flux.reserve(bands.size());
   for (const std::string& band : bands) {
     flux.push_back(column("FLUX_" + band));
   }
-  std::vector<fit::SourceStart> out(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    fit::SourceStart& s = out[i];
+  std::vector<fit::SourceStart> out;
+  for (std::size_t i = rows.first; i < rows.second; ++i) {
+    fit::SourceStart s;
     s.type = type_of(type[i], config.patch_run.gal_model);
     s.x = x[i];
     s.y = y[i];
     s.axis_ratio =
         ell.empty() ? 0.8 : std::clamp(1.0 - (std::isfinite(ell[i]) ? ell[i] : 0.0), 0.1, 1.0);
     const double angle = theta.empty() ? 90.0 : std::isfinite(theta[i]) ? theta[i] : 0.0;
-    s.phi_deg = angle >= 0.0 ? angle - 90.0 : angle + 90.0;
+    s.phi_deg = sky::phi_from_theta_deg(angle);
     s.re_pix = re.empty()
                    ? config.patch_run.re_fallback_pix
                    : std::clamp(std::isfinite(re[i]) ? re[i] : config.patch_run.re_fallback_pix,
@@ -69,120 +72,271 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
     for (const auto& band : flux) {
       s.flux.push_back(!band.empty() && std::isfinite(band[i]) && band[i] > 0.0 ? band[i] : kNaN);
     }
+    out.push_back(std::move(s));
   }
   return out;
 }
 
+namespace {
+
+/// Marks the patch with most sources of every cell: the one least likely to be without good pixels.
+std::vector<std::uint8_t> patches_for_cells(const Table& patches,
+                                            const std::vector<std::size_t>& field_of_patch) {
+  const auto& tag = patches.get<std::string>("epsf_tag");
+  const auto& n_sources = patches.get<std::int64_t>("n_sources");
+  std::map<std::pair<std::size_t, std::string>, std::size_t> best;
+  for (std::size_t i = 0; i < patches.rows(); ++i) {
+    const auto [at, is_new] = best.emplace(std::pair{field_of_patch[i], tag[i]}, i);
+    if (!is_new && n_sources[i] > n_sources[at->second]) {
+      at->second = i;
+    }
+  }
+  std::vector<std::uint8_t> marks(patches.rows(), 0);
+  for (const auto& [cell, patch] : best) {
+    marks[patch] = 1;
+  }
+  return marks;
+}
+
+}  // namespace
+
 std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
                                                   const engine::Products& before, Log& log) {
   auto context = std::make_unique<Context>();
-  context->field = field_from_product(config, before);
-  for (std::size_t i = 0; i < context->field.size(); ++i) {
-    context->readers.push_back(
-        std::make_unique<surveys::FrameReader>(context->field.specs[i], context->field.infos[i]));
-  }
-  context->psfs = choose_psfs(config, context->field, before);
-  for (std::size_t i = 0; i < context->psfs.size(); ++i) {
-    if (!context->psfs[i].fallback_reason.empty()) {
-      log.warning("band {}: fallback PSF {}: {}", context->field.infos[i].band,
-                  config.patch_run.psf_fallback_model, context->psfs[i].fallback_reason);
-    }
-  }
+  context->survey = survey_from_product(config, before);
+  context->before = &before;
   context->sources = &before.table("frames", "sources");
   context->patches = &before.table("patches", "patches");
-  context->active = active_sources(*context->sources, context->field.box());
-  context->starts = starting_values(config, *context->sources, context->field.bands);
-  const std::vector<std::string> types = context->sources->has("TYPE")
-                                             ? context->sources->texts("TYPE")
-                                             : std::vector<std::string>(context->starts.size());
-  for (std::size_t i = 0; i < context->starts.size(); ++i) {
-    context->type_unknown.push_back(is_model_type(types[i]) ? 0 : 1);
-    if (std::isfinite(context->starts[i].x) && std::isfinite(context->starts[i].y)) {
-      context->by_y.push_back(i);
-    }
+  for (const Field& field : context->survey.fields) {
+    const auto [first, last] = context->survey.rows(*context->patches, field);
+    context->field_of_patch.insert(context->field_of_patch.end(), last - first, field.index);
   }
-  std::stable_sort(context->by_y.begin(), context->by_y.end(), [&](std::size_t a, std::size_t b) {
-    return context->starts[a].y < context->starts[b].y;
-  });
+  context->describes_cell = patches_for_cells(*context->patches, context->field_of_patch);
+  context->log = &log;
   return context;
 }
 
 namespace {
 
+void open_frames(const Config& config, FitStage::Context& context, FitStage::OpenField& open) {
+  const Field& field = *open.field;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    open.readers.push_back(std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
+    open.wcs.push_back(field.on_grid[i] != 0 ? nullptr
+                                             : std::make_unique<sky::Wcs>(frame_wcs(field, i)));
+    if (open.wcs.back() != nullptr && open.white_wcs == nullptr) {
+      open.white_wcs = std::make_unique<sky::Wcs>(frame_wcs(field, 0));
+    }
+  }
+  open.psfs = choose_psfs(config, field, *context.before);
+  for (std::size_t i = 0; i < open.psfs.size(); ++i) {
+    if (!open.psfs[i].fallback_reason.empty()) {
+      context.log->warning("{}: fallback PSF {}: {}",
+                           context.survey.key(field, frame_key(field, i)), open.psfs[i].model,
+                           open.psfs[i].fallback_reason);
+    }
+  }
+}
+
+FitStage::OpenField& opened(const Config& config, FitStage::Context& context, std::size_t index) {
+  constexpr std::size_t kMostOpen = 4;
+  if (const auto found = context.open.find(index); found != context.open.end()) {
+    return *found->second;
+  }
+  if (context.open.size() >= kMostOpen) {
+    context.open.erase(context.open.begin());
+  }
+  auto owner = std::make_unique<FitStage::OpenField>();
+  FitStage::OpenField& open = *owner;
+  open.field = &context.survey.fields[index];
+  open_frames(config, context, open);
+  const Table& sources = *context.sources;
+  const auto rows = context.survey.rows(sources, *open.field);
+  open.first_row = rows.first;
+  open.active = active_sources(sources, rows, open.field->box());
+  open.starts = starting_values(config, sources, rows, open.field->bands);
+  const std::vector<std::string> types =
+      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(sources.rows());
+  for (std::size_t i = 0; i < open.starts.size(); ++i) {
+    open.type_unknown.push_back(is_model_type(types[rows.first + i]) ? 0 : 1);
+    if (std::isfinite(open.starts[i].x) && std::isfinite(open.starts[i].y)) {
+      open.by_y.push_back(i);
+    }
+  }
+  std::stable_sort(open.by_y.begin(), open.by_y.end(), [&](std::size_t a, std::size_t b) {
+    return open.starts[a].y < open.starts[b].y;
+  });
+  context.open[index] = std::move(owner);
+  return open;
+}
+
 double light_reach_pix(const fit::SourceStart& s) {
   return kStarLightPix + (s.type == fit::SourceType::star ? 0.0 : kGalaxyLightRe * s.re_pix);
 }
 
-/// Sources of the patch: reported ones first, in catalogue order, then the halo, in catalogue
-/// order.
-void add_sources(const Config& config, const FitStage::Context& context, FitStage::Input& input) {
+/// Rows whose light reaches the region of interest, in catalogue order.
+std::vector<std::size_t> sources_near(const FitStage::OpenField& open, const Box& roi) {
   std::vector<std::size_t> near;
   const double reach = 600.0;
   const auto first =
-      std::lower_bound(context.by_y.begin(), context.by_y.end(), input.roi.y0 - reach,
-                       [&](std::size_t i, double value) { return context.starts[i].y < value; });
-  for (auto it = first; it != context.by_y.end() && context.starts[*it].y < input.roi.y1 + reach;
-       ++it) {
-    const fit::SourceStart& s = context.starts[*it];
+      std::lower_bound(open.by_y.begin(), open.by_y.end(), roi.y0 - reach,
+                       [&](std::size_t i, double value) { return open.starts[i].y < value; });
+  for (auto it = first; it != open.by_y.end() && open.starts[*it].y < roi.y1 + reach; ++it) {
+    const fit::SourceStart& s = open.starts[*it];
     const double light = light_reach_pix(s);
-    if (s.x > input.roi.x0 - light && s.x < input.roi.x1 + light && s.y > input.roi.y0 - light &&
-        s.y < input.roi.y1 + light) {
+    if (s.x > roi.x0 - light && s.x < roi.x1 + light && s.y > roi.y0 - light &&
+        s.y < roi.y1 + light) {
       near.push_back(*it);
     }
   }
   std::sort(near.begin(), near.end());
-  std::vector<fit::SourceStart> base;
+  return near;
+}
+
+/// Sources of the patch: reported ones first, in catalogue order, then the halo, in catalogue
+/// order.
+std::vector<fit::SourceStart> patch_sources(const Config& config, const FitStage::OpenField& open,
+                                            FitStage::Patch& patch) {
+  const std::vector<std::size_t> near = sources_near(open, patch.roi);
+  std::vector<fit::SourceStart> all;
+  const auto add = [&](std::size_t i, fit::Role role) {
+    fit::SourceStart s = open.starts[i];
+    s.role = role;
+    s.x -= patch.roi.x0;
+    s.y -= patch.roi.y0;
+    patch.source_row.push_back(static_cast<std::int64_t>(open.first_row + i));
+    patch.type_unknown.push_back(open.type_unknown[i]);
+    patch.types.push_back(s.type);
+    patch.x.push_back(s.x);
+    patch.y.push_back(s.y);
+    all.push_back(std::move(s));
+  };
   const auto is_base = [&](std::size_t i) {
-    return context.active[i] != 0 && input.base.contains(context.starts[i].x, context.starts[i].y);
+    return open.active[i] != 0 && patch.base.contains(open.starts[i].x, open.starts[i].y);
   };
   for (const std::size_t i : near) {
     if (is_base(i)) {
-      base.push_back(context.starts[i]);
-      input.source_row.push_back(static_cast<std::int64_t>(i));
+      add(i, fit::Role::base);
     }
   }
-  input.n_base = base.size();
-  std::vector<fit::SourceStart> all = base;
+  patch.n_base = all.size();
   for (const std::size_t i : near) {
     if (!is_base(i) && config.patch_run.model_halo_sources) {
-      fit::SourceStart s = context.starts[i];
       // Saturated stars too: their wings tell the position better than the catalogue. The kernel
       // holds those whose light stays away from the reported sources.
-      s.role = fit::Role::halo_free;
-      all.push_back(s);
-      input.source_row.push_back(static_cast<std::int64_t>(i));
+      add(i, fit::Role::halo_free);
     }
   }
-  for (fit::SourceStart& s : all) {
-    s.x -= input.roi.x0;
-    s.y -= input.roi.y0;
-  }
-  for (const std::int64_t row : input.source_row) {
-    input.type_unknown.push_back(context.type_unknown[static_cast<std::size_t>(row)]);
-  }
-  input.kernel.sources = std::move(all);
+  return all;
 }
 
-/// The PSF as epsf.evaluate asks for: itself, or held at the centre of the patch or of its cell.
-std::shared_ptr<const sky::Psf> evaluated_psf(const Config& config,
-                                              const FitStage::Context& context,
-                                              const FitStage::Input& input,
-                                              const std::shared_ptr<const sky::Psf>& psf,
-                                              double origin) {
-  if (config.epsf.evaluate == "source" || psf->is_constant()) {
-    return psf;
+/// Where a frame sees the region of interest: frame pixel of its box = matrix * ROI pixel + (dx,
+/// dy).
+struct Footprint {
+  Box box;  ///< image pixels
+  std::array<double, 4> matrix{1.0, 0.0, 0.0, 1.0};
+  double dx = 0.0;
+  double dy = 0.0;
+};
+
+/// Through the two WCS, linear about the centre of the region: over some hundred pixels the
+/// distortions of two images differ by far less than a tenth of a pixel from that.
+Footprint footprint(const FitStage::OpenField& open, std::size_t frame, const Box& roi) {
+  const Field& field = *open.field;
+  const int origin = field.origin(frame);
+  if (field.on_grid[frame] != 0) {
+    return {{roi.x0 + origin, roi.x1 + origin, roi.y0 + origin, roi.y1 + origin}};
   }
-  Box box = input.base;
-  if (config.epsf.evaluate == "cell") {
-    for (const Box& cell : grid_boxes(context.field.box(), config.epsf.epsf_ngrid)) {
-      if (cell.contains(input.base.x0, input.base.y0)) {
-        box = cell;
+  const double cx = 0.5 * (roi.x0 + roi.x1 - 1);
+  const double cy = 0.5 * (roi.y0 + roi.y1 - 1);
+  const double hx = 0.5 * roi.width();
+  const double hy = 0.5 * roi.height();
+  const std::vector<double> x{cx, cx - hx, cx + hx, cx, cx};
+  const std::vector<double> y{cy, cy, cy, cy - hy, cy + hy};
+  std::vector<double> ra(x.size());
+  std::vector<double> dec(x.size());
+  std::vector<double> u(x.size());
+  std::vector<double> v(x.size());
+  open.white_wcs->to_sky(x, y, ra, dec);
+  open.wcs[frame]->to_pixel(ra, dec, u, v);
+  Footprint out;
+  if (!std::all_of(u.begin(), u.end(), [](double value) { return std::isfinite(value); })) {
+    return out;  // not on this image
+  }
+  out.matrix = {(u[2] - u[1]) / (2.0 * hx), (u[4] - u[3]) / (2.0 * hy), (v[2] - v[1]) / (2.0 * hx),
+                (v[4] - v[3]) / (2.0 * hy)};
+  const double rx = 0.5 * (roi.width() - 1);
+  const double ry = 0.5 * (roi.height() - 1);
+  const double half_u = std::abs(out.matrix[0]) * hx + std::abs(out.matrix[1]) * hy;
+  const double half_v = std::abs(out.matrix[2]) * hx + std::abs(out.matrix[3]) * hy;
+  const Box around{
+      static_cast<int>(std::floor(u[0] - half_u)), static_cast<int>(std::ceil(u[0] + half_u)) + 1,
+      static_cast<int>(std::floor(v[0] - half_v)), static_cast<int>(std::ceil(v[0] + half_v)) + 1};
+  out.box = around.intersect(field.used_box(frame));
+  out.dx = u[0] - out.matrix[0] * rx - out.matrix[1] * ry - out.box.x0;
+  out.dy = v[0] - out.matrix[2] * rx - out.matrix[3] * ry - out.box.y0;
+  return out;
+}
+
+/// Pixels whose centres lie outside of the region of interest have no weight: sources out there are
+/// not modelled.
+void mask_outside(const Footprint& at, const Box& roi, surveys::FramePixels& pixels) {
+  const double det = at.matrix[0] * at.matrix[3] - at.matrix[1] * at.matrix[2];
+  for (int y = 0; y < pixels.data.height(); ++y) {
+    for (int x = 0; x < pixels.data.width(); ++x) {
+      const double u = x - at.dx;
+      const double v = y - at.dy;
+      const double rx = (at.matrix[3] * u - at.matrix[1] * v) / det;
+      const double ry = (at.matrix[0] * v - at.matrix[2] * u) / det;
+      if (!(rx >= -0.5 && rx < roi.width() - 0.5 && ry >= -0.5 && ry < roi.height() - 0.5)) {
+        pixels.data(y, x) = 0.0F;
+        pixels.invvar(y, x) = 0.0F;
       }
     }
   }
-  const sky::PsfStamp stamp =
-      psf->at(0.5 * (box.x0 + box.x1 - 1) + origin, 0.5 * (box.y0 + box.y1 - 1) + origin);
-  return sky::make_stamp_psf(stamp.values, stamp.oversampling, false);
+}
+
+/// Reported sources with a bad pixel at their position.
+std::vector<std::uint8_t> masked_centres(const FitStage::Patch& patch,
+                                         const fit::FrameData& frame) {
+  std::vector<std::uint8_t> out(patch.n_base, 0);
+  const Box all{0, frame.data.width(), 0, frame.data.height()};
+  for (std::size_t i = 0; i < patch.n_base; ++i) {
+    const double x = frame.matrix[0] * patch.x[i] + frame.matrix[1] * patch.y[i] + frame.dx;
+    const double y = frame.matrix[2] * patch.x[i] + frame.matrix[3] * patch.y[i] + frame.dy;
+    const int column = static_cast<int>(std::lround(x));
+    const int row = static_cast<int>(std::lround(y));
+    out[i] = all.contains(column, row) && !(frame.invvar(row, column) > 0.0F) ? 1 : 0;
+  }
+  return out;
+}
+
+/// Pixels and PSF of a frame; without pixels when it does not see the region.
+fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::size_t index,
+                          FitStage::Patch& patch) {
+  const Field& field = *open.field;
+  const surveys::FrameInfo& info = field.infos[index];
+  const Footprint at = footprint(open, index, patch.roi);
+  fit::FrameData frame;
+  if (at.box.empty()) {
+    return frame;
+  }
+  surveys::FramePixels pixels = open.readers[index]->read(at.box);
+  if (field.on_grid[index] == 0) {
+    mask_outside(at, patch.roi, pixels);
+  }
+  frame.data = std::move(pixels.data);
+  frame.invvar = std::move(pixels.invvar);
+  frame.gain_e_per_flux = std::isfinite(info.egain) ? info.egain / info.scale : 0.0;
+  frame.fit_sky = field.specs[index].sky_is_fitted;
+  frame.matrix = at.matrix;
+  frame.dx = at.dx;
+  frame.dy = at.dy;
+  const int origin = open.psfs[index].in_image_pixels ? 0 : field.origin(index);
+  frame.psf_x0 = at.box.x0 - origin;
+  frame.psf_y0 = at.box.y0 - origin;
+  frame.psf = patch_psf(config, open, index, patch);
+  return frame;
 }
 
 fit::Options fit_options(const Config& config) {
@@ -191,11 +345,36 @@ fit::Options fit_options(const Config& config) {
   o.noise = p.noise == "total" ? fit::Noise::total : fit::Noise::sky;
   o.shape_prior = p.shape_prior == "weak" ? fit::ShapePrior::weak : fit::ShapePrior::none;
   o.solver = p.solver == "lm" ? fit::Solver::levenberg_marquardt : fit::Solver::tao_bnls;
+  o.forced = p.forced;
   o.max_iterations = p.n_opt_iters;
   o.dlnp_stop = p.dlnp_stop;
   o.truncation_sigma = p.truncation_sigma;
   o.keep_models = !p.no_patch_overview;
   return o;
+}
+
+/// The calls of the kernel without pixels: one for all bands, one per band, or (forced) one with a
+/// flux per frame.
+std::vector<FitStage::Run> empty_runs(const Config& config, const Field& field) {
+  std::vector<FitStage::Run> runs(config.fits_bands_apart() ? field.bands.size() : 1);
+  for (std::size_t b = 0; b < field.bands.size() && !config.patch_run.forced; ++b) {
+    runs[config.fits_bands_apart() ? b : 0].bands.push_back(static_cast<int>(b));
+  }
+  return runs;
+}
+
+void add_frame(const Config& config, const Field& field, std::size_t index, fit::FrameData frame,
+               std::vector<FitStage::Run>& runs) {
+  const int band = field.band_of_frame[index];
+  FitStage::Run& run = runs[config.fits_bands_apart() ? static_cast<std::size_t>(band) : 0];
+  if (config.patch_run.forced) {
+    run.bands.push_back(band);
+    frame.band = static_cast<int>(run.frames.size());
+  } else {
+    frame.band = config.fits_bands_apart() ? 0 : band;
+  }
+  run.frames.push_back(index);
+  run.kernel.frames.push_back(std::move(frame));
 }
 
 }  // namespace
@@ -205,35 +384,46 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   const auto number = [&](const char* column) {
     return patches.get<std::int32_t>(column)[unit.index];
   };
+  OpenField& open = opened(config, context, context.field_of_patch.at(unit.index));
+  const Field& field = *open.field;
   Input input;
-  input.patch_tag = patches.get<std::string>("patch_tag")[unit.index];
-  input.epsf_tag = patches.get<std::string>("epsf_tag")[unit.index];
-  input.base = {number("x0_base"), number("x1_base"), number("y0_base"), number("y1_base")};
-  input.roi = {number("x0_roi"), number("x1_roi"), number("y0_roi"), number("y1_roi")};
-  input.bands = context.field.bands;
-  input.psfs = context.psfs;
-  add_sources(config, context, input);
-  input.kernel.width = input.roi.width();
-  input.kernel.height = input.roi.height();
-  input.kernel.n_bands = static_cast<int>(context.field.bands.size());
-  input.kernel.options = fit_options(config);
-  input.kernel.workspace = context.workspace;
-  const int m = context.field.margin;
-  for (std::size_t i = 0; i < context.field.size(); ++i) {
-    const surveys::FrameInfo& info = context.field.infos[i];
-    surveys::FramePixels pixels = context.readers[i]->read(
-        {input.roi.x0 + m, input.roi.x1 + m, input.roi.y0 + m, input.roi.y1 + m});
-    fit::FrameData frame;
-    frame.band = context.field.band_of_frame[i];
-    frame.data = std::move(pixels.data);
-    frame.invvar = std::move(pixels.invvar);
-    frame.gain_e_per_flux = std::isfinite(info.egain) ? info.egain / info.scale : 0.0;
-    frame.fit_sky = context.field.specs[i].sky_is_fitted;
-    const double origin = context.psfs[i].in_image_pixels ? m : 0.0;
-    frame.psf = evaluated_psf(config, context, input, context.psfs[i].psf, origin);
-    frame.psf_x0 = input.roi.x0 + origin;
-    frame.psf_y0 = input.roi.y0 + origin;
-    input.kernel.frames.push_back(std::move(frame));
+  Patch& patch = input.patch;
+  patch.field = context.survey.label(field);
+  patch.patch_tag = patches.get<std::string>("patch_tag")[unit.index];
+  patch.epsf_tag = patches.get<std::string>("epsf_tag")[unit.index];
+  patch.base = {number("x0_base"), number("x1_base"), number("y0_base"), number("y1_base")};
+  patch.roi = {number("x0_roi"), number("x1_roi"), number("y0_roi"), number("y1_roi")};
+  patch.bands = field.bands;
+  patch.band_of_frame = field.band_of_frame;
+  patch.first_frame = field.first_frame;
+  patch.psfs = open.psfs;
+  patch.describes_cell = context.describes_cell[unit.index] != 0;
+  patch.masked.resize(field.size());
+  input.on_grid = field.on_grid;
+  const std::vector<fit::SourceStart> sources = patch_sources(config, open, patch);
+  input.runs = empty_runs(config, field);
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    fit::FrameData frame = load_frame(config, open, i, patch);
+    patch.masked[i].assign(patch.n_base, 0);
+    if (!frame.data.empty()) {
+      patch.masked[i] = masked_centres(patch, frame);
+      add_frame(config, field, i, std::move(frame), input.runs);
+    }
+  }
+  for (Run& run : input.runs) {
+    run.kernel.width = patch.roi.width();
+    run.kernel.height = patch.roi.height();
+    run.kernel.n_bands = static_cast<int>(run.bands.size());
+    run.kernel.options = fit_options(config);
+    run.kernel.workspace = context.workspace;
+    run.kernel.sources = sources;
+    for (fit::SourceStart& source : run.kernel.sources) {
+      const std::vector<double> flux = source.flux;
+      source.flux.clear();
+      for (const int band : run.bands) {
+        source.flux.push_back(flux[static_cast<std::size_t>(band)]);
+      }
+    }
   }
   return input;
 }

@@ -12,29 +12,63 @@
 namespace skyloom::photometry {
 namespace {
 
-std::shared_ptr<const sky::Psf> fallback_psf(const Config& config, const surveys::FrameInfo& info) {
+/// Gaussians that stand for a Moffat fallback in galaxies.
+constexpr int kMoffatTerms = 3;
+
+/// The fallback of a frame and what of it is rendered as Gaussians.
+void choose_fallback(const Config& config, const surveys::FrameInfo& info, PsfChoice& choice) {
+  const Config::PatchRun& p = config.patch_run;
   const double fwhm =
-      std::max(1.0, std::isfinite(info.fwhm_pix) ? info.fwhm_pix
-                                                 : config.patch_run.fallback_default_fwhm_pix);
-  if (config.patch_run.psf_fallback_model == "moffat") {
-    // An undersampled Moffat needs its finer sampling; at 2 samples per pixel it costs nothing.
-    return sky::make_moffat_psf(fwhm, config.moffat_psf.beta, config.moffat_psf.radius_pix,
-                                fwhm < 2.5 ? 2 : 1);
-  }
+      std::max(1.0, std::isfinite(info.fwhm_pix) ? info.fwhm_pix : p.fallback_default_fwhm_pix);
   const double s = fwhm / 2.3548200450309493;
-  const double radius = config.patch_run.fallback_stamp_radius_pix;
-  switch (config.patch_run.ncircular_gaussian_n) {
+  const double radius = p.fallback_stamp_radius_pix;
+  choice.model = p.psf_fallback_model;
+  if (p.psf_fallback_model == "moffat") {
+    // An undersampled Moffat needs its finer sampling; at 2 samples per pixel it costs nothing.
+    choice.psf = sky::make_moffat_psf(fwhm, config.moffat_psf.beta, config.moffat_psf.radius_pix,
+                                      fwhm < 2.5 ? 2 : 1);
+    if (p.galaxy_psf_fallback == "mixture") {
+      choice.model = "moffat+gaussian_mixture";
+      choice.gaussians = Gaussians::galaxies;
+      choice.n_gaussians = kMoffatTerms;
+    }
+    return;
+  }
+  choice.has_parameters = true;
+  if (p.psf_fallback_model == "gaussian_mixture") {
+    choice.psf = sky::make_gaussian_psf({s}, {1.0}, radius);
+    choice.gaussians = Gaussians::all;
+    choice.n_gaussians = p.gaussian_mixture_n;
+    return;
+  }
+  switch (p.ncircular_gaussian_n) {
     case 1:
-      return sky::make_gaussian_psf({s}, {1.0}, radius);
+      choice.psf = sky::make_gaussian_psf({s}, {1.0}, radius);
+      return;
     case 2:
-      return sky::make_gaussian_psf({s, 2.5 * s}, {0.85, 0.15}, radius);
+      choice.psf = sky::make_gaussian_psf({s, 2.5 * s}, {0.85, 0.15}, radius);
+      return;
     default:
-      return sky::make_gaussian_psf({s, 2.0 * s, 4.0 * s}, {0.80, 0.15, 0.05}, radius);
+      choice.psf = sky::make_gaussian_psf({s, 2.0 * s, 4.0 * s}, {0.80, 0.15, 0.05}, radius);
+  }
+}
+
+/// An ePSF or a given PSF is rendered as patch_run.psf_model asks for.
+void choose_model(const Config& config, PsfChoice& choice) {
+  const Config::PatchRun& p = config.patch_run;
+  choice.model = p.psf_model;
+  if (p.psf_model == "hybrid") {
+    choice.gaussians = Gaussians::very_wide;
+    choice.n_gaussians = p.hybrid_psf_n;
+  } else if (p.psf_model == "gaussian_mixture_from_stamp") {
+    choice.gaussians = Gaussians::all;
+    choice.n_gaussians = p.gaussian_mixture_n;
+    choice.has_parameters = true;
   }
 }
 
 /// The PSF model of a frame, or null when the stage epsf has none.
-std::shared_ptr<const sky::FieldPsf> stored_psf(const Table& models, int frame) {
+std::shared_ptr<const sky::Psf> stored_psf(const Table& models, int frame) {
   const auto& frames = models.get<std::int32_t>("frame");
   const auto& parameter = models.get<std::string>("parameter");
   const auto& index = models.get<std::int32_t>("index");
@@ -67,13 +101,15 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
     if (!spec.psf.empty()) {
       choice.psf = surveys::load_psf(spec.psf, spec.psf_origin_x_pix, spec.psf_origin_y_pix);
       choice.in_image_pixels = true;
+      choose_model(config, choice);
       out.push_back(std::move(choice));
       continue;
     }
-    const auto model = stored_psf(models, static_cast<int>(i));
+    const auto row_of_frame = static_cast<int>(field.first_frame + i);
+    const auto model = stored_psf(models, row_of_frame);
     int n_stars = 0;
     for (std::size_t row = 0; row < bands.rows(); ++row) {
-      if (bands.get<std::int32_t>("frame")[row] == static_cast<int>(i)) {
+      if (bands.get<std::int32_t>("frame")[row] == row_of_frame) {
         n_stars = bands.get<std::int32_t>("n_stars")[row];
       }
     }
@@ -86,10 +122,87 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
           "low-star ePSF (nstars_used={} < min_epsf_nstars_for_use={})", n_stars, least);
     }
     choice.used_epsf = choice.fallback_reason.empty();
-    choice.psf = choice.used_epsf ? model : fallback_psf(config, field.infos[i]);
+    if (choice.used_epsf) {
+      choice.psf = model;
+      choose_model(config, choice);
+    } else {
+      choose_fallback(config, field.infos[i], choice);
+    }
     out.push_back(std::move(choice));
   }
   return out;
+}
+
+namespace {
+
+/// Number and box of the ePSF cell that a patch lies in.
+std::pair<std::size_t, Box> cell_of(const Config& config, const Field& field, const Box& base) {
+  const std::vector<Box> cells = grid_boxes(field.box(), config.epsf.epsf_ngrid);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (cells[i].contains(base.x0, base.y0)) {
+      return {i, cells[i]};
+    }
+  }
+  return {cells.size(), base};
+}
+
+/// The PSF of a frame where it sees the centre of a box of the white frame.
+sky::PsfStamp stamp_at(const FitStage::OpenField& open, std::size_t frame, const Box& box) {
+  const std::vector<double> x{0.5 * (box.x0 + box.x1 - 1)};
+  const std::vector<double> y{0.5 * (box.y0 + box.y1 - 1)};
+  const PsfChoice& choice = open.psfs[frame];
+  if (open.field->on_grid[frame] != 0) {
+    const int origin = choice.in_image_pixels ? open.field->origin(frame) : 0;
+    return choice.psf->at(x[0] + origin, y[0] + origin);
+  }
+  std::vector<double> ra(1);
+  std::vector<double> dec(1);
+  std::vector<double> u(1);
+  std::vector<double> v(1);
+  open.white_wcs->to_sky(x, y, ra, dec);
+  open.wcs[frame]->to_pixel(ra, dec, u, v);
+  return choice.psf->at(u[0], v[0]);
+}
+
+/// Made when a patch of the cell first needs it; a PSF that is the same everywhere has one for all
+/// cells.
+const CellMixture& cell_mixture(FitStage::OpenField& open, std::size_t frame, std::size_t number,
+                                const Box& cell) {
+  const PsfChoice& choice = open.psfs[frame];
+  CellMixture& entry = open.mixtures[{frame, choice.psf->is_constant() ? 0 : number}];
+  if (entry.mixture.terms.empty()) {
+    entry.mixture = sky::fit_psf_mixture(stamp_at(open, frame, cell), choice.n_gaussians);
+    if (choice.gaussians == Gaussians::all) {
+      entry.psf = sky::make_mixture_psf(entry.mixture);
+    }
+  }
+  return entry;
+}
+
+}  // namespace
+
+std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
+                                          std::size_t frame, FitStage::Patch& patch) {
+  const PsfChoice& choice = open.psfs[frame];
+  const auto [number, cell] = cell_of(config, *open.field, patch.base);
+  std::shared_ptr<const sky::Psf> psf = choice.psf;
+  if (config.epsf.evaluate != "source" && !psf->is_constant()) {
+    const sky::PsfStamp stamp =
+        stamp_at(open, frame, config.epsf.evaluate == "cell" ? cell : patch.base);
+    psf = sky::make_stamp_psf(stamp.values, stamp.oversampling, false);
+  }
+  if (choice.gaussians == Gaussians::none) {
+    return psf;
+  }
+  const CellMixture& gaussians = cell_mixture(open, frame, number, cell);
+  if (patch.describes_cell) {
+    patch.mixtures.emplace_back(frame, gaussians.mixture);
+  }
+  if (choice.gaussians == Gaussians::all) {
+    return gaussians.psf;
+  }
+  const bool hybrid = choice.gaussians == Gaussians::very_wide;
+  return sky::with_mixture(std::move(psf), gaussians.mixture, hybrid ? sky::kVeryWidePix : 0.0);
 }
 
 }  // namespace skyloom::photometry

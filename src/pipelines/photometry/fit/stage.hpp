@@ -1,9 +1,13 @@
 #pragma once
-// Stage `fit`: the simultaneous multi-band fit of every patch. Unit: one patch.
+// Stage `fit`: the fit of every patch: all bands at once, every band by itself, or forced (fluxes
+// per image at held positions and shapes). Unit: one patch.
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/config.hpp"
@@ -11,49 +15,107 @@
 #include "pipelines/photometry/fit/kernel.hpp"
 #include "pipelines/photometry/patches/kernel.hpp"
 #include "skyloom/engine/stage.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry {
 
+/// What of a frame's PSF is rendered as a sum of Gaussians fitted to its stamp.
+enum class Gaussians : std::uint8_t {
+  none,
+  very_wide,  ///< what the terms of galaxies wider than sky::kVeryWidePix are convolved with
+  galaxies,   ///< what galaxies are convolved with; stars are the stamp
+  all,        ///< the Gaussians are the PSF
+};
+
 /// Which PSF a frame is fitted with, and why.
 struct PsfChoice {
-  std::shared_ptr<const sky::Psf> psf;
-  bool in_image_pixels = false;  ///< evaluated at image pixels (given PSF), else white pixels
+  std::shared_ptr<const sky::Psf> psf;  ///< before Gaussians take its place
+  std::string model;                    ///< after patch_run.psf_model or .psf_fallback_model
+  Gaussians gaussians = Gaussians::none;
+  int n_gaussians = 0;
+  bool has_parameters = false;   ///< a sum of Gaussians: widths and weights, which are held
+  bool in_image_pixels = false;  ///< evaluated at image pixels (given PSF), else in Field::used_box
   bool used_epsf = false;
   bool low_stars = false;
   std::string fallback_reason;  ///< empty unless it is the fallback
+};
+
+/// Gaussians fitted to the PSF of a frame at the centre of an ePSF cell.
+struct CellMixture {
+  sky::PsfMixture mixture;
+  std::shared_ptr<const sky::Psf> psf;  ///< of these Gaussians alone; for Gaussians::all
 };
 
 struct FitStage {
   static constexpr std::string_view name = "fit";
   using Config = photometry::Config;
 
-  struct Context {
-    Field field;
+  /// What the patches of a field share.
+  struct OpenField {
+    const Field* field = nullptr;
     std::vector<std::unique_ptr<surveys::FrameReader>> readers;
+    std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs(); null for frames on the grid
+    std::unique_ptr<sky::Wcs> white_wcs;         ///< null when all frames are on the grid
     std::vector<PsfChoice> psfs;
-    const Table* sources = nullptr;
-    const Table* patches = nullptr;
+    std::map<std::pair<std::size_t, std::size_t>, CellMixture> mixtures;  ///< by frame and cell
+    std::size_t first_row = 0;                                            ///< of /sources
     std::vector<std::uint8_t> active;
     std::vector<fit::SourceStart> starts;  ///< of every catalogue row, white frame
     std::vector<std::uint8_t> type_unknown;
     std::vector<std::size_t> by_y;  ///< rows with finite positions, by increasing y
+  };
+  struct Context {
+    Survey survey;
+    const engine::Products* before = nullptr;
+    const Table* sources = nullptr;
+    const Table* patches = nullptr;
+    std::vector<std::size_t> field_of_patch;
+    std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
+    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
+    Log* log = nullptr;
     std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();
   };
-  struct Input {
+  /// One call of the kernel and what its bands and frames are.
+  struct Run {
+    fit::Input kernel;
+    std::vector<int> bands;           ///< band of the field of every kernel band
+    std::vector<std::size_t> frames;  ///< frame of the field of every kernel frame
+  };
+  /// Everything but pixels.
+  struct Patch {
+    std::string field;  ///< "" when there is only one
     std::string patch_tag;
     std::string epsf_tag;
     Box base;
     Box roi;
-    fit::Input kernel;
-    std::vector<std::int64_t> source_row;    ///< catalogue row of every kernel source
+    std::vector<std::int64_t> source_row;    ///< of /sources, of every kernel source
     std::vector<std::uint8_t> type_unknown;  ///< its TYPE was replaced by patch_run.gal_model
     std::size_t n_base = 0;                  ///< the first ones are reported
-    std::vector<std::string> bands;
-    std::vector<PsfChoice> psfs;
+    std::vector<fit::SourceType> types;
+    std::vector<double> x;  ///< starting positions in the patch
+    std::vector<double> y;
+    std::vector<std::string> bands;  ///< of the field
+    std::vector<int> band_of_frame;
+    std::size_t first_frame = 0;  ///< row of /frames of the field's first one
+    std::vector<PsfChoice> psfs;  ///< per frame of the field
+    bool describes_cell = false;  ///< the one patch per cell that writes /psf_mixtures
+    std::vector<std::pair<std::size_t, sky::PsfMixture>> mixtures;  ///< by frame of the field
+    /// A bad pixel at the source's position: [frame of the field][reported source]
+    std::vector<std::vector<std::uint8_t>> masked;
+  };
+  struct Input {
+    Patch patch;
+    std::vector<Run> runs;
+    std::vector<std::uint8_t> on_grid;  ///< per frame of the field
+  };
+  struct RunResult {
+    std::vector<int> bands;
+    std::vector<std::size_t> frames;
+    fit::Result kernel;
   };
   struct Result {
-    Input input;  ///< without pixels
-    fit::Result kernel;
+    Patch patch;
+    std::vector<RunResult> runs;
     Image<float> white_model;  ///< of the base box; empty when not kept
   };
 
@@ -67,19 +129,38 @@ struct FitStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Columns of /fit after `source`: pixel bookkeeping, audit, and the fit (photometry.md 14.2).
-std::vector<Column> fit_columns(const std::vector<std::string>& bands);
+/// Names of the columns of a fit: one set that all bands share, or one per band.
+struct FitNames {
+  bool apart = false;
+  /// The sets: {""}, or the bands.
+  [[nodiscard]] std::vector<std::string> sets(const std::vector<std::string>& bands) const;
+  /// "Re" -> "Re_fit" or "Re_<band>_fit"
+  [[nodiscard]] std::string fitted(const std::string& stem, const std::string& set) const;
+  /// "flags" -> "flags" or "flags_<band>"
+  [[nodiscard]] std::string plain(const std::string& stem, const std::string& set) const;
+};
 
-/// PSF of every frame: the given one, the ePSF, or the fallback (photometry.md 9.2).
+/// Columns of /fit after `source`: pixel bookkeeping, audit, and the fit (photometry.md 14.2).
+std::vector<Column> fit_columns(const FitNames& names, const std::vector<std::string>& bands);
+
+/// PSF of every frame of a field: the given one, the ePSF, or the fallback (photometry.md 9.2).
 std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
                                    const engine::Products& before);
+
+/// The PSF of a frame in a patch: evaluated where epsf.evaluate asks for (itself, or held at the
+/// centre of the patch or of its cell), with Gaussians where the choice wants them. Where a PSF
+/// varies over the field its Gaussians are those of the cell's centre throughout the cell: a fit
+/// takes some 30 ms. Adds them to the patch that describes its cell.
+std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
+                                          std::size_t frame, FitStage::Patch& patch);
 
 /// True for the four TYPE values that name a model.
 bool is_model_type(const std::string& type);
 
-/// Starting values of every catalogue row in white pixels (photometry.md 9.4); NaN fluxes are
-/// unknown.
+/// Starting values of the rows [first, last) of /sources in white pixels (photometry.md 9.4); NaN
+/// fluxes are unknown.
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
+                                              std::pair<std::size_t, std::size_t> rows,
                                               const std::vector<std::string>& bands);
 
 }  // namespace skyloom::photometry

@@ -13,53 +13,73 @@ namespace {
 
 constexpr int kStripRows = 256;
 
-/// Number of bands with a saturated pixel within the radius of every position. Positions are
-/// visited from bottom to top, so that compressed images are decompressed once.
-std::vector<int> saturated_bands(const Config& config, FramesStage::Context& context,
-                                 const std::vector<double>& x_pix,
-                                 const std::vector<double>& y_pix) {
-  std::vector<int> hits(x_pix.size(), 0);
-  if (!config.saturation_cut.enabled) {
-    return hits;
-  }
-  std::vector<std::size_t> order(hits.size());
+/// Whether every frame of a band that holds a position is saturated there: 1 + that, 0 = none holds
+/// it. Positions are visited from bottom to top, so that compressed images are decompressed once.
+void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std::size_t frame,
+                        const std::vector<double>& ra_deg, const std::vector<double>& dec_deg,
+                        std::vector<std::uint8_t>& state) {
+  std::vector<double> x_pix(ra_deg.size());
+  std::vector<double> y_pix(ra_deg.size());
+  open.wcs[frame]->to_pixel(ra_deg, dec_deg, x_pix, y_pix);
+  std::vector<std::size_t> order(ra_deg.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return y_pix[a] < y_pix[b]; });
-  const Box white = context.field.box();
+  const Box used = open.field.used_box(frame);
   const double radius = config.saturation_cut.radius_pix;
   const int reach = static_cast<int>(std::floor(radius));
-  for (std::size_t frame = 0; frame < context.field.size(); ++frame) {
-    if (!std::isfinite(context.field.infos[frame].saturate_adu)) {
+  for (const std::size_t i : order) {
+    if (!std::isfinite(x_pix[i]) || !std::isfinite(y_pix[i]) || std::abs(x_pix[i]) > 1e9 ||
+        std::abs(y_pix[i]) > 1e9) {
       continue;
     }
-    for (const std::size_t i : order) {
-      if (!std::isfinite(x_pix[i]) || !std::isfinite(y_pix[i]) || std::abs(x_pix[i]) > 1e9 ||
-          std::abs(y_pix[i]) > 1e9) {
+    const int x = static_cast<int>(std::nearbyint(x_pix[i]));
+    const int y = static_cast<int>(std::nearbyint(y_pix[i]));
+    const Box all{0, used.width(), 0, used.height()};
+    const Box disc = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(all);
+    if (disc.empty()) {
+      continue;
+    }
+    const auto pixels = open.readers[frame]->read(
+        {disc.x0 + used.x0, disc.x1 + used.x0, disc.y0 + used.y0, disc.y1 + used.y0});
+    const bool hit = frames::saturated_within(pixels.bad.view(), disc.x0, disc.y0, x, y, radius);
+    state[i] = state[i] == 1 || !hit ? 1 : 2;
+  }
+}
+
+/// Number of bands that are saturated within the radius of every position. Of several frames of a
+/// band, all that hold the position must be: one good epoch is enough for a flux.
+std::vector<int> saturated_bands(const Config& config, FramesStage::OpenField& open,
+                                 const std::vector<double>& ra_deg,
+                                 const std::vector<double>& dec_deg) {
+  std::vector<int> hits(ra_deg.size(), 0);
+  if (!config.saturation_cut.enabled) {
+    return hits;
+  }
+  for (std::size_t band = 0; band < open.field.bands.size(); ++band) {
+    std::vector<std::uint8_t> state(hits.size(), 0);
+    bool known = true;
+    for (std::size_t frame = 0; frame < open.field.size(); ++frame) {
+      if (open.field.band_of_frame[frame] != static_cast<int>(band)) {
         continue;
       }
-      const int x = static_cast<int>(std::nearbyint(x_pix[i]));
-      const int y = static_cast<int>(std::nearbyint(y_pix[i]));
-      const Box disc = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(white);
-      if (disc.empty()) {
-        continue;
+      known = known && std::isfinite(open.field.infos[frame].saturate_adu);
+      if (known) {
+        saturated_in_frame(config, open, frame, ra_deg, dec_deg, state);
       }
-      const int m = context.field.margin;
-      const auto pixels =
-          context.readers[frame]->read({disc.x0 + m, disc.x1 + m, disc.y0 + m, disc.y1 + m});
-      if (frames::saturated_within(pixels.bad.view(), disc.x0, disc.y0, x, y, radius)) {
-        ++hits[i];
-      }
+    }
+    for (std::size_t i = 0; known && i < hits.size(); ++i) {
+      hits[i] += state[i] == 2 ? 1 : 0;
     }
   }
   return hits;
 }
 
 /// Stars of the Gaia table within the magnitude limits.
-frames::GaiaStars load_gaia(const Config& config, FramesStage::Context& context,
+frames::GaiaStars load_gaia(const Config& config, FramesStage::OpenField& open,
                             const sky::Wcs& wcs) {
-  const std::string& path = config.inputs.gaiaxp_synphot_csv;
-  const Table table = surveys::read_gaia(path, context.field.bands);
+  const std::string& path = open.field.entry.gaiaxp_synphot_csv;
+  const Table table = surveys::read_gaia(path, open.field.bands);
   surveys::require_zero_point_columns(table, path);
   const auto& g_mag = table.get<double>("phot_g_mean_mag");
   std::vector<std::size_t> rows;
@@ -79,7 +99,7 @@ frames::GaiaStars load_gaia(const Config& config, FramesStage::Context& context,
   stars.id = taken(table.get<std::string>("source_id"));
   stars.ra_deg = taken(table.get<double>("ra"));
   stars.dec_deg = taken(table.get<double>("dec"));
-  for (const std::string& band : context.field.bands) {
+  for (const std::string& band : open.field.bands) {
     stars.mags.push_back(
         table.has("mag_" + band)
             ? taken(table.get<double>("mag_" + band))
@@ -88,43 +108,48 @@ frames::GaiaStars load_gaia(const Config& config, FramesStage::Context& context,
   stars.x_pix.resize(rows.size());
   stars.y_pix.resize(rows.size());
   wcs.to_pixel(stars.ra_deg, stars.dec_deg, stars.x_pix, stars.y_pix);
-  const std::vector<int> hits = saturated_bands(config, context, stars.x_pix, stars.y_pix);
+  const std::vector<int> hits = saturated_bands(config, open, stars.ra_deg, stars.dec_deg);
   const int needed =
-      config.saturation_cut.require_all_bands ? static_cast<int>(context.field.size()) : 1;
+      config.saturation_cut.require_all_bands ? static_cast<int>(open.field.bands.size()) : 1;
   for (const int bands : hits) {
     stars.saturated.push_back(bands >= needed ? 1 : 0);
   }
   return stars;
 }
 
-FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Context& context) {
+FramesStage::Input::Sources load_sources(const Config& config, FramesStage::OpenField& open,
+                                         Log& log) {
+  const Field& field = open.field;
   FramesStage::Input::Sources out;
-  out.catalogue = base_catalogue(config, context.field.bands);
+  std::vector<std::string> notes;
+  out.catalogue = base_catalogue(config, field, &notes);
+  for (const std::string& note : notes) {
+    log.warning("{}", note);
+  }
   const std::size_t n = out.catalogue.rows();
   out.x_pix.resize(n);
   out.y_pix.resize(n);
-  const sky::Wcs wcs = surveys::read_frame_wcs(context.field.specs.front())
-                           .cropped(context.field.margin, context.field.margin);
-  wcs.to_pixel(out.catalogue.get<double>("RA"), out.catalogue.get<double>("DEC"), out.x_pix,
-               out.y_pix);
-  out.n_bands = static_cast<int>(context.field.size());
-  out.box = context.field.box();
-  out.bands = context.field.bands;
-  out.bands_hit = saturated_bands(config, context, out.x_pix, out.y_pix);
-  if (config.calibrates()) {
-    out.gaia = load_gaia(config, context, wcs);
+  const auto& ra = out.catalogue.get<double>("RA");
+  const auto& dec = out.catalogue.get<double>("DEC");
+  open.wcs.front()->to_pixel(ra, dec, out.x_pix, out.y_pix);
+  out.n_bands = static_cast<int>(field.bands.size());
+  out.box = field.box();
+  out.bands = field.bands;
+  out.bands_hit = saturated_bands(config, open, ra, dec);
+  if (field.calibrates(config)) {
+    out.gaia = load_gaia(config, open, *open.wcs.front());
   }
   return out;
 }
 
-FramesStage::Input::Frame load_frame(FramesStage::Context& context, std::size_t index) {
+FramesStage::Input::Frame load_frame(FramesStage::OpenField& open, std::size_t index) {
   FramesStage::Input::Frame out;
-  out.spec = context.field.specs[index];
-  out.info = context.field.infos[index];
-  const int m = context.field.margin;
-  for (int y0 = 0; y0 < context.field.height; y0 += kStripRows) {
-    const int y1 = std::min(y0 + kStripRows, context.field.height);
-    const auto pixels = context.readers[index]->read({m, m + context.field.width, m + y0, m + y1});
+  out.info = open.field.infos[index];
+  out.on_grid = open.field.on_grid[index] != 0;
+  out.used = open.field.used_box(index);
+  for (int y0 = out.used.y0; y0 < out.used.y1; y0 += kStripRows) {
+    const int y1 = std::min(y0 + kStripRows, out.used.y1);
+    const auto pixels = open.readers[index]->read({out.used.x0, out.used.x1, y0, y1});
     for (const std::uint8_t bad : pixels.bad.pixels()) {
       out.n_good += bad == 0 ? 1 : 0;
       out.n_not_finite += (bad & frames::kNotFinite) != 0 ? 1 : 0;
@@ -135,48 +160,80 @@ FramesStage::Input::Frame load_frame(FramesStage::Context& context, std::size_t 
   return out;
 }
 
+FramesStage::Input::White load_white(FramesStage::OpenField& open, int y0) {
+  const Field& field = open.field;
+  FramesStage::Input::White white;
+  white.y0 = y0;
+  const int y1 = std::min(y0 + open.chunk_rows, field.height);
+  const int m = field.margin;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    if (field.on_grid[i] != 0) {
+      white.frames.push_back(open.readers[i]->read({m, m + field.width, m + y0, m + y1}));
+    }
+  }
+  return white;
+}
+
+/// Opens a field, closing the one opened longest ago by number when there are many.
+FramesStage::OpenField& opened(const Config& config, FramesStage::Context& context,
+                               std::size_t index) {
+  constexpr std::size_t kMostOpen = 4;
+  if (const auto found = context.open.find(index); found != context.open.end()) {
+    return *found->second;
+  }
+  if (context.open.size() >= kMostOpen) {
+    context.open.erase(context.open.begin());
+  }
+  auto open = std::make_unique<FramesStage::OpenField>();
+  open->field = field_from_inputs(config, index);
+  for (std::size_t i = 0; i < open->field.size(); ++i) {
+    open->readers.push_back(
+        std::make_unique<surveys::FrameReader>(open->field.specs[i], open->field.infos[i]));
+    open->wcs.push_back(std::make_unique<sky::Wcs>(frame_wcs(open->field, i)));
+  }
+  open->chunk_rows = frames::white_chunk_rows(open->field.height);
+  return *(context.open[index] = std::move(open));
+}
+
 }  // namespace
 
 std::unique_ptr<FramesStage::Context> FramesStage::open(const Config& config,
                                                         const engine::Products& /*before*/,
                                                         Log& log) {
   auto context = std::make_unique<Context>();
-  context->field = field_from_inputs(config);
-  if (!config.checks.require_wcs_alignment) {
-    log.warning(
-        "checks.require_wcs_alignment is off: all images are taken as aligned pixel by pixel");
+  context->log = &log;
+  for (const FieldEntry& entry : config.field_entries()) {
+    context->index.emplace(entry.tile_name, context->index.size());
   }
   if (config.zp.enabled && !config.calibrates()) {
     log.warning("no inputs.gaiaxp_synphot_csv: no stars are added and no zero points are measured");
   }
-  for (std::size_t i = 0; i < context->field.size(); ++i) {
-    context->readers.push_back(
-        std::make_unique<surveys::FrameReader>(context->field.specs[i], context->field.infos[i]));
-  }
-  context->chunk_rows = frames::white_chunk_rows(context->field.height);
   return context;
 }
 
 FramesStage::Input FramesStage::load(const Config& config, Context& context,
                                      const engine::Unit& unit) {
   Input input;
-  if (unit.index == 0) {
-    input.sources = load_sources(config, context);
+  std::string key = unit.key;
+  std::size_t index = 0;
+  if (config.lists_fields()) {
+    const std::size_t slash = key.find('/');
+    input.field = key.substr(0, slash);
+    index = context.index.at(input.field);
+    key.erase(0, slash + 1);
+  }
+  OpenField& open = opened(config, context, index);
+  if (key == "sources") {
+    input.sources = load_sources(config, open, *context.log);
     return input;
   }
-  if (unit.index <= context.field.size()) {
-    input.frame = load_frame(context, unit.index - 1);
-    return input;
+  const std::size_t slash = key.find('/');
+  const int number = std::stoi(key.substr(slash + 1));
+  if (key.starts_with("frame/")) {
+    input.frame = load_frame(open, static_cast<std::size_t>(number));
+  } else {
+    input.white = load_white(open, number);
   }
-  const auto chunk = static_cast<int>(unit.index - 1 - context.field.size());
-  Input::White white;
-  white.y0 = chunk * context.chunk_rows;
-  const int y1 = std::min(white.y0 + context.chunk_rows, context.field.height);
-  const int m = context.field.margin;
-  for (const auto& reader : context.readers) {
-    white.frames.push_back(reader->read({m, m + context.field.width, m + white.y0, m + y1}));
-  }
-  input.white = std::move(white);
   return input;
 }
 

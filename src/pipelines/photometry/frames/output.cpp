@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
@@ -68,10 +70,9 @@ std::vector<Column> added_source_columns() {
       {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
 }
 
-Schema frames_schema(const Field& field, const Table& catalogue) {
+Schema frames_schema(const Survey& survey, const TableSchema& base) {
   Schema schema;
-  TableSchema sources = catalogue.schema();
-  sources.name = "sources";
+  TableSchema sources = base;
   for (Column column : added_source_columns()) {
     sources.columns.push_back(std::move(column));
   }
@@ -83,10 +84,11 @@ Schema frames_schema(const Field& field, const Table& catalogue) {
         {"hdu", Type::int32, "", "HDU of the image, 0-based"},
         {"width", Type::int32, "pix", "NAXIS1 before cropping"},
         {"height", Type::int32, "pix", "NAXIS2 before cropping"},
-        {"x0_crop", Type::int32, "pix", "first column of the cropped frame"},
-        {"y0_crop", Type::int32, "pix", "first row of the cropped frame"},
-        {"width_crop", Type::int32, "pix", "width of the cropped frame"},
-        {"height_crop", Type::int32, "pix", "height of the cropped frame"},
+        {"x0_crop", Type::int32, "pix", "first column that is used"},
+        {"y0_crop", Type::int32, "pix", "first row that is used"},
+        {"width_crop", Type::int32, "pix", "width of the part that is used"},
+        {"height_crop", Type::int32, "pix", "height of the part that is used"},
+        {"on_grid", Type::boolean, "", "on the pixel grid of the field's first image"},
         {"zp_mag", Type::float64, "mag", "zero point of the image"},
         {"scale", Type::float64, "", "factor from ADU to scaled flux"},
         {"skysig_adu", Type::float64, "adu", "sky noise per pixel"},
@@ -98,17 +100,22 @@ Schema frames_schema(const Field& field, const Table& catalogue) {
         {"n_not_finite", Type::int64, "", "pixels that are NaN or infinite"},
         {"n_saturated", Type::int64, "", "saturated pixels"},
         {"n_masked", Type::int64, "", "pixels masked by the inverse variance"}}});
-  const std::vector<std::size_t> shape{static_cast<std::size_t>(field.height),
-                                       static_cast<std::size_t>(field.width)};
-  schema.slabs.push_back(
-      {"white/image", Type::float32, shape, "", "inverse-variance mean of all frames"});
-  schema.slabs.push_back({"white/sigma", Type::float32, shape, "", "its sky noise per pixel"});
+  add_field_column(schema, survey);
+  for (const Field& field : survey.fields) {
+    const std::vector<std::size_t> shape{static_cast<std::size_t>(field.height),
+                                         static_cast<std::size_t>(field.width)};
+    schema.slabs.push_back({survey.slab(field, "white/image"), Type::float32, shape, "",
+                            "inverse-variance mean of all frames"});
+    schema.slabs.push_back(
+        {survey.slab(field, "white/sigma"), Type::float32, shape, "", "its sky noise per pixel"});
+  }
   return schema;
 }
 
 FramesStage::Result FramesStage::compute(const Config& config, const Input& input,
                                          const Rng& /*rng*/) {
   Result result;
+  result.field = input.field;
   if (input.sources) {
     result.sources = completed_sources(config, *input.sources);
   } else if (input.frame) {
@@ -126,40 +133,76 @@ FramesStage::Result FramesStage::compute(const Config& config, const Input& inpu
   return result;
 }
 
-void FramesStage::append(const Config& config, const Result& result, engine::Rows& rows) {
+namespace {
+
+/// Rows of one field in the columns of all fields; what its catalogue lacks is missing.
+void append_sources(const FramesStage::Result& result, Table& table) {
+  const Table& sources = result.sources;
+  const std::size_t first = table.rows();
+  table.add_rows(sources.rows());
+  for (std::size_t c = 0; c < table.columns().size(); ++c) {
+    const Column& column = table.columns()[c];
+    if (!sources.has(column.name)) {
+      continue;
+    }
+    if (column.type == Type::text) {
+      const std::vector<std::string> texts = sources.texts(column.name);
+      std::copy(texts.begin(), texts.end(),
+                std::get<std::vector<std::string>>(table.data(c)).begin() +
+                    static_cast<std::ptrdiff_t>(first));
+      continue;
+    }
+    std::visit(
+        [&](auto& target) {
+          const auto& values = std::get<std::decay_t<decltype(target)>>(sources.data(column.name));
+          std::copy(values.begin(), values.end(),
+                    target.begin() + static_cast<std::ptrdiff_t>(first * column.elements()));
+        },
+        table.data(c));
+  }
+}
+
+void append_frame(const FramesStage::Result& result, Table& table) {
+  const surveys::FrameInfo& info = result.frame->info;
+  const std::size_t row = table.add_row();
+  const std::size_t slash = info.file.rfind('/');
+  table.set(row, "band", info.band);
+  table.set(row, "file", slash == std::string::npos ? info.file : info.file.substr(slash + 1));
+  table.set(row, "hdu", info.hdu);
+  table.set(row, "width", info.width);
+  table.set(row, "height", info.height);
+  table.set(row, "x0_crop", result.frame->used.x0);
+  table.set(row, "y0_crop", result.frame->used.y0);
+  table.set(row, "width_crop", result.frame->used.width());
+  table.set(row, "height_crop", result.frame->used.height());
+  table.set(row, "on_grid", result.frame->on_grid);
+  table.set(row, "zp_mag", info.zp_mag);
+  table.set(row, "scale", info.scale);
+  table.set(row, "skysig_adu", info.skysig_adu);
+  table.set(row, "egain", info.egain);
+  table.set(row, "saturate_adu", info.saturate_adu);
+  table.set(row, "fwhm_pix", info.fwhm_pix);
+  table.set(row, "mjd", info.mjd);
+  table.set(row, "n_good", result.frame->n_good);
+  table.set(row, "n_not_finite", result.frame->n_not_finite);
+  table.set(row, "n_saturated", result.frame->n_saturated);
+  table.set(row, "n_masked", result.frame->n_masked);
+}
+
+}  // namespace
+
+void FramesStage::append(const Config& /*config*/, const Result& result, engine::Rows& rows) {
   if (result.sources.rows() > 0) {
-    rows.table("sources").append(result.sources);
+    append_sources(result, rows.table("sources"));
   }
   if (result.frame) {
-    const surveys::FrameInfo& info = result.frame->info;
-    Table& table = rows.table("frames");
-    const std::size_t row = table.add_row();
-    const int margin = config.crop.enabled ? config.crop.margin : 0;
-    const std::size_t slash = info.file.rfind('/');
-    table.set(row, "band", info.band);
-    table.set(row, "file", slash == std::string::npos ? info.file : info.file.substr(slash + 1));
-    table.set(row, "hdu", info.hdu);
-    table.set(row, "width", info.width);
-    table.set(row, "height", info.height);
-    table.set(row, "x0_crop", margin);
-    table.set(row, "y0_crop", margin);
-    table.set(row, "width_crop", info.width - 2 * margin);
-    table.set(row, "height_crop", info.height - 2 * margin);
-    table.set(row, "zp_mag", info.zp_mag);
-    table.set(row, "scale", info.scale);
-    table.set(row, "skysig_adu", info.skysig_adu);
-    table.set(row, "egain", info.egain);
-    table.set(row, "saturate_adu", info.saturate_adu);
-    table.set(row, "fwhm_pix", info.fwhm_pix);
-    table.set(row, "mjd", info.mjd);
-    table.set(row, "n_good", result.frame->n_good);
-    table.set(row, "n_not_finite", result.frame->n_not_finite);
-    table.set(row, "n_saturated", result.frame->n_saturated);
-    table.set(row, "n_masked", result.frame->n_masked);
+    append_frame(result, rows.table("frames"));
   }
+  set_field(rows, result.field);
   if (!result.white.empty()) {
-    rows.add_slab("white/image", result.y0, 0, result.white.view());
-    rows.add_slab("white/sigma", result.y0, 0, result.sigma.view());
+    const std::string group = result.field.empty() ? "" : result.field + "/";
+    rows.add_slab(group + "white/image", result.y0, 0, result.white.view());
+    rows.add_slab(group + "white/sigma", result.y0, 0, result.sigma.view());
   }
 }
 

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "pipelines/photometry/fit/stage.hpp"
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
@@ -10,61 +12,123 @@
 namespace skyloom::photometry {
 
 std::vector<std::string> FramesStage::inputs(const Config& config) {
-  std::vector<std::string> files{config.inputs.input_catalog};
-  if (!config.inputs.image_list_file.empty()) {
-    files.push_back(config.inputs.image_list_file);
-  }
-  for (const surveys::FrameSpec& spec : frame_specs(config)) {
-    files.push_back(spec.file);
-    if (!spec.invvar.empty()) {
-      files.push_back(spec.invvar);
+  std::vector<std::string> files;
+  for (const FieldEntry& entry : config.field_entries()) {
+    files.push_back(entry.input_catalog);
+    if (!entry.image_list_file.empty()) {
+      files.push_back(entry.image_list_file);
     }
-  }
-  if (config.calibrates()) {
-    files.push_back(config.inputs.gaiaxp_synphot_csv);
+    for (const surveys::FrameSpec& spec : frame_specs(config, entry)) {
+      files.push_back(spec.file);
+      if (!spec.invvar.empty()) {
+        files.push_back(spec.invvar);
+      }
+    }
+    if (config.zp.enabled && !entry.gaiaxp_synphot_csv.empty()) {
+      files.push_back(entry.gaiaxp_synphot_csv);
+    }
   }
   return files;
 }
 
-Table base_catalogue(const Config& config, const std::vector<std::string>& bands) {
-  const Table given = surveys::read_source_catalogue(config.inputs.input_catalog, bands);
-  const std::vector<Column> added = added_source_columns();
-  Table base(TableSchema{given.name(), {}});
-  for (std::size_t i = 0; i < given.columns().size(); ++i) {
-    const Column& column = given.columns()[i];
-    const bool is_made_anew = std::any_of(
-        added.begin(), added.end(), [&](const Column& other) { return other.name == column.name; });
-    if (!is_made_anew) {
-      base.add_column(column, given.data(i));
+namespace {
+
+/// Names of columns that this stage or a later one makes: those of an earlier run's catalogue that
+/// serves as input give way.
+std::set<std::string> names_made_anew(const std::vector<std::string>& bands) {
+  std::set<std::string> names{"field"};
+  for (const Column& column : added_source_columns()) {
+    names.insert(column.name);
+  }
+  for (const bool apart : {false, true}) {
+    const FitNames fit{apart};
+    for (const Column& column : fit_columns(fit, bands)) {
+      names.insert(column.name);
+    }
+    for (const std::string& set : fit.sets(bands)) {
+      names.insert(fit.fitted("RA", set));
+      names.insert(fit.fitted("DEC", set));
     }
   }
   for (const std::string& band : bands) {
-    if (config.calibrates() && !base.has("FLUX_" + band)) {
+    names.insert("MAG_" + band + "_fit");
+    names.insert("MAGERR_" + band + "_fit");
+  }
+  return names;
+}
+
+}  // namespace
+
+Table base_catalogue(const Config& config, const Field& field, std::vector<std::string>* notes) {
+  const Table given = surveys::read_source_catalogue(field.entry.input_catalog, field.bands, notes);
+  const std::set<std::string> made_anew = names_made_anew(field.bands);
+  Table base(TableSchema{given.name(), {}});
+  for (std::size_t i = 0; i < given.columns().size(); ++i) {
+    const Column& column = given.columns()[i];
+    if (!made_anew.contains(column.name)) {
+      base.add_column(column, given.data(i));
+    }
+  }
+  for (const std::string& band : field.bands) {
+    if (field.calibrates(config) && !base.has("FLUX_" + band)) {
       base.add_column({"FLUX_" + band, Type::float64, "", "starting scaled flux in " + band});
     }
   }
   return base;
 }
 
-engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
-  const Field field = field_from_inputs(config);
-  const Table catalogue = base_catalogue(config, field.bands);
-  if (config.calibrates()) {
-    const std::string& gaia = config.inputs.gaiaxp_synphot_csv;
-    surveys::require_zero_point_columns(surveys::read_gaia(gaia, field.bands), gaia);
+namespace {
+
+/// Adds the columns that are not there yet; one that has two types becomes a text.
+void unite(TableSchema& all, const std::vector<Column>& columns) {
+  for (const Column& column : columns) {
+    const auto at = std::find_if(all.columns.begin(), all.columns.end(),
+                                 [&](const Column& other) { return other.name == column.name; });
+    if (at == all.columns.end()) {
+      all.columns.push_back(column);
+    } else if (at->type != column.type || at->shape != column.shape) {
+      at->type = Type::text;
+      at->shape.clear();
+    }
   }
-  engine::Plan plan;
-  plan.schema = frames_schema(field, catalogue);
-  const double pixels = static_cast<double>(field.width) * field.height;
-  plan.add("sources",
-           static_cast<double>(catalogue.rows()) * 1e4 * static_cast<double>(field.size()));
+}
+
+void add_units(const Survey& survey, const Field& field, std::size_t sources, engine::Plan& plan) {
+  const auto frames = static_cast<double>(field.size());
+  plan.add(survey.key(field, "sources"), static_cast<double>(sources) * 1e4 * frames);
   for (std::size_t i = 0; i < field.size(); ++i) {
-    plan.add("frame/" + field.infos[i].band, pixels);
+    plan.add(survey.key(field, fmt::format("frame/{:05d}", i)),
+             static_cast<double>(field.infos[i].width) * field.infos[i].height);
   }
   const int rows = frames::white_chunk_rows(field.height);
   for (int y0 = 0; y0 < field.height; y0 += rows) {
-    plan.add(fmt::format("white/{:06d}", y0),
-             2.0 * static_cast<double>(field.width) * rows * static_cast<double>(field.size()));
+    plan.add(survey.key(field, fmt::format("white/{:06d}", y0)),
+             2.0 * static_cast<double>(field.width) * rows * frames);
+  }
+}
+
+}  // namespace
+
+engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
+  Survey survey;
+  survey.is_listed = config.lists_fields();
+  TableSchema columns{"sources", {}};
+  std::vector<std::size_t> n_sources;
+  for (std::size_t i = 0; i < config.field_entries().size(); ++i) {
+    Field field = field_from_inputs(config, i);
+    const Table catalogue = base_catalogue(config, field);
+    if (field.calibrates(config)) {
+      const std::string& gaia = field.entry.gaiaxp_synphot_csv;
+      surveys::require_zero_point_columns(surveys::read_gaia(gaia, field.bands), gaia);
+    }
+    unite(columns, catalogue.columns());
+    n_sources.push_back(catalogue.rows());
+    survey.fields.push_back(std::move(field));
+  }
+  engine::Plan plan;
+  plan.schema = frames_schema(survey, columns);
+  for (const Field& field : survey.fields) {
+    add_units(survey, field, n_sources[field.index], plan);
   }
   return plan;
 }

@@ -1,8 +1,9 @@
 #pragma once
-// Stage `frames`: reads and validates images and catalogue, scales, crops, flags sources, completes
-// them with Gaia stars, and stacks the white image. Units: the catalogue, every frame, and row
-// chunks of the white stack.
+// Stage `frames`: reads and validates images and catalogues, scales, crops, flags sources,
+// completes them with Gaia stars, and stacks the white image of every field. Units of a field: its
+// catalogue, every frame, and row chunks of the white stack.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,11 +21,16 @@ struct FramesStage {
   static constexpr std::string_view name = "frames";
   using Config = photometry::Config;
 
-  struct Context {
+  struct OpenField {
     Field field;
     std::vector<std::unique_ptr<surveys::FrameReader>> readers;
+    std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs() of every frame
     int chunk_rows = 0;
-    int chunks = 0;
+  };
+  struct Context {
+    std::map<std::string, std::size_t> index;                ///< of a field by its name
+    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
+    Log* log = nullptr;
   };
 
   /// What one unit needs; exactly one member is filled.
@@ -40,8 +46,9 @@ struct FramesStage {
       std::optional<frames::GaiaStars> gaia;  ///< within the magnitude limits; when calibrating
     };
     struct Frame {
-      surveys::FrameSpec spec;
       surveys::FrameInfo info;
+      bool on_grid = true;
+      Box used;
       std::int64_t n_good = 0;
       std::int64_t n_not_finite = 0;
       std::int64_t n_saturated = 0;
@@ -51,12 +58,14 @@ struct FramesStage {
       int y0 = 0;
       std::vector<surveys::FramePixels> frames;
     };
+    std::string field;  ///< its name; "" when there is only one
     std::optional<Sources> sources;
     std::optional<Frame> frame;
     std::optional<White> white;
   };
 
   struct Result {
+    std::string field;
     Table sources;
     std::optional<Input::Frame> frame;
     int y0 = 0;
@@ -74,14 +83,16 @@ struct FramesStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// The input catalogue, canonical columns first, without columns that this stage makes anew. When
-/// zero points are measured it has FLUX_<band> of every band, missing where the file has none.
-Table base_catalogue(const Config& config, const std::vector<std::string>& bands);
+/// The input catalogue of a field, canonical columns first, without columns that this stage makes
+/// anew. When zero points are measured it has FLUX_<band> of every band, missing where the file has
+/// none. @param notes of surveys::read_source_catalogue
+Table base_catalogue(const Config& config, const Field& field,
+                     std::vector<std::string>* notes = nullptr);
 
 /// Columns that this stage adds to the base catalogue.
 std::vector<Column> added_source_columns();
 
-/// Schema of /frames and the slabs; /sources takes the columns of the base catalogue.
-Schema frames_schema(const Field& field, const Table& catalogue);
+/// Schema of /sources, /frames and the slabs. @param sources columns of the base catalogues
+Schema frames_schema(const Survey& survey, const TableSchema& sources);
 
 }  // namespace skyloom::photometry

@@ -45,6 +45,7 @@ void PatchesStage::append(const Config& config, const Result& result, engine::Ro
     table.set(row, "halo_pix", halo);
     table.set(row, "n_sources", result.n_sources[i]);
   }
+  set_field(rows, result.input.field);
 }
 
 }  // namespace skyloom::photometry

@@ -2,8 +2,25 @@
 
 namespace skyloom::photometry {
 
+std::vector<std::pair<std::size_t, epsf::Cell>> cells_of_survey(
+    const Config& config, const Survey& survey, const std::vector<ActivePositions>& active) {
+  std::vector<std::pair<std::size_t, epsf::Cell>> cells;
+  for (const Field& field : survey.fields) {
+    const ActivePositions& positions = active[field.index];
+    for (epsf::Cell& cell : active_cells(config, field.box(), positions.x, positions.y)) {
+      cells.emplace_back(field.index, std::move(cell));
+    }
+  }
+  return cells;
+}
+
 engine::Plan PatchesStage::plan(const Config& config, const engine::Products& before) {
-  const Field field = field_from_product(config, before);
+  const Survey survey = survey_from_product(config, before);
+  const Table& sources = before.table("frames", "sources");
+  std::vector<ActivePositions> active;
+  for (const Field& field : survey.fields) {
+    active.push_back(active_positions(survey, field, sources));
+  }
   engine::Plan plan;
   plan.schema.tables.push_back(
       {"patches",
@@ -23,8 +40,9 @@ engine::Plan PatchesStage::plan(const Config& config, const engine::Products& be
         {"y1_roi", Type::int32, "pix", "end of the region"},
         {"halo_pix", Type::int32, "pix", "width of the halo"},
         {"n_sources", Type::int64, "", "active sources in the base box"}}});
-  for (const epsf::Cell& cell : active_cells(config, field, before.table("frames", "sources"))) {
-    plan.add("cell/" + cell.tag, 1.0);
+  add_field_column(plan.schema, survey);
+  for (const auto& [field, cell] : cells_of_survey(config, survey, active)) {
+    plan.add(survey.key(survey.fields[field], "cell/" + cell.tag), 1.0);
   }
   return plan;
 }

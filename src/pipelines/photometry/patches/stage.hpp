@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/epsf/stage.hpp"
@@ -18,12 +19,12 @@ struct PatchesStage {
   using Config = photometry::Config;
 
   struct Context {
-    Field field;
-    std::vector<epsf::Cell> cells;
-    std::vector<double> x;  ///< active sources, white frame
-    std::vector<double> y;
+    Survey survey;
+    std::vector<std::pair<std::size_t, epsf::Cell>> cells;  ///< field and cell of every unit
+    std::vector<ActivePositions> active;                    ///< of every field
   };
   struct Input {
+    std::string field;  ///< "" when there is only one
     epsf::Cell cell;
     int cell_row = 0;
     int cell_column = 0;
@@ -46,5 +47,9 @@ struct PatchesStage {
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
+
+/// Active cells of all fields, in order of fields.
+std::vector<std::pair<std::size_t, epsf::Cell>> cells_of_survey(
+    const Config& config, const Survey& survey, const std::vector<ActivePositions>& active);
 
 }  // namespace skyloom::photometry

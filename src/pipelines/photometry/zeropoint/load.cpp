@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <unordered_map>
 
+#include "pipelines/photometry/fit/stage.hpp"
 #include "pipelines/photometry/zeropoint/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
 
@@ -12,7 +14,10 @@ zeropoint::Options clipping(const Config& config) {
   return {config.zp.clip_sigma, config.zp.clip_max_iters};
 }
 
-CalibrationStars stars_of(const Table& catalogue, const Table& gaia, const std::string& band) {
+/// @param rows of the catalogue that belong to the field   @param converged of all rows
+CalibrationStars stars_of(const Table& catalogue, std::pair<std::size_t, std::size_t> rows,
+                          const std::vector<std::uint8_t>& converged, const Table& gaia,
+                          const std::string& band) {
   CalibrationStars out;
   out.band = band;
   const auto& star_id = gaia.get<std::string>("source_id");
@@ -24,8 +29,7 @@ CalibrationStars stars_of(const Table& catalogue, const Table& gaia, const std::
   const auto& id = catalogue.get<std::string>("gaia_source_id");
   const auto& flux = catalogue.get<double>("FLUX_" + band + "_fit");
   const auto& error = catalogue.get<double>("FLUXERR_" + band + "_fit");
-  const auto& converged = catalogue.get<std::uint8_t>("opt_converged");
-  for (std::size_t row = 0; row < id.size(); ++row) {
+  for (std::size_t row = rows.first; row < rows.second; ++row) {
     const auto found = id[row].empty() ? star_of.end() : star_of.find(id[row]);
     if (found == star_of.end() || !std::isfinite(mag[found->second]) || !std::isfinite(flux[row]) ||
         !(flux[row] > 0.0)) {
@@ -60,27 +64,89 @@ Table block_of(const Table& catalogue, const TableSchema& schema, std::size_t fi
   return rows;
 }
 
+/// The zero point of a row's field in a band; null when it has none.
+const zeropoint::ZeroPoint* zero_point_of(const Table& rows, std::size_t row,
+                                          const std::string& band,
+                                          const ZeropointStage::ZeroPoints& zero_points) {
+  const std::string field = rows.has("field") ? rows.get<std::string>("field")[row] : std::string();
+  const auto found = zero_points.find({field, band});
+  return found == zero_points.end() ? nullptr : &found->second;
+}
+
+Table with_magnitudes(Table rows, const ZeropointStage::ZeroPoints& zero_points) {
+  std::set<std::string> bands;
+  for (const auto& [key, zero_point] : zero_points) {
+    bands.insert(key.second);
+  }
+  for (const std::string& band : bands) {
+    const auto& flux = rows.get<double>("FLUX_" + band + "_fit");
+    const auto& error = rows.get<double>("FLUXERR_" + band + "_fit");
+    auto& mag = rows.get<double>("MAG_" + band + "_fit");
+    auto& mag_error = rows.get<double>("MAGERR_" + band + "_fit");
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+      if (const auto* zero_point = zero_point_of(rows, i, band, zero_points)) {
+        const zeropoint::Magnitude m = zeropoint::magnitude(flux[i], error[i], *zero_point);
+        mag[i] = m.mag;
+        mag_error[i] = m.err_mag;
+      }
+    }
+  }
+  return rows;
+}
+
+/// Bands without a zero point have no magnitudes, as in the catalogue.
+Table forced_with_magnitudes(Table rows, const ZeropointStage::ZeroPoints& zero_points) {
+  const auto& band = rows.get<std::string>("band");
+  const auto& flux = rows.get<double>("FLUX_fit");
+  const auto& error = rows.get<double>("FLUXERR_fit");
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const auto* zero_point = zero_point_of(rows, i, band[i], zero_points);
+    const zeropoint::Magnitude m = zero_point == nullptr
+                                       ? zeropoint::Magnitude{}
+                                       : zeropoint::magnitude(flux[i], error[i], *zero_point);
+    rows.set(i, "MAG_fit", m.mag);
+    rows.set(i, "MAGERR_fit", m.err_mag);
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::unique_ptr<ZeropointStage::Context> ZeropointStage::open(const Config& config,
                                                               const engine::Products& before,
                                                               Log& log) {
   auto context = std::make_unique<Context>();
-  const Field field = field_from_product(config, before);
-  const Table gaia = surveys::read_gaia(config.inputs.gaiaxp_synphot_csv, field.bands);
-  context->catalogue = &before.table("catalogue", "catalogue");
-  context->schema = final_catalogue_schema(*context->catalogue, field.bands);
-  for (const std::string& band : calibrated_bands(before, gaia)) {
-    context->calibration.push_back(stars_of(*context->catalogue, gaia, band));
-    context->zero_points[band] =
-        zeropoint::measure(context->calibration.back().stars, clipping(config));
+  const Survey survey = survey_from_product(config, before);
+  const Table& catalogue = before.table("catalogue", "catalogue");
+  context->catalogue = &catalogue;
+  context->forced = config.patch_run.forced ? &before.table("catalogue", "forced") : nullptr;
+  context->schema = final_catalogue_schema(catalogue, survey.bands);
+  context->catalogue_blocks = (catalogue.rows() + kBlockRows - 1) / kBlockRows;
+  const FitNames names{config.fits_bands_apart()};
+  Table gaia;
+  std::size_t gaia_field = Table::npos;
+  for (const auto& [index, band] : calibrated_bands(config, survey)) {
+    const Field& field = survey.fields[index];
+    if (index != gaia_field) {
+      gaia = surveys::read_gaia(field.entry.gaiaxp_synphot_csv, field.bands);
+      gaia_field = index;
+    }
+    CalibrationStars stars =
+        stars_of(catalogue, survey.rows(catalogue, field),
+                 catalogue.get<std::uint8_t>(names.plain("opt_converged", band)), gaia, band);
+    stars.field = survey.label(field);
+    const zeropoint::ZeroPoint zp = zeropoint::measure(stars.stars, clipping(config));
+    if (zp.n_kept == 0) {
+      log.warning("no star with a converged fit in {}: no zero point", survey.key(field, band));
+    }
+    context->zero_points[{stars.field, band}] = zp;
+    context->calibration.push_back(std::move(stars));
   }
-  for (const std::string& band : field.bands) {
-    const auto found = context->zero_points.find(band);
-    if (found == context->zero_points.end()) {
-      log.warning("no column mag_{} in {}: no zero point", band, config.inputs.gaiaxp_synphot_csv);
-    } else if (found->second.n_kept == 0) {
-      log.warning("no star with a converged fit in {}: no zero point", band);
+  for (const Field& field : survey.fields) {
+    for (const std::string& band : field.bands) {
+      if (field.calibrates(config) && !context->zero_points.contains({survey.label(field), band})) {
+        log.warning("no column mag_{} in {}: no zero point", band, field.entry.gaiaxp_synphot_csv);
+      }
     }
   }
   return context;
@@ -94,9 +160,16 @@ ZeropointStage::Input ZeropointStage::load(const Config& /*config*/, Context& co
     input.band = context.calibration[unit.index];
     return input;
   }
-  const std::size_t first = (unit.index - n_bands) * kBlockRows;
-  const std::size_t last = std::min(first + kBlockRows, context.catalogue->rows());
-  input.rows = block_of(*context.catalogue, context.schema, first, last);
+  const std::size_t block = unit.index - n_bands;
+  if (block < context.catalogue_blocks) {
+    const std::size_t first = block * kBlockRows;
+    const std::size_t last = std::min(first + kBlockRows, context.catalogue->rows());
+    input.rows = block_of(*context.catalogue, context.schema, first, last);
+  } else {
+    const std::size_t first = (block - context.catalogue_blocks) * kBlockRows;
+    const std::size_t last = std::min(first + kBlockRows, context.forced->rows());
+    input.forced = block_of(*context.forced, context.forced->schema(), first, last);
+  }
   input.zero_points = &context.zero_points;
   return input;
 }
@@ -109,19 +182,11 @@ ZeropointStage::Result ZeropointStage::compute(const Config& config, const Input
     result.zero_point = zeropoint::measure(input.band->stars, clipping(config));
     return result;
   }
-  Table rows = *input.rows;
-  for (const auto& [band, zero_point] : *input.zero_points) {
-    const auto& flux = rows.get<double>("FLUX_" + band + "_fit");
-    const auto& error = rows.get<double>("FLUXERR_" + band + "_fit");
-    auto& mag = rows.get<double>("MAG_" + band + "_fit");
-    auto& mag_error = rows.get<double>("MAGERR_" + band + "_fit");
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-      const zeropoint::Magnitude m = zeropoint::magnitude(flux[i], error[i], zero_point);
-      mag[i] = m.mag;
-      mag_error[i] = m.err_mag;
-    }
+  if (input.rows) {
+    result.rows = with_magnitudes(*input.rows, *input.zero_points);
+  } else {
+    result.forced = forced_with_magnitudes(*input.forced, *input.zero_points);
   }
-  result.rows = std::move(rows);
   return result;
 }
 

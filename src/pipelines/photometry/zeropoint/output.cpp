@@ -7,6 +7,10 @@ void ZeropointStage::append(const Config& config, const Result& result, engine::
     rows.table("catalogue").append(*result.rows);
     return;
   }
+  if (result.forced) {
+    rows.table("forced").append(*result.forced);
+    return;
+  }
   const zeropoint::ZeroPoint& zp = result.zero_point;
   Table& summary = rows.table("zeropoints");
   const std::size_t at = summary.add_row();
@@ -18,10 +22,17 @@ void ZeropointStage::append(const Config& config, const Result& result, engine::
   summary.set(at, "clip_sigma", config.zp.clip_sigma);
   summary.set(at, "zp_median", zp.zp_mag);
   summary.set(at, "zp_err_mad", zp.scatter_mag);
+  const std::string& field = result.band->field;
+  if (!field.empty()) {
+    summary.set(at, "field", field);
+  }
   Table& stars = rows.table("zp_stars");
   for (std::size_t i = 0; i < zp.stars.size(); ++i) {
     const zeropoint::Star& star = result.band->stars[i];
     const std::size_t row = stars.add_row();
+    if (!field.empty()) {
+      stars.set(row, "field", field);
+    }
     stars.set(row, "band", result.band->band);
     stars.set(row, "gaia_source_id", result.band->gaia_id[i]);
     stars.set(row, "gaiaxp_mag", star.mag);

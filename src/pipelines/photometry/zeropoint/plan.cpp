@@ -8,20 +8,33 @@
 namespace skyloom::photometry {
 
 std::vector<std::string> ZeropointStage::inputs(const Config& config) {
-  return config.calibrates() ? std::vector<std::string>{config.inputs.gaiaxp_synphot_csv}
-                             : std::vector<std::string>{};
-}
-
-std::vector<std::string> calibrated_bands(const engine::Products& before, const Table& gaia) {
-  std::vector<std::string> bands;
-  for (const std::string& band : before.table("frames", "frames").get<std::string>("band")) {
-    if (gaia.has("mag_" + band)) {
-      bands.push_back(band);
+  std::vector<std::string> files;
+  for (const FieldEntry& entry : config.field_entries()) {
+    if (config.zp.enabled && !entry.gaiaxp_synphot_csv.empty()) {
+      files.push_back(entry.gaiaxp_synphot_csv);
     }
   }
-  std::sort(bands.begin(), bands.end());
-  bands.erase(std::unique(bands.begin(), bands.end()), bands.end());
-  return bands;
+  return files;
+}
+
+std::vector<CalibratedBand> calibrated_bands(const Config& config, const Survey& survey) {
+  std::vector<CalibratedBand> out;
+  for (const Field& field : survey.fields) {
+    if (!field.calibrates(config)) {
+      continue;
+    }
+    const std::string& path = field.entry.gaiaxp_synphot_csv;
+    const Table gaia = surveys::read_gaia(path, field.bands);
+    surveys::require_zero_point_columns(gaia, path);
+    std::vector<std::string> bands = field.bands;
+    std::sort(bands.begin(), bands.end());
+    for (const std::string& band : bands) {
+      if (gaia.has("mag_" + band)) {
+        out.push_back({field.index, band});
+      }
+    }
+  }
+  return out;
 }
 
 TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std::string>& bands) {
@@ -51,8 +64,7 @@ TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std
 engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& before) {
   engine::Plan plan;
   const Table& catalogue = before.table("catalogue", "catalogue");
-  plan.schema.tables.push_back(
-      final_catalogue_schema(catalogue, before.table("frames", "frames").get<std::string>("band")));
+  const Survey survey = survey_from_product(config, before);
   plan.schema.tables.push_back(
       {"zeropoints",
        {{"band", Type::text, "", "filter"},
@@ -76,18 +88,27 @@ engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& 
         {"is_kept", Type::boolean, "", "counts for the zero point"},
         {"is_clipped", Type::boolean, "", "too far from the median"},
         {"converged", Type::boolean, "", "its fit converged; others do not count"}}});
+  add_field_column(plan.schema, survey);
+  // The catalogue has its own column `field` already.
+  plan.schema.tables.push_back(final_catalogue_schema(catalogue, survey.bands));
+  if (config.patch_run.forced) {
+    plan.schema.tables.push_back(before.table("catalogue", "forced").schema());
+  }
   if (!config.calibrates()) {
     return plan;
   }
-  const Field field = field_from_product(config, before);
-  const Table gaia = surveys::read_gaia(config.inputs.gaiaxp_synphot_csv, field.bands);
-  surveys::require_zero_point_columns(gaia, config.inputs.gaiaxp_synphot_csv);
-  for (const std::string& band : calibrated_bands(before, gaia)) {
-    plan.add("band/" + band, 1.0);
+  for (const auto& [field, band] : calibrated_bands(config, survey)) {
+    plan.add(survey.key(survey.fields[field], "band/" + band), 1.0);
   }
-  for (std::size_t first = 0; first < catalogue.rows(); first += kBlockRows) {
-    plan.add(fmt::format("rows/{:09d}", first),
-             static_cast<double>(std::min(kBlockRows, catalogue.rows() - first)));
+  const auto add_blocks = [&](const char* kind, std::size_t rows) {
+    for (std::size_t first = 0; first < rows; first += kBlockRows) {
+      plan.add(fmt::format("{}/{:09d}", kind, first),
+               static_cast<double>(std::min(kBlockRows, rows - first)));
+    }
+  };
+  add_blocks("rows", catalogue.rows());
+  if (config.patch_run.forced) {
+    add_blocks("forced", before.table("catalogue", "forced").rows());
   }
   return plan;
 }

@@ -1,8 +1,9 @@
 #pragma once
-// Stage `zeropoint`: the zero point of every band from Gaia stars, and the final catalogue with
-// magnitudes. Units: a band, and a block of catalogue rows. Every rank measures the zero points for
-// itself when it opens the stage (a median over some stars), so that blocks wait for nobody.
-// Without a Gaia table, or when zero points are not wanted, there are no units.
+// Stage `zeropoint`: the zero point of every band of every field from Gaia stars, and the final
+// catalogue (and forced fluxes) with magnitudes. Units: a band of a field, and a block of rows.
+// Every rank measures the zero points for itself when it opens the stage (a median over some
+// stars), so that blocks wait for nobody. Without a Gaia table, or when zero points are not wanted,
+// there are no units.
 
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@ namespace skyloom::photometry {
 
 /// Catalogue rows with a Gaia star of known magnitude and a positive flux in one band.
 struct CalibrationStars {
+  std::string field;  ///< "" when there is only one
   std::string band;
   std::vector<std::string> gaia_id;
   std::vector<zeropoint::Star> stars;
@@ -29,22 +31,29 @@ struct ZeropointStage {
   using Config = photometry::Config;
   static constexpr std::size_t kBlockRows = 5000;
 
+  /// Zero points by field ("" when there is only one) and band.
+  using ZeroPoints = std::map<std::pair<std::string, std::string>, zeropoint::ZeroPoint>;
+
   struct Context {
     const Table* catalogue = nullptr;
-    TableSchema schema;                                       ///< of the final catalogue
-    std::vector<CalibrationStars> calibration;                ///< per band unit
-    std::map<std::string, zeropoint::ZeroPoint> zero_points;  ///< per band
+    const Table* forced = nullptr;              ///< null when fits were not forced
+    TableSchema schema;                         ///< of the final catalogue
+    std::vector<CalibrationStars> calibration;  ///< per band unit
+    ZeroPoints zero_points;
+    std::size_t catalogue_blocks = 0;
   };
-  /// What one unit needs; exactly one member is filled.
+  /// What one unit needs; one of the first three members is filled.
   struct Input {
     std::optional<CalibrationStars> band;
-    std::optional<Table> rows;  ///< magnitudes still missing
-    const std::map<std::string, zeropoint::ZeroPoint>* zero_points = nullptr;
+    std::optional<Table> rows;    ///< magnitudes still missing
+    std::optional<Table> forced;  ///< magnitudes still nominal
+    const ZeroPoints* zero_points = nullptr;
   };
   struct Result {
     std::optional<CalibrationStars> band;
     zeropoint::ZeroPoint zero_point;
     std::optional<Table> rows;
+    std::optional<Table> forced;
   };
 
   static std::vector<std::string> inputs(const Config& config);
@@ -57,8 +66,14 @@ struct ZeropointStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Bands of the field for which the Gaia table has magnitudes, sorted.
-std::vector<std::string> calibrated_bands(const engine::Products& before, const Table& gaia);
+/// A field and a band for which its Gaia table has magnitudes.
+struct CalibratedBand {
+  std::size_t field = 0;
+  std::string band;
+};
+
+/// In the order of fields; bands sorted. Reads the headers of the Gaia tables.
+std::vector<CalibratedBand> calibrated_bands(const Config& config, const Survey& survey);
 
 /// The catalogue's columns with MAG_<band>_fit and MAGERR_<band>_fit after FLUXERR_<band>_fit.
 TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std::string>& bands);
