@@ -111,9 +111,10 @@ function nice_step(range, count) {
 
 /** A value with as many decimals as its step needs. */
 function stepped_label(value, step) {
-  const digits = Math.min(8, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  let digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) { ++digits; }
   const rounded = Math.abs(value) < 1e-9 * step ? 0 : value;
-  return rounded.toFixed(digits).replace("-", "\u2212");
+  return rounded.toFixed(Math.min(8, digits)).replace("-", "\u2212");
 }
 
 /** Sky coordinates at a picture pixel by linear interpolation in the picture's mesh. */

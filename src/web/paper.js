@@ -43,13 +43,16 @@ function draw_keys(context, places, left, top) {
     context.lineWidth = 1.6;
     context.setLineDash(key.dashed ? [4, 3] : []);
     context.beginPath();
-    if (["line", "band", "steps"].includes(key.shape)) {
+    if (key.shape === "band") {
+      context.globalAlpha = 0.25;
+      context.rect(x - 7, y - 4, 14, 8);
+    } else if (key.shape === "line" || key.shape === "steps") {
       context.moveTo(x - 7, y);
       context.lineTo(x + 7, y);
     } else {
       trace_shape(context, key.shape, x, y, 5);
     }
-    if (key.filled) { context.fill(); } else { context.stroke(); }
+    if (key.filled || key.shape === "band") { context.fill(); } else { context.stroke(); }
     context.restore();
     context.fillStyle = PAPER["--ink"];
     context.fillText(key.text, x + 12, y);
@@ -61,7 +64,7 @@ function paper_size(view, context) {
   const { left, right, top, bottom } = view.room;
   const width = Math.max(view.css_width + left + right + 8, 150);
   context.font = "12px " + PAPER["--text"];
-  const entries = view.data.markers.filter((group, index) => !view.hidden.has(index)).map((group) => ({
+  const entries = view.data.markers.filter((group, index) => group.label && !view.hidden.has(index)).map((group) => ({
     shape: group.shape, color: group.color, dashed: group.dashed,
     text: group.label + (group.count === undefined ? "" : " (" + group.count + ")") }));
   const keys = layout_keys(context, entries, width - 8);
@@ -137,10 +140,13 @@ function save_grid(views, columns, title, name) {
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d");
   const sizes = views.map((view) => paper_size(view, context));
-  const cell = { width: Math.max(...sizes.map((size) => size.width)) + 8,
-    height: Math.max(...sizes.map((size) => size.height)) + 6 };
-  const rows = Math.ceil(views.length / columns);
-  const [width, height] = [cell.width * columns, cell.height * rows + 26];
+  const cell_width = Math.max(...sizes.map((size) => size.width)) + 8;
+  const tops = [26];  // of the rows, each as high as its highest picture
+  for (let first = 0; first < sizes.length; first += columns) {
+    const heights = sizes.slice(first, first + columns).map((size) => size.height);
+    tops.push(tops[tops.length - 1] + Math.max(...heights) + 6);
+  }
+  const [width, height] = [cell_width * columns, tops[tops.length - 1]];
   const scale = png_scale(width, height);
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
@@ -153,7 +159,7 @@ function save_grid(views, columns, title, name) {
   context.fillText(title, 4, 13, width - 8);
   views.forEach((view, i) => {
     context.save();
-    context.translate((i % columns) * cell.width, 26 + Math.floor(i / columns) * cell.height);
+    context.translate((i % columns) * cell_width, tops[Math.floor(i / columns)]);
     draw_on_paper(view, context, scale);
     context.restore();
   });

@@ -139,6 +139,7 @@ class PictureView {
   build_marks() {
     const box = element("div", { class: "marks" });
     this.data.markers.forEach((group, index) => {
+      if (!group.label) { return; }
       const key = element("button", { type: "button", class: "key", "aria-pressed": "true",
         title: "Show or hide" });
       key.append(shape_icon(group.shape, group.color, group.dashed), group.label);
@@ -200,7 +201,7 @@ class PictureView {
     }
     context.putImageData(image, 0, 0);
     this.low_text.textContent = format_value(this.low, 3);
-    this.high_text.textContent = format_value(this.high, 3) + (this.data.unit ? " " + this.data.unit : "");
+    this.high_text.textContent = format_value(this.high, 3) + (this.data.unit && !this.small ? " " + this.data.unit : "");
   }
 
   /** Place of image pixel coordinates on the canvas in CSS pixels. */
