@@ -102,6 +102,13 @@ void add_directory_commands(CLI::App& app, CommandLine& line) {
 
   CLI::App* report = app.add_subcommand("report", "draw report.html of a run again");
   report->add_option("DIR", line.target, "run directory")->required();
+  report
+      ->add_option("--cutouts", line.cutouts,
+                   "draw data, model and residual of these sources, or of all")
+      ->type_name("ID[,ID...]")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  report->footer("Example:\n  skyloom report survey/photometry.run --cutouts 17,gaia_42");
   report->callback([&line] { line.action = Action::report; });
 
   CLI::App* exported = app.add_subcommand("export", "write a table in another format");

@@ -30,6 +30,7 @@ struct CommandLine {
   bool json = false;
   std::string format;
   std::string table;
+  std::vector<std::string> cutouts;  ///< of report
 };
 
 struct Parsed {

@@ -5,6 +5,7 @@
 
 #include "skyloom/core/config.hpp"
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/log.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/pipeline_run.hpp"
 #include "skyloom/engine/publish.hpp"
@@ -128,7 +129,9 @@ void report_command(const CommandLine& line, std::span<const PipelineEntry> pipe
                         "see 'skyloom status'");
     }
   }
-  print(engine::write_report(pipeline->report(products), products).string() + "\n");
+  Log log(0);
+  const std::string html = engine::drawn_report(*pipeline, products, {line.cutouts}, log);
+  print(engine::write_report(html, products).string() + "\n");
 }
 
 void export_command(const CommandLine& line, std::span<const PipelineEntry> pipelines) {

@@ -402,9 +402,9 @@ void PipelineRun::publish_all() {
   facts.emplace_back("inputs", inputs);
   publish(pipeline_, products_, manifest_.stage_order, facts);
   const fs::path report = products_.directory() / "report.html";
-  std::optional<web::Report> page;
+  std::optional<std::string> page;
   try {
-    page = pipeline_.report(products_);
+    page = drawn_report(pipeline_, products_, {}, log_);
   } catch (const std::exception& error) {
     // The products are complete; a picture that cannot be drawn must not look like a failed run.
     log_.warning("no report: {}", error.what());

@@ -74,6 +74,11 @@ bool Products::has_image(std::string_view stage, std::string_view name) const {
   return has(stage) && cache_->file(stage, path(stage)).has(name);
 }
 
+bool Products::has_table(std::string_view stage, std::string_view table) const {
+  const std::lock_guard lock(cache_->mutex);
+  return has(stage) && cache_->file(stage, path(stage)).has_table(table);
+}
+
 void Products::forget(std::string_view stage) {
   const std::lock_guard lock(cache_->mutex);
   cache_->files.erase(std::string(stage));

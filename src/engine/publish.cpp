@@ -176,9 +176,18 @@ void publish(const Pipeline& pipeline, const Products& products,
   }
 }
 
-std::filesystem::path write_report(const web::Report& report, const Products& products) {
+std::string drawn_report(const Pipeline& pipeline, const Products& products,
+                         const ReportOptions& options, Log& log) {
+  const web::Report report = pipeline.report(products, options);
+  for (const std::string& problem : report.problems) {
+    log.warning("report: {}", problem);
+  }
+  return web::render(report);
+}
+
+std::filesystem::path write_report(const std::string& html, const Products& products) {
   fs::path path = products.directory() / "report.html";
-  io::write_atomically(path, web::render(report));
+  io::write_atomically(path, html);
   return path;
 }
 

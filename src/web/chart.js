@@ -3,10 +3,6 @@
 
 const PALETTE = ["#1f77b4", "#d95f02", "#2a9d5c", "#8e5ea2", "#c0392b", "#7f6a4f", "#d16ba5", "#5f6b7a"];
 
-function theme_color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
 function merged(series) {
   const order = [];
   series.forEach((one, s) => one.x.forEach((x, i) => { if (x !== null) { order.push([x, s, i]); } }));
@@ -80,13 +76,16 @@ function log_label(value) {
   return lead === 1 ? power : lead + "\u00d7" + power;
 }
 
-function axis_of(label, log, side) {
+/** @param k size of everything drawn, relative to the page  @param on_paper colours of a saved chart */
+function axis_of(label, log, side, k, on_paper) {
+  const color = (name) => () => theme_color(name, on_paper);
+  const text = theme_color("--text", on_paper);
   const axis = {
-    label, side, stroke: () => theme_color("--ink"), labelFont: "13px " + theme_color("--text"),
-    font: "12px " + theme_color("--text"), labelSize: 22, labelGap: 2, gap: 5,
-    size: side === 3 ? 56 : 32, grid: { stroke: () => theme_color("--grid"), width: 1 },
-    ticks: { stroke: () => theme_color("--rule"), width: 1, size: 5 },
-    border: { show: true, stroke: () => theme_color("--rule"), width: 1 },
+    label, side, stroke: color("--ink"), labelFont: 13 * k + "px " + text,
+    font: 12 * k + "px " + text, labelSize: 22 * k, labelGap: 2 * k, gap: 5 * k,
+    size: (side === 3 ? 56 : 32) * k, grid: { stroke: color("--grid"), width: k },
+    ticks: { stroke: color("--rule"), width: k, size: 5 * k },
+    border: { show: true, stroke: color("--rule"), width: k },
   };
   if (log) {
     // Over many decades only the decades have lines.
@@ -98,17 +97,15 @@ function axis_of(label, log, side) {
     axis.ticks.filter = decades;
     axis.values = (plot, splits) => splits.map((v) => (v === null ? "" : log_label(v)));
   } else {
-    axis.space = side === 3 ? 38 : 64;
+    axis.space = (side === 3 ? 38 : 64) * k;
     axis.values = (plot, splits, index, space, step) => splits.map((v) => linear_label(v, step));
   }
   return axis;
 }
 
 function linear_label(value, step) {
-  const rounded = Math.abs(value) < 1e-9 * step ? 0 : value;
-  if (rounded !== 0 && (Math.abs(rounded) >= 1e6 || step < 1e-5)) { return format_value(rounded, 5); }
-  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
-  return rounded.toFixed(Math.min(8, digits)).replace("-", "\u2212");
+  if (Math.abs(value) >= 1e6 || step < 1e-5) { return format_value(Math.abs(value) < 1e-9 * step ? 0 : value, 5); }
+  return stepped_label(value, step);
 }
 
 class ChartView {
@@ -120,8 +117,9 @@ class ChartView {
     this.plot_box = element("div", { class: "plot" });
     this.tip = element("div", { class: "tip", hidden: "" });
     this.node = element("figure", { class: "chart" });
-    if (chart.title) { this.node.append(element("figcaption", {}, chart.title)); }
-    this.node.append(this.build_keys(), this.plot_box);
+    const save = element("button", { type: "button", class: "save", title: "Save as PNG" }, "PNG");
+    save.addEventListener("click", () => this.save());
+    this.node.append(element("figcaption", {}, chart.title, save), this.build_keys(), this.plot_box);
   }
 
   build_keys() {
@@ -129,7 +127,7 @@ class ChartView {
     this.chart.series.forEach((one, i) => {
       if (!one.label) { return; }
       const key = element("button", { type: "button", class: "key", title: "Show or hide" });
-      key.append(shape_icon(one.kind, one.color), one.label);
+      key.append(shape_icon(this.icon_of(one), one.color, one.dashed), one.label);
       key.addEventListener("click", () => {
         const shown = !this.plot.series[i + 1].show;
         this.plot.setSeries(i + 1, { show: shown });
@@ -139,6 +137,8 @@ class ChartView {
     });
     return box;
   }
+
+  icon_of(one) { return one.kind === "points" && one.symbol !== "circle" ? one.symbol : one.kind; }
 
   /** Draws into the page; the node must be attached, since its width counts. */
   mount() {
@@ -162,7 +162,8 @@ class ChartView {
     return { width, height: Math.round(Math.min(400, Math.max(260, width * 0.56))) };
   }
 
-  options(width) {
+  /** @param k size of everything relative to the page; other than 1 for a chart that is saved */
+  options(width, k = 1, on_paper = false) {
     const { chart, extent } = this;
     const steps_only = !chart.log_y && extent.y_low === 0;
     const whole = {
@@ -172,18 +173,18 @@ class ChartView {
     if (steps_only) { whole.y[0] = 0; }
     const range = (name) => () => (this.zoomed ? this.zoomed[name] : whole[name]);
     return {
-      ...this.size_of(width), padding: [8, 12, 0, 0], legend: { show: false },
+      ...this.size_of(width), padding: [8 * k, 12 * k, 0, 0], legend: { show: false },
       scales: {
         x: { time: false, distr: chart.log_x ? 3 : 1, range: range("x") },
         y: { distr: chart.log_y ? 3 : 1, range: range("y") },
       },
-      axes: [axis_of(chart.x_label, chart.log_x, 2), axis_of(chart.y_label, chart.log_y, 3)],
-      series: [{}, ...chart.series.map((one) => this.series_options(one))],
+      axes: [axis_of(chart.x_label, chart.log_x, 2, k, on_paper), axis_of(chart.y_label, chart.log_y, 3, k, on_paper)],
+      series: [{}, ...chart.series.map((one) => this.series_options(one, k))],
       cursor: { drag: { x: true, y: true, uni: 20 }, points: { show: false }, y: true, x: true },
       hooks: {
         setSelect: [(plot) => this.zoom_to_selection(plot)],
         setCursor: [(plot) => this.show_nearest(plot)],
-        drawSeries: [(plot, index) => this.draw_errors(plot, index)],
+        drawSeries: [(plot, index) => this.draw_extras(plot, index, k)],
         ready: [(plot) => plot.over.addEventListener("dblclick", () => { this.zoomed = null; }, true)],
       },
     };
@@ -199,41 +200,130 @@ class ChartView {
     }
   }
 
-  series_options(one) {
+  series_options(one, k) {
     const dense = one.x.length > 3000;
-    const base = { label: one.label, stroke: one.color, width: 1.6, spanGaps: false, pxAlign: 0, points: { show: false } };
-    if (one.kind === "line") { return base; }
+    const base = { label: one.label, stroke: one.color, width: 1.6 * k, spanGaps: false, pxAlign: 0,
+      points: { show: false } };
+    if (one.kind === "line") { return { ...base, dash: one.dashed ? [7 * k, 5 * k] : undefined }; }
     if (one.kind === "steps") {
       return { ...base, paths: uPlot.paths.stepped({ align: 1 }), fill: one.color + "22" };
     }
-    const size = dense ? 3 : one.x.length > 400 ? 4 : 6;
+    if (one.kind === "band" || one.symbol !== "circle") { return { ...base, paths: () => null }; }
+    const size = (dense ? 3 : one.x.length > 400 ? 4 : 6) * k;
     return { ...base, paths: () => null,
       points: { show: true, size, width: 0, fill: dense ? one.color + "99" : one.color, stroke: one.color } };
   }
 
-  draw_errors(plot, index) {
-    const error = this.errors[index];
-    if (!error || !plot.series[index].show) { return; }
-    const [xs, ys] = [this.columns[0], this.columns[index]];
+  /** What uPlot does not draw itself: error bars, bands, crosses and diamonds. */
+  draw_extras(plot, index, k) {
+    const one = this.chart.series[index - 1];
+    if (!one || !plot.series[index].show) { return; }
     const context = plot.ctx;
     context.save();
     context.beginPath();
     context.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
     context.clip();
-    context.strokeStyle = this.chart.series[index - 1].color;
+    context.strokeStyle = one.color;
+    context.fillStyle = one.color + "2e";
+    context.lineWidth = uPlot.pxRatio * k;
+    if (one.kind === "band") {
+      this.fill_band(plot, index);
+    } else {
+      this.draw_errors(plot, index);
+      if (one.kind === "points" && one.symbol !== "circle") { this.draw_symbols(plot, index, k); }
+    }
+    context.restore();
+  }
+
+  /** Rows of the common x array that belong to a series. */
+  rows_of(index) {
+    const ys = this.columns[index];
+    return ys.map((y, i) => i).filter((i) => ys[i] !== undefined && ys[i] !== null);
+  }
+
+  fill_band(plot, index) {
+    const [xs, ys, error] = [this.columns[0], this.columns[index], this.errors[index]];
+    const rows = this.rows_of(index);
+    const point = (i, sign) => [plot.valToPos(xs[i], "x", true), plot.valToPos(ys[i] + sign * error[i], "y", true)];
+    plot.ctx.beginPath();
+    rows.forEach((i) => plot.ctx.lineTo(...point(i, 1)));
+    rows.reverse().forEach((i) => plot.ctx.lineTo(...point(i, -1)));
+    plot.ctx.fill();
+  }
+
+  draw_symbols(plot, index, k) {
+    plot.ctx.lineWidth = 1.5 * uPlot.pxRatio * k;
+    plot.ctx.beginPath();
+    for (const i of this.rows_of(index)) {
+      trace_shape(plot.ctx, this.chart.series[index - 1].symbol, plot.valToPos(this.columns[0][i], "x", true),
+        plot.valToPos(this.columns[index][i], "y", true), 4.5 * uPlot.pxRatio * k);
+    }
+    plot.ctx.stroke();
+  }
+
+  draw_errors(plot, index) {
+    const error = this.errors[index];
+    if (!error) { return; }
+    const [xs, ys] = [this.columns[0], this.columns[index]];
+    const context = plot.ctx;
     context.globalAlpha = 0.65;
-    context.lineWidth = uPlot.pxRatio;
     context.beginPath();
     const bottom = plot.scales.y.min;
-    for (let i = 0; i < xs.length; ++i) {
-      if (ys[i] === undefined || ys[i] === null || !(error[i] > 0)) { continue; }
+    for (const i of this.rows_of(index)) {
+      if (!(error[i] > 0)) { continue; }
       const x = plot.valToPos(xs[i], "x", true);
       const below = this.chart.log_y ? Math.max(ys[i] - error[i], bottom) : ys[i] - error[i];
       context.moveTo(x, plot.valToPos(below, "y", true));
       context.lineTo(x, plot.valToPos(ys[i] + error[i], "y", true));
     }
     context.stroke();
-    context.restore();
+    context.globalAlpha = 1;
+  }
+
+  /** Draws the chart once more, larger, and saves it with its title and legend. */
+  save() {
+    const shown = this.plot.series.slice(1).map((series) => series.show);
+    const { width, height } = this.size_of(Math.max(480, this.plot.width));
+    const k = png_scale(width, height + 60) / uPlot.pxRatio;
+    const box = element("div", { class: "offscreen" });
+    document.body.append(box);
+    const options = this.options(width, k, true);
+    options.width = Math.round(width * k);
+    options.height = Math.round(height * k);
+    options.cursor = { show: false };
+    options.series.slice(1).forEach((series, i) => { series.show = shown[i]; });
+    options.hooks = { drawSeries: options.hooks.drawSeries, draw: [(plot) => {
+      save_canvas(this.on_paper(plot.ctx.canvas, width, height, shown), this.chart.file || this.chart.title || "chart");
+      setTimeout(() => { plot.destroy(); box.remove(); });
+    }] };
+    new uPlot(options, this.columns, box);
+  }
+
+  on_paper(drawn, width, height, shown) {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    context.font = "12.5px " + PAPER["--text"];
+    const entries = this.chart.series.filter((one, i) => shown[i] && one.label).map((one) => {
+      const shape = this.icon_of(one);
+      return { shape: shape === "points" ? "circle" : shape, color: one.color, dashed: one.dashed,
+        text: one.label, filled: shape === "points" };
+    });
+    const keys = layout_keys(context, entries, width - 16);
+    const scale = drawn.width / width;
+    const top = 26 + keys.height;
+    canvas.width = drawn.width;
+    canvas.height = Math.round(drawn.height + top * scale);
+    context.fillStyle = PAPER["--paper"];
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(drawn, 0, Math.round(top * scale));
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.fillStyle = PAPER["--ink"];
+    context.textBaseline = "middle";
+    context.font = "bold 14px " + PAPER["--text"];
+    context.fillText(this.chart.title, 8, 13, width - 16);
+    context.font = "12.5px " + PAPER["--text"];
+    draw_keys(context, keys.places, 8, 24);
+    return canvas;
   }
 
   show_nearest(plot) {

@@ -1,5 +1,9 @@
 // Pictures on canvas: zoom, markers, contrast, the readout under the mouse.
 
+// Room around a picture with axes, in CSS pixels.
+const AXES_ROOM = { left: 62, right: 70, top: 36, bottom: 36 };
+const NO_ROOM = { left: 0, right: 0, top: 0, bottom: 0 };
+
 class PictureView {
   /** @param data picture of the report  @param width_limit widest canvas in CSS pixels */
   constructor(data, width_limit, height_limit, enlarged = false) {
@@ -10,8 +14,9 @@ class PictureView {
     this.high = data.high;
     this.stretch = data.stretch;
     this.hidden = new Set();
-    this.css_scale = Math.min(enlarged ? Infinity : data.scale, width_limit / data.width,
-      height_limit / data.height);
+    this.room = data.axes ? AXES_ROOM : NO_ROOM;
+    this.css_scale = Math.min(enlarged ? Infinity : data.scale,
+      (width_limit - this.room.left - this.room.right) / data.width, height_limit / data.height);
     this.css_width = Math.max(1, Math.round(data.width * this.css_scale));
     this.css_height = Math.max(1, Math.round(data.height * this.css_scale));
     this.small = !enlarged && this.css_width < 250;
@@ -42,14 +47,35 @@ class PictureView {
     this.pixels.height = this.data.height;
     this.readout = element("div", { class: "readout" });
     this.node = element("figure", { class: this.small ? "picture small" : "picture" });
-    const shown = element("div", { class: "shown" }, this.canvas, this.build_scalebar(), this.readout);
-    shown.style.width = this.css_width + 2 + "px";
+    const shown = element("div", { class: "shown" }, this.build_frame());
+    if (this.data.color_bar) { shown.append(this.build_scalebar()); }
+    shown.append(this.readout);
+    const whole = this.css_width + 2 + this.room.left + this.room.right;
+    shown.style.width = whole + "px";
     if (this.data.title) { this.node.append(element("figcaption", {}, this.data.title)); }
     const controls = element("div", { class: "controls" }, this.build_marks());
     if (!this.small) { controls.append(this.build_tools()); }
     this.node.append(shown, controls);
-    this.node.style.setProperty("--shown", this.css_width + 2 + "px");
+    this.node.style.setProperty("--shown", whole + "px");
     this.listen();
+  }
+
+  /** The canvas, with axes around it where there are any. */
+  build_frame() {
+    if (!this.data.axes) { return this.canvas; }
+    const { left, right, top, bottom } = this.room;
+    const [width, height] = [this.css_width + 2 + left + right, this.css_height + 2 + top + bottom];
+    this.axes = element("canvas", { class: "axes", "aria-hidden": "true" });
+    this.axes.width = Math.round(width * this.ratio);
+    this.axes.height = Math.round(height * this.ratio);
+    this.axes.style.width = width + "px";
+    this.axes.style.height = height + "px";
+    const frame = element("div", { class: "framed" }, this.axes, this.canvas);
+    frame.style.width = width + "px";
+    frame.style.height = height + "px";
+    this.canvas.style.left = left + "px";
+    this.canvas.style.top = top + "px";
+    return frame;
   }
 
   build_scalebar() {
@@ -92,7 +118,7 @@ class PictureView {
       button("\u2212", "Zoom out", () => this.zoom_at(this.css_width / 2, this.css_height / 2, 0.5)),
       button("+", "Zoom in", () => this.zoom_at(this.css_width / 2, this.css_height / 2, 2)),
       button("Reset", "Whole picture, initial contrast", () => this.reset()),
-      button("PNG", "Save as PNG", () => this.save()));
+      button("PNG", "Save as PNG", () => save_picture(this)));
     if (!this.enlarged) {
       tools.append(button("Enlarge", "Show in a window", () => enlarge_picture(this.data)));
     }
@@ -113,10 +139,11 @@ class PictureView {
   build_marks() {
     const box = element("div", { class: "marks" });
     this.data.markers.forEach((group, index) => {
+      if (!group.label) { return; }
       const key = element("button", { type: "button", class: "key", "aria-pressed": "true",
         title: "Show or hide" });
-      key.append(shape_icon(group.shape, group.color), group.label,
-        element("span", { class: "count" }, String(group.x.length)));
+      key.append(shape_icon(group.shape, group.color, group.dashed), group.label);
+      if (group.count !== undefined) { key.append(element("span", { class: "count" }, String(group.count))); }
       key.addEventListener("click", () => {
         const off = !this.hidden.delete(index);
         if (off) { this.hidden.add(index); }
@@ -161,7 +188,7 @@ class PictureView {
       for (let x = 0; x < width; ++x) { words[to + x] = table[this.codes[from + x]]; }
     }
     context.putImageData(image, 0, 0);
-    this.paint_bar(brightness);
+    if (this.bar) { this.paint_bar(brightness); }
   }
 
   paint_bar(brightness) {
@@ -174,7 +201,7 @@ class PictureView {
     }
     context.putImageData(image, 0, 0);
     this.low_text.textContent = format_value(this.low, 3);
-    this.high_text.textContent = format_value(this.high, 3) + (this.data.unit ? " " + this.data.unit : "");
+    this.high_text.textContent = format_value(this.high, 3) + (this.data.unit && !this.small ? " " + this.data.unit : "");
   }
 
   /** Place of image pixel coordinates on the canvas in CSS pixels. */
@@ -191,10 +218,21 @@ class PictureView {
 
   draw() {
     const context = this.canvas.getContext("2d");
-    const s = this.css_scale * this.zoom;
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, this.css_width, this.css_height);
-    context.imageSmoothingEnabled = s * this.ratio < 1;
+    this.draw_view(context, this.ratio);
+    if (this.axes) {
+      const axes = this.axes.getContext("2d");
+      axes.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+      axes.clearRect(0, 0, this.axes.width, this.axes.height);
+      draw_axes(this, axes, this.room.left + 1, this.room.top + 1, false);
+    }
+  }
+
+  /** Pixels and marks of what is in view. @param scale device pixels per CSS pixel */
+  draw_view(context, scale) {
+    const s = this.css_scale * this.zoom;
+    context.imageSmoothingEnabled = s * scale < 1;
     context.imageSmoothingQuality = "high";
     context.drawImage(this.pixels, -this.left, -this.top, this.data.width * s, this.data.height * s);
     this.data.markers.forEach((group, index) => {
@@ -205,19 +243,25 @@ class PictureView {
   draw_markers(context, group, s) {
     context.strokeStyle = group.color;
     context.lineWidth = 1.3;
+    context.setLineDash(group.dashed ? [6, 4] : []);
     context.beginPath();
     const r = Math.max(2.5, group.radius * s);
     for (let i = 0; i < group.x.length; ++i) {
       const [x, y] = this.place(group.x[i], group.y[i]);
-      if (group.shape === "line") {
+      if (group.shape === "line" || group.shape === "box") {
         const [x2, y2] = this.place(group.x2[i], group.y2[i]);
-        context.moveTo(x, y);
-        context.lineTo(x2, y2);
+        if (group.shape === "box") {
+          context.rect(Math.min(x, x2), Math.min(y, y2), Math.abs(x2 - x), Math.abs(y2 - y));
+        } else {
+          context.moveTo(x, y);
+          context.lineTo(x2, y2);
+        }
       } else if (x > -r && y > -r && x < this.css_width + r && y < this.css_height + r) {
         trace_shape(context, group.shape, x, y, r);
       }
     }
     context.stroke();
+    context.setLineDash([]);
   }
 
   listen() {
@@ -287,6 +331,10 @@ class PictureView {
     const value = this.values[this.codes[j * width + i]];
     let text = "x " + (x0 + x * pixel_size).toFixed(digits) + "  y " + (y0 + y * pixel_size).toFixed(digits) +
       "  " + format_value(value) + (unit && Number.isFinite(value) ? " " + unit : "");
+    if (this.data.sky) {
+      const [ra, dec] = sky_at(this.data.sky, x, y);
+      text += "  RA " + (((ra % 360) + 360) % 360).toFixed(5) + "  Dec " + dec.toFixed(5);
+    }
     const name = this.nearest_name(px, py);
     if (name) { text += "  \u00b7  " + name; }
     return text;
@@ -297,7 +345,7 @@ class PictureView {
     let found = "";
     this.data.markers.forEach((group, index) => {
       if (this.hidden.has(index)) { return; }
-      for (let i = 0; i < group.x.length; ++i) {
+      for (let i = 0; group.shape !== "box" && i < group.x.length; ++i) {
         const [x, y] = this.place(group.x[i], group.y[i]);
         const distance = (x - px) ** 2 + (y - py) ** 2;
         if (distance < best) {
@@ -307,12 +355,6 @@ class PictureView {
       }
     });
     return found;
-  }
-
-  save() {
-    const link = element("a", { download: (this.data.title || "picture").replace(/[^\w.-]+/g, "_") + ".png",
-      href: this.canvas.toDataURL("image/png") });
-    link.click();
   }
 }
 

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -51,14 +53,18 @@ void require(bool holds, const std::string& title, const char* what) {
 
 Json json_of(const Markers& markers) {
   require(markers.x.size() == markers.y.size(), markers.label, "markers need as many x as y");
-  const bool line = markers.shape == "line";
+  const bool line = markers.shape == "line" || markers.shape == "box";
   require(!line || (markers.x2.size() == markers.x.size() && markers.y2.size() == markers.x.size()),
-          markers.label, "lines need both ends");
+          markers.label, "lines and boxes need both ends");
   require(markers.names.empty() || markers.names.size() == markers.x.size(), markers.label,
           "names need one entry per marker");
   Json json = {{"label", markers.label},  {"color", markers.color},
                {"shape", markers.shape},  {"radius", number(markers.radius_pix)},
                {"x", numbers(markers.x)}, {"y", numbers(markers.y)}};
+  json["dashed"] = markers.dashed;
+  if (markers.counted) {
+    json["count"] = markers.x.size() + markers.not_drawn;
+  }
   if (line) {
     json["x2"] = numbers(markers.x2);
     json["y2"] = numbers(markers.y2);
@@ -69,7 +75,41 @@ Json json_of(const Markers& markers) {
   return json;
 }
 
-Json json_of(const Picture& picture) {
+Json json_of(const SkyMesh& sky) {
+  const auto points = static_cast<std::size_t>(sky.columns) * static_cast<std::size_t>(sky.rows);
+  require(sky.ra_deg.size() == points && sky.dec_deg.size() == points, "sky mesh",
+          "needs one position per point");
+  // Nine digits of a right ascension are a few milliarcseconds.
+  return {{"columns", sky.columns},         {"rows", sky.rows},
+          {"x_first", number(sky.x_first)}, {"x_step", number(sky.x_step)},
+          {"y_first", number(sky.y_first)}, {"y_step", number(sky.y_step)},
+          {"ra", numbers(sky.ra_deg)},      {"dec", numbers(sky.dec_deg)}};
+}
+
+/// Pixels of pictures; the same pixels with other markers are kept once.
+class PixelPool {
+ public:
+  std::size_t add(std::string codes) {
+    const auto [at, is_new] = index_.emplace(std::move(codes), index_.size());
+    return at->second;
+  }
+  [[nodiscard]] Json json() const {
+    std::vector<const std::string*> order(index_.size());
+    for (const auto& [codes, index] : index_) {
+      order[index] = &codes;
+    }
+    Json array = Json::array();
+    for (const std::string* codes : order) {
+      array.push_back(*codes);
+    }
+    return array;
+  }
+
+ private:
+  std::map<std::string, std::size_t> index_;
+};
+
+Json json_of(const Picture& picture, PixelPool& pool) {
   const Levels levels = display_levels(picture);
   const Quantised quantised = quantise(picture.pixels, levels);
   Json json = {{"title", picture.title},
@@ -88,7 +128,13 @@ Json json_of(const Picture& picture) {
                {"soft", quantised.soft},
                {"first", quantised.first},
                {"step", quantised.step},
-               {"codes", base64_of(quantised.codes)}};
+               {"axes", picture.axes},
+               {"color_bar", picture.color_bar},
+               {"file", picture.file},
+               {"codes", pool.add(base64_of(quantised.codes))}};
+  if (picture.sky.columns > 1 && picture.sky.rows > 1) {
+    json["sky"] = json_of(picture.sky);
+  }
   Json markers = Json::array();
   for (const Markers& group : picture.markers) {
     markers.push_back(json_of(group));
@@ -134,16 +180,16 @@ Json json_of(const Series& series, bool log_x) {
   require(series.error.empty() || series.error.size() == series.y.size(), series.label,
           "errors need one entry per point");
   require(!steps || series.error.empty(), series.label, "steps have no errors");
+  require(series.kind != "band" || series.error.size() == series.y.size(), series.label,
+          "a band needs its half width as error");
   Outline drawn{series.x, series.y};
   if (edges && !series.y.empty()) {
     drawn.y.push_back(series.y.back());
   } else if (steps) {
     drawn = outline_of_centres(series, log_x);
   }
-  Json json = {{"label", series.label},
-               {"color", series.color},
-               {"kind", series.kind},
-               {"x", numbers(drawn.x)},
+  Json json = {{"label", series.label},   {"color", series.color},   {"kind", series.kind},
+               {"symbol", series.symbol}, {"dashed", series.dashed}, {"x", numbers(drawn.x)},
                {"y", numbers(drawn.y)}};
   if (!series.error.empty()) {
     json["error"] = numbers(series.error);
@@ -152,7 +198,11 @@ Json json_of(const Series& series, bool log_x) {
 }
 
 struct ToJson {
-  Json operator()(const Text& block) const { return {{"type", "text"}, {"text", block.text}}; }
+  PixelPool& pool;
+
+  Json operator()(const Text& block) const {
+    return {{"type", "text"}, {"text", block.text}, {"problem", block.problem}};
+  }
 
   Json operator()(const DataTable& block) const {
     for (const auto& row : block.rows) {
@@ -166,9 +216,13 @@ struct ToJson {
   Json operator()(const PictureRow& block) const {
     Json pictures = Json::array();
     for (const Picture& picture : block.pictures) {
-      pictures.push_back(json_of(picture));
+      pictures.push_back(json_of(picture, pool));
     }
-    return {{"type", "pictures"}, {"title", block.title}, {"pictures", std::move(pictures)}};
+    return {{"type", "pictures"},
+            {"title", block.title},
+            {"columns", block.columns},
+            {"file", block.file},
+            {"pictures", std::move(pictures)}};
   }
 
   Json operator()(const Chart& block) const {
@@ -176,13 +230,9 @@ struct ToJson {
     for (const Series& one : block.series) {
       series.push_back(json_of(one, block.log_x));
     }
-    return {{"type", "chart"},
-            {"title", block.title},
-            {"x_label", block.x_label},
-            {"y_label", block.y_label},
-            {"log_x", block.log_x},
-            {"log_y", block.log_y},
-            {"series", std::move(series)}};
+    return {{"type", "chart"},          {"title", block.title},       {"x_label", block.x_label},
+            {"y_label", block.y_label}, {"log_x", block.log_x},       {"log_y", block.log_y},
+            {"file", block.file},       {"series", std::move(series)}};
   }
 };
 
@@ -191,18 +241,18 @@ Json json_of(const Report& report) {
   for (const auto& [name, value] : report.facts) {
     facts.push_back({name, value});
   }
+  PixelPool pool;
   Json sections = Json::array();
   for (const Section& section : report.sections) {
     Json blocks = Json::array();
     for (const Block& block : section.blocks) {
-      blocks.push_back(std::visit(ToJson{}, block));
+      blocks.push_back(std::visit(ToJson{pool}, block));
     }
     sections.push_back({{"title", section.title}, {"blocks", std::move(blocks)}});
   }
-  return {{"title", report.title},
-          {"subtitle", report.subtitle},
-          {"facts", std::move(facts)},
-          {"sections", std::move(sections)}};
+  return {{"title", report.title},     {"subtitle", report.subtitle},
+          {"facts", std::move(facts)}, {"dpi", report.dpi},
+          {"pixels", pool.json()},     {"sections", std::move(sections)}};
 }
 
 // A "<" inside a data block could end it; JSON allows the escape in texts, and only texts hold one.
@@ -240,6 +290,11 @@ std::string escaped_for_html(std::string_view plain) {
 }
 
 }  // namespace
+
+void check(const Block& block) {
+  PixelPool pool;
+  (void)std::visit(ToJson{pool}, block);
+}
 
 std::string render(const Report& report) {
   const std::string data = escaped_for_script(

@@ -1,6 +1,7 @@
 // The page: contents, facts, sections, sortable tables; light and dark.
 
 const charts = [];
+const framed = [];
 let error_count = 0;
 
 function report_error(where, error) {
@@ -61,11 +62,20 @@ function compare_cells(a, b, numeric) {
 
 function build_pictures(block, width) {
   const node = element("div", { class: "block" });
-  if (block.title) { node.append(element("h3", {}, block.title)); }
   const row = element("div", { class: "pictures" });
+  const views = [];
+  const save = element("button", { type: "button", class: "save", title: "Save all as one PNG" }, "PNG");
+  save.addEventListener("click", () => save_grid(views, block.columns, block.title, block.file || block.title));
+  if (block.title) { node.append(element("h3", {}, block.title, ...(block.columns > 0 ? [save] : []))); }
+  if (block.columns > 0) {
+    row.classList.add("grid");
+    row.style.gridTemplateColumns = `repeat(${block.columns}, max-content)`;
+  }
   for (const picture of block.pictures) {
     try {
-      const view = new PictureView(picture, width - 2, 760);
+      const view = new PictureView(picture, block.columns > 0 ? width / block.columns - 14 : width - 2, 760);
+      views.push(view);
+      if (view.axes) { framed.push(view); }
       // A lone picture leaves room for its controls beside it.
       if (block.pictures.length === 1 && view.css_width + 330 < width) { view.node.classList.add("beside"); }
       row.append(view.node);
@@ -93,7 +103,9 @@ function fill_section(parent, blocks) {
     close_grid(grid);
     grid = null;
     if (block.type === "text") {
-      parent.append(...paragraphs(block.text));
+      const texts = paragraphs(block.text);
+      if (block.problem) { texts.forEach((node) => node.classList.add("error")); }
+      parent.append(...texts);
     } else if (block.type === "table") {
       parent.append(build_table(block));
     } else {
@@ -122,6 +134,7 @@ function set_theme(theme) {
   const toggle = document.querySelector("nav.contents button");
   if (toggle) { toggle.textContent = theme === "dark" ? "Light colours" : "Dark colours"; }
   charts.forEach((view) => { if (view.plot) { view.plot.redraw(false, true); } });
+  framed.forEach((view) => view.draw());
 }
 
 function watch_theme() {
@@ -142,6 +155,7 @@ function watch_theme() {
 
 function build_page() {
   const report = JSON.parse(document.getElementById("report-data").textContent);
+  page_data = report;
   const main = document.querySelector("main");
   build_contents(report);
   watch_theme();

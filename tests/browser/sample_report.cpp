@@ -82,13 +82,21 @@ PictureRow field(const std::vector<Star>& list) {
     grid.x2.insert(grid.x2.end(), {edge, kSide - 1.0});
     grid.y2.insert(grid.y2.end(), {kSide - 1.0, edge});
   }
-  picture.markers = {fitted, failed, grid};
+  grid.dashed = true;
+  Markers box{"crop box", "#ffeb3b", "box", 1.0, {9.5}, {9.5}, {499.5}, {499.5}, {}};
+  box.counted = false;
+  picture.markers = {fitted, failed, grid, box};
+  picture.file = "white_overlay";
+  picture.axes = true;
+  // North is up and east is left, 0.2 arcsec per pixel, across RA 0.
+  picture.sky = {
+      2, 2, -0.5, kSide, -0.5, kSide, {0.02, -0.02, 0.02, -0.02}, {1.0, 1.0, 1.03, 1.03}};
   return {"The field with its sources", {picture}};
 }
 
 PictureRow stamps() {
   const Rng rng(3, "sample", "stamps");
-  PictureRow row{"Data, model and residual of one patch", {}};
+  PictureRow row{"Data, model and residual of one patch", {}, 3, "patch_overview"};
   const std::array<const char*, 3> titles{"data", "model", "residual / sigma"};
   for (int k = 0; k < 3; ++k) {
     Picture picture;
@@ -119,7 +127,7 @@ Chart pulls() {
               false,
               {}};
   Series kept{"kept", "", "points", {}, {}, {}};
-  Series clipped{"clipped", "", "points", {}, {}, {}};
+  Series clipped{"clipped", "", "points", {}, {}, {}, "cross"};
   for (std::uint64_t i = 0; i < 120; ++i) {
     const double magnitude = rng.uniform(i, 13.0, 20.0, 0);
     const double error = 0.004 * std::pow(10.0, 0.25 * (magnitude - 14.0));
@@ -129,7 +137,12 @@ Chart pulls() {
     series.y.push_back(0.031 + error * rng.normal(i, 1) * (out ? 5.0 : 1.0));
     series.error.push_back(error);
   }
-  chart.series = {kept, clipped, {"adopted", "", "line", {13.0, 20.0}, {0.031, 0.031}, {}}};
+  chart.file = "zp_vs_mag__r";
+  chart.series = {kept,
+                  clipped,
+                  {"not converged", "#9e9e9e", "points", {15.0, 17.0}, {0.2, -0.1}, {}, "diamond"},
+                  {"adopted", "", "line", {13.0, 20.0}, {0.031, 0.031}, {}, "circle", true},
+                  {"scatter", "#2e7d32", "band", {13.0, 20.0}, {0.031, 0.031}, {0.02, 0.02}}};
   return chart;
 }
 
@@ -218,7 +231,9 @@ int main(int argc, char** argv) {
       {"Inputs",
        {Text{"All frames share one grid.\n\nBad pixels are blue."}, bands(), field(list)}},
       {"Zero points", {pulls(), histogram()}},
-      {"PSF", {Text{"Profiles at the centre of the field."}, growth()}},
+      {"PSF",
+       {Text{"Profiles at the centre of the field."},
+        Text{"stamps could not be drawn: no such table", true}, growth()}},
       {"Residuals", {stamps(), cloud(), histogram()}}};
   std::ofstream file(argv[1], std::ios::binary);
   file << render(report);

@@ -40,6 +40,12 @@ struct SimulateOptions {
   std::uint64_t seed = 1;
 };
 
+/// What is asked of a report beyond what every report shows.
+struct ReportOptions {
+  /// Names of sources whose cut-outs are drawn, or "all"; empty = the pipeline's sample.
+  std::vector<std::string> cutouts;
+};
+
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
@@ -59,7 +65,10 @@ class Pipeline {
   [[nodiscard]] virtual std::vector<Export> exports() const = 0;
   /// Lines printed at the end of a run, such as counts of converged sources.
   [[nodiscard]] virtual std::vector<std::string> summary_lines(const Products& products) const = 0;
-  [[nodiscard]] virtual web::Report report(const Products& products) const = 0;
+  /// A figure that cannot be drawn becomes a line of the report and one of Report::problems.
+  /// @throws ConfigError for options that cannot be met
+  [[nodiscard]] virtual web::Report report(const Products& products,
+                                           const ReportOptions& options) const = 0;
   /// Writes a survey with known truth and <pipeline>.toml.
   virtual void simulate(const SimulateOptions& options) const = 0;
 };

@@ -25,6 +25,7 @@ class Products {
   /// A table of a finished stage, all columns. The reference stays valid until forget().
   /// @throws ConfigError when the product is missing, FatalError when it cannot be read
   [[nodiscard]] const Table& table(std::string_view stage, std::string_view table) const;
+  [[nodiscard]] bool has_table(std::string_view stage, std::string_view table) const;
   /// Part of a two-dimensional float32 array of a stage (slabs are followed through their links).
   [[nodiscard]] Image<float> image(std::string_view stage, std::string_view name,
                                    const Box& box) const;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "skyloom/core/log.hpp"
 #include "skyloom/core/table.hpp"
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/engine/products.hpp"
@@ -35,7 +36,12 @@ void publish(const Pipeline& pipeline, const Products& products,
              const std::vector<std::string>& stages,
              const std::vector<std::pair<std::string, std::string>>& provenance);
 
+/// The report as HTML. Figures that could not be drawn are warnings.
+/// @throws ConfigError for options that cannot be met
+std::string drawn_report(const Pipeline& pipeline, const Products& products,
+                         const ReportOptions& options, Log& log);
+
 /// Writes report.html into the run directory and returns its path.
-std::filesystem::path write_report(const web::Report& report, const Products& products);
+std::filesystem::path write_report(const std::string& html, const Products& products);
 
 }  // namespace skyloom::engine

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "pipelines/photometry/config_epsf.hpp"
+#include "pipelines/photometry/config_pictures.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
 #include "skyloom/surveys/field_list.hpp"
@@ -135,6 +136,7 @@ void declare_frames(ConfigSpec& spec, Config& c) {
   spec.add("crop.enabled", &c.crop.enabled, Key{.help = "cut the borders", .stages = kPixels});
   spec.add("crop.margin", &c.crop.margin,
            Key{.help = "cut on every side", .unit = "pix", .min = 0, .stages = kPixels});
+  declare_pictures(spec, c);
   spec.table("checks", "What is demanded of the images.");
   spec.add(
       "checks.require_wcs_alignment", &c.checks.require_wcs_alignment,
@@ -281,6 +283,7 @@ void declare_fit(ConfigSpec& spec, Config& c) {
                .stages = kFit});
   spec.add("patch_run.no_patch_overview", &p.no_patch_overview,
            Key{.help = "do not keep the white model image for pictures", .stages = kFit});
+  declare_cutouts(spec, c);
   declare_psf(spec, c);
   spec.table("merge", "");
   spec.add("merge.wcs_fits", &c.merge_wcs_fits,
@@ -472,6 +475,7 @@ void check(Config& c) {
                       "value " + shortest(c.zp.gaia_mag_min) + " is above zp.gaia_mag_max",
                       "expected at most " + shortest(c.zp.gaia_mag_max));
   }
+  check_pictures(c);
   for (const auto& [name, size] : {std::pair{"epsf.final_psf_size", c.epsf.kernel.final_psf_size},
                                    std::pair{"epsf.cutout_size", c.epsf.kernel.cutout_size}}) {
     if (size % 2 == 0) {

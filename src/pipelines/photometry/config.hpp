@@ -69,7 +69,14 @@ struct Config {
   struct Crop {
     bool enabled = true;
     int margin = 500;
+    bool plot_pre_crop = true;
+    int display_downsample = 4;
+    int post_crop_display_downsample = 4;
+    bool overlay_catalog = true;
+    int overlay_downsample_full = 4;
   } crop;
+
+  int plotting_dpi = 300;
 
   struct Checks {
     bool require_wcs_alignment = true;
@@ -124,6 +131,15 @@ struct Config {
     bool model_halo_sources = true;
     double truncation_sigma = 0.1;
     bool no_patch_overview = false;
+    int cutout_size = 100;
+    int cutout_max_sources = 0;
+    int cutout_start = 0;
+    double cutout_data_p_lo = 1.0;
+    double cutout_data_p_hi = 99.0;
+    double cutout_model_p_lo = 1.0;
+    double cutout_model_p_hi = 99.0;
+    double cutout_resid_p_abs = 99.0;
+    bool no_cutouts = false;
   } patch_run;
 
   struct MoffatPsf {

@@ -42,8 +42,9 @@ class Photometry final : public engine::Pipeline {
   [[nodiscard]] std::vector<engine::Export> exports() const override;
   [[nodiscard]] std::vector<std::string> summary_lines(
       const engine::Products& products) const override;
-  [[nodiscard]] web::Report report(const engine::Products& products) const override {
-    return photometry::report(config_, products);
+  [[nodiscard]] web::Report report(const engine::Products& products,
+                                   const engine::ReportOptions& options) const override {
+    return photometry::report(config_, products, options);
   }
   void take_share(std::size_t index, std::size_t count) override {
     config_.fields = share_of_fields(config_.fields, index, count);

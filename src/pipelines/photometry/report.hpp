@@ -3,20 +3,15 @@
 // a person checks first.
 
 #include "pipelines/photometry/config.hpp"
+#include "skyloom/engine/pipeline.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/web/report.hpp"
 
 namespace skyloom::photometry {
 
-web::Report report(const Config& config, const engine::Products& products);
-
-/// Section about the effective PSFs: how good, growth curves, stamps and residuals.
-web::Section epsf_section(const engine::Products& products);
-
-/// Section that compares the catalogue with a simulation's truth; no blocks when there is none.
-web::Section truth_section(const Config& config, const engine::Products& products);
-
-/// Section with the zero points of all bands and the stars behind them.
-web::Section zero_point_section(const Config& config, const engine::Products& products);
+/// A figure that cannot be drawn is a line of the report and one of Report::problems.
+/// @throws ConfigError for a source of `options` that the catalogue does not have
+web::Report report(const Config& config, const engine::Products& products,
+                   const engine::ReportOptions& options);
 
 }  // namespace skyloom::photometry

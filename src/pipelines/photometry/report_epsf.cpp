@@ -1,65 +1,62 @@
+// The effective PSFs: how good, growth curves, stamps, and the stars behind them.
+
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <map>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "pipelines/photometry/report.hpp"
+#include "pipelines/photometry/report_stars.hpp"
 
 namespace skyloom::photometry {
 namespace {
 
-constexpr std::size_t kCellsShown = 4;
-
-web::DataTable band_table(const Table& bands) {
+web::DataTable band_table(const ReportInput& input, const Table& bands) {
   web::DataTable table{"Per band",
                        {"band", "level", "stars", "wing stars", "rejected", "order", "FWHM [pix]",
-                        "beta", "core chi2", "predicted flux error [%]", "light outside stamp [%]"},
+                        "beta", "core chi2", "flux error [%]", "outside [%]"},
                        {}};
   const auto number = [&](const char* column, std::size_t i) { return bands.numbers(column)[i]; };
+  const auto text = [&](const char* column, std::size_t i, double factor) {
+    const double value = factor * number(column, i);
+    return std::isfinite(value) ? fmt::format("{:.2f}", value) : std::string("-");
+  };
   for (std::size_t i = 0; i < bands.rows(); ++i) {
     table.rows.push_back(
-        {bands.get<std::string>("band")[i], fmt::format("{}", number("psf_level", i)),
-         fmt::format("{}", number("n_stars", i)), fmt::format("{}", number("n_wing", i)),
-         fmt::format("{}", number("n_rejected", i)), fmt::format("{}", number("order", i)),
-         fmt::format("{:.2f}", number("fwhm_pix", i)), fmt::format("{:.2f}", number("beta", i)),
-         fmt::format("{:.2f}", number("chi2_core_median", i)),
-         fmt::format("{:.2f}", 100 * number("flux_err_pred", i)),
-         fmt::format("{:.2f}", 100 * number("f_out", i))});
+        {input.frame_label(static_cast<std::size_t>(number("frame", i))),
+         fmt::format("{}", number("psf_level", i)), fmt::format("{}", number("n_stars", i)),
+         fmt::format("{}", number("n_wing", i)), fmt::format("{}", number("n_rejected", i)),
+         fmt::format("{}", number("order", i)), text("fwhm_pix", i, 1.0), text("beta", i, 1.0),
+         text("chi2_core_median", i, 1.0), text("flux_err_pred", i, 100.0),
+         text("f_out", i, 100.0)});
   }
   return table;
 }
 
-/// First row of every band in /cells, in order.
-std::vector<std::size_t> first_cells(const Table& cells) {
-  const auto& band = cells.get<std::string>("band");
-  std::map<std::string, bool> seen;
-  std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < band.size(); ++i) {
-    if (!seen[band[i]]) {
-      out.push_back(i);
-    }
-    seen[band[i]] = true;
-  }
-  return out;
-}
-
-web::Chart growth_chart(const Table& cells) {
-  const std::array<const char*, 6> colors{"#1565c0", "#2e7d32", "#ef6c00",
-                                          "#c62828", "#6a1b9a", "#00838f"};
+/// Light within a radius for every shown cell, with the radii of 50 and 80 %.
+web::Chart growth_chart(const ReportInput& input, const std::vector<std::size_t>& shown) {
+  const Table& cells = input.products.table("epsf", "cells");
   web::Chart chart;
-  chart.title = "Growth curves of the first cell of every band";
+  chart.title = "Growth curves";
   chart.x_label = "radius [pix]";
   chart.y_label = "light within radius";
+  chart.file = "epsf_growth_curve";
   const auto& growth = cells.get<double>("growth");
   const std::size_t steps = cells.columns()[cells.position("growth")].elements();
-  for (const std::size_t i : first_cells(cells)) {
+  web::Series r50;
+  r50.label = "r50";
+  r50.color = "#37474f";
+  r50.symbol = "diamond";
+  web::Series r80 = r50;
+  r80.label = "r80";
+  r80.symbol = "cross";
+  for (const std::size_t i : shown) {
     web::Series line;
-    line.label = cells.get<std::string>("band")[i];
-    line.color = colors[chart.series.size() % colors.size()];
+    line.label = cell_label(input, i);
+    line.color = band_color(chart.series.size());
     line.kind = "line";
     for (std::size_t r = 0; r < steps; ++r) {
       if (std::isfinite(growth[i * steps + r])) {
@@ -67,63 +64,145 @@ web::Chart growth_chart(const Table& cells) {
         line.y.push_back(growth[i * steps + r]);
       }
     }
+    if (line.x.empty()) {
+      continue;
+    }
+    for (const auto& [column, marks] :
+         {std::pair{"ee_r50_pix", &r50}, std::pair{"ee_r80_pix", &r80}}) {
+      const double radius = cells.get<double>(column)[i];
+      if (radius >= 0.0 && radius < static_cast<double>(line.y.size() - 1)) {
+        const auto below = static_cast<std::size_t>(radius);
+        const double part = radius - static_cast<double>(below);
+        marks->x.push_back(radius);
+        marks->y.push_back((1.0 - part) * line.y[below] + part * line.y[below + 1]);
+      }
+    }
     chart.series.push_back(std::move(line));
   }
+  chart.series.push_back(std::move(r50));
+  chart.series.push_back(std::move(r80));
   return chart;
 }
 
-/// One array cell as a picture whose coordinates are pixels from the centre.
-web::Picture stamp(const Table& cells, const char* column, std::size_t row) {
-  const auto side = static_cast<int>(cells.columns()[cells.position(column)].shape[0]);
-  web::Picture picture;
-  picture.pixels = Image<float>(side, side);
-  const std::size_t n = picture.pixels.pixels().size();
-  std::copy_n(cells.get<float>(column).begin() + static_cast<std::ptrdiff_t>(row * n), n,
-              picture.pixels.pixels().begin());
-  picture.scale = 3.0;
-  picture.x0 = -0.5 * (side - 1);
-  picture.y0 = picture.x0;
+web::Picture stamp(const Table& cells, const std::string& column, std::size_t row) {
+  web::Picture picture = array_picture(cells, column, row);
+  picture.scale = std::clamp(180.0 / picture.pixels.width(), 1.0, 4.0);
+  picture.x0 = -0.5 * (picture.pixels.width() - 1);
+  picture.y0 = -0.5 * (picture.pixels.height() - 1);
   return picture;
 }
 
-web::PictureRow band_stamps(const Table& cells, std::size_t first) {
-  const auto& band = cells.get<std::string>("band");
-  const auto& tags = cells.get<std::string>("epsf_tag");
-  web::PictureRow row{"Band " + band[first], {}};
-  for (std::size_t i = first; i < cells.rows() && row.pictures.size() < kCellsShown; ++i) {
-    if (band[i] == band[first]) {
-      web::Picture picture = stamp(cells, "epsf", i);
-      picture.title = "ePSF " + tags[i];
-      picture.stretch = "log";
-      row.pictures.push_back(std::move(picture));
-    }
+bool has_values(const web::Picture& picture) {
+  const auto pixels = picture.pixels.pixels();
+  return std::any_of(pixels.begin(), pixels.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// The ePSF of a cell with median star, model and residual.
+web::PictureRow cell_stamps(const ReportInput& input, std::size_t cell) {
+  const Table& cells = input.products.table("epsf", "cells");
+  web::PictureRow row{
+      "ePSF of " + cell_label(input, cell), {}, 4, "epsf_" + file_part(cell_label(input, cell))};
+  web::Picture psf = stamp(cells, "epsf", cell);
+  psf.title = fmt::format("ePSF, used={}/{}", cells.get<std::int32_t>("nstars_used")[cell],
+                          cells.get<std::int32_t>("nstars_extract")[cell]);
+  psf.stretch = "log";
+  psf.file = "epsf";
+  if (has_values(psf)) {
+    std::tie(psf.low, psf.high) = quantiles_of(psf.pixels, 0.01, 1.0);
+    row.pictures.push_back(std::move(psf));
   }
-  web::Picture residual = stamp(cells, "median_residual", first);
-  residual.title = "median residual / flux " + tags[first];
+  web::Picture star = stamp(cells, "median_star", cell);
+  web::Picture residual = stamp(cells, "median_residual", cell);
+  if (!has_values(star)) {
+    return row;
+  }
+  web::Picture model = star;
+  for (std::size_t i = 0; i < model.pixels.pixels().size(); ++i) {
+    model.pixels.pixels()[i] -= residual.pixels.pixels()[i];
+  }
+  star.title = "median star / flux";
+  model.title = "model";
+  residual.title = "median residual / flux";
+  star.stretch = "log";
+  std::tie(star.low, star.high) = quantiles_of(star.pixels, 0.01, 1.0);
+  model.stretch = "log";
+  model.low = star.low;
+  model.high = star.high;
   residual.colors = "diverging";
-  residual.low = -2e-3;
-  residual.high = 2e-3;
-  row.pictures.push_back(std::move(residual));
+  Image<float> size = residual.pixels;
+  std::transform(size.pixels().begin(), size.pixels().end(), size.pixels().begin(),
+                 [](float v) { return std::abs(v); });
+  residual.high = quantiles_of(size, 0.0, 0.99).second;
+  residual.low = -residual.high;
+  for (web::Picture* picture : {&star, &model, &residual}) {
+    picture->file = "epsf_residual_diagnostics";
+    row.pictures.push_back(std::move(*picture));
+  }
   return row;
 }
 
 }  // namespace
 
-web::Section epsf_section(const engine::Products& products) {
-  web::Section section{"Effective PSF", {}};
-  const Table& bands = products.table("epsf", "bands");
+std::string cell_label(const ReportInput& input, std::size_t cell) {
+  const Table& cells = input.products.table("epsf", "cells");
+  return input.frame_label(static_cast<std::size_t>(cells.get<std::int32_t>("frame")[cell])) + " " +
+         cells.get<std::string>("epsf_tag")[cell];
+}
+
+std::vector<std::size_t> shown_cells(const ReportInput& input) {
+  constexpr std::size_t kMost = 8;
+  const Table& cells = input.products.table("epsf", "cells");
+  const auto& frame = cells.get<std::int32_t>("frame");
+  const auto& used = cells.get<std::int32_t>("nstars_used");
+  std::vector<std::size_t> out;
+  for (const Field* field : input.shown_fields()) {
+    for (std::size_t band = 0; band < field->bands.size() && out.size() < kMost; ++band) {
+      std::size_t best = Table::npos;
+      for (std::size_t i = 0; i < cells.rows(); ++i) {
+        const auto number = static_cast<std::size_t>(frame[i]) - field->first_frame;
+        const bool mine = static_cast<std::size_t>(frame[i]) >= field->first_frame &&
+                          number < field->size() &&
+                          field->band_of_frame[number] == static_cast<int>(band);
+        // Of the first image of the band that has cells.
+        if (mine && (best == Table::npos || (frame[i] == frame[best] && used[i] > used[best]))) {
+          best = i;
+        }
+      }
+      if (best != Table::npos) {
+        out.push_back(best);
+      }
+    }
+  }
+  return out;
+}
+
+web::Section epsf_section(const ReportInput& input, std::vector<std::string>& problems) {
+  SectionWriter section("Effective PSF", problems);
+  const Table& bands = input.products.table("epsf", "bands");
   if (bands.rows() == 0) {
-    section.blocks.emplace_back(
-        web::Text{"All frames came with a PSF of their own; none was built."});
-    return section;
+    section.add(web::Text{"All frames came with a PSF of their own; none was built."});
+    return section.take();
   }
-  section.blocks.emplace_back(band_table(bands));
-  const Table& cells = products.table("epsf", "cells");
-  section.blocks.emplace_back(growth_chart(cells));
-  for (const std::size_t i : first_cells(cells)) {
-    section.blocks.emplace_back(band_stamps(cells, i));
+  section.draw("table of PSFs",
+               [&]() -> std::vector<web::Block> { return {shortened(band_table(input, bands))}; });
+  std::vector<std::size_t> shown;
+  section.draw("cells of the PSFs", [&]() -> std::vector<web::Block> {
+    shown = shown_cells(input);
+    return {web::Text{"Below: of every band the cell with most stars."}};
+  });
+  section.draw("growth curves", [&]() -> std::vector<web::Block> {
+    web::Chart chart = growth_chart(input, shown);
+    // The last two series are the marked radii.
+    return chart.series.size() > 2 ? std::vector<web::Block>{chart} : std::vector<web::Block>{};
+  });
+  for (const std::size_t cell : shown) {
+    section.draw("ePSF " + cell_label(input, cell), [&]() -> std::vector<web::Block> {
+      web::PictureRow row = cell_stamps(input, cell);
+      return row.pictures.empty() ? std::vector<web::Block>{} : std::vector<web::Block>{row};
+    });
+    draw_stars(input, cell, section);
   }
-  return section;
+  return section.take();
 }
 
 }  // namespace skyloom::photometry

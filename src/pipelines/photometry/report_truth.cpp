@@ -6,7 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "pipelines/photometry/report.hpp"
+#include "pipelines/photometry/fit/stage.hpp"
+#include "pipelines/photometry/report_parts.hpp"
 #include "skyloom/numerics/robust.hpp"
 #include "skyloom/surveys/truth.hpp"
 
@@ -46,7 +47,7 @@ web::Chart pull_chart(const std::string& title, const std::map<std::string, Comp
     }
     chart.series.push_back(std::move(steps));
   }
-  web::Series gauss{"unit Gaussian", "#757575", "line", {}, {}, {}};
+  web::Series gauss{"unit Gaussian", "#757575", "line", {}, {}, {}, "circle", true};
   for (int i = 0; i <= 200; ++i) {
     const double x = -5.0 + 0.05 * i;
     gauss.x.push_back(x);
@@ -104,79 +105,95 @@ std::map<std::string, Comparison> compare_fluxes(const Matched& m,
   return out;
 }
 
+/// Total signal-to-noise is that of the best band; for a band by itself its own.
+double best_snr(const Table& catalogue, const std::vector<std::string>& bands, std::size_t row) {
+  double snr = 0.0;
+  for (const std::string& band : bands) {
+    const double f = catalogue.get<double>("FLUX_" + band + "_fit")[row];
+    const double e = catalogue.get<double>("FLUXERR_" + band + "_fit")[row];
+    snr = std::fmax(snr, f / e);
+  }
+  return snr;
+}
+
 /// @param crop first pixel of the cropped frame, x and y; the truth is in uncropped pixels
-std::map<std::string, Comparison> compare_positions(const Matched& m,
+std::map<std::string, Comparison> compare_positions(const Matched& m, const FitNames& names,
                                                     const std::vector<std::string>& bands,
                                                     std::array<double, 2> crop) {
   std::map<std::string, Comparison> out;
   const auto& type = m.catalogue->get<std::string>("stype_fit");
-  for (std::size_t k = 0; k < 2; ++k) {
-    const std::string axis = k == 0 ? "x" : "y";
-    const auto& fitted = m.catalogue->get<double>(axis + "_pix_white_fit");
-    const auto& error = m.catalogue->get<double>(axis + "_pix_err_fit");
-    const auto truth = m.truth.numbers(axis);
-    for (std::size_t i = 0; i < fitted.size(); ++i) {
-      if (m.row[i] == Table::npos || !(error[i] > 0.0)) {
-        continue;
-      }
-      double snr = 0.0;
-      for (const std::string& band : bands) {
-        const double f = m.catalogue->get<double>("FLUX_" + band + "_fit")[i];
-        const double e = m.catalogue->get<double>("FLUXERR_" + band + "_fit")[i];
-        snr = std::max(snr, f / e);
-      }
-      if (snr > kSnrShown) {
-        const double offset = fitted[i] + crop[k] - truth[m.row[i]];
-        out[type[i]].pull.push_back(offset / error[i]);
-        out[type[i]].relative_percent.push_back(offset);
+  for (const std::string& set : names.sets(bands)) {
+    for (std::size_t k = 0; k < 2; ++k) {
+      const std::string axis = k == 0 ? "x" : "y";
+      const auto& fitted = m.catalogue->get<double>(names.fitted(axis + "_pix_white", set));
+      const auto& error = m.catalogue->get<double>(names.fitted(axis + "_pix_err", set));
+      const auto truth = m.truth.numbers(axis);
+      for (std::size_t i = 0; i < fitted.size(); ++i) {
+        if (m.row[i] == Table::npos || !(error[i] > 0.0)) {
+          continue;
+        }
+        if (best_snr(*m.catalogue, names.apart ? std::vector<std::string>{set} : bands, i) >
+            kSnrShown) {
+          const double offset = fitted[i] + crop[k] - truth[m.row[i]];
+          out[type[i]].pull.push_back(offset / error[i]);
+          out[type[i]].relative_percent.push_back(offset);
+        }
       }
     }
   }
   return out;
 }
 
-}  // namespace
-
-web::Section truth_section(const Config& config, const engine::Products& products) {
-  web::Section section{"Against the truth of the simulation", {}};
-  if (config.inputs.truth.empty() || !std::filesystem::exists(config.inputs.truth)) {
-    return section;
-  }
+Matched matched(const ReportInput& input) {
   Matched m;
-  m.catalogue = &products.table("catalogue", "catalogue");
-  if (!m.catalogue->has("ID")) {
-    return section;
-  }
-  m.truth = surveys::read_truth(config.inputs.truth);
+  m.catalogue = &input.products.table("catalogue", "catalogue");
+  m.truth = surveys::read_truth(input.config.inputs.truth);
   std::map<std::string, std::size_t> row_of_id;
-  const auto& true_id = m.truth.get<std::string>("ID");
+  const auto true_id = m.truth.texts("ID");
   for (std::size_t i = 0; i < true_id.size(); ++i) {
     row_of_id[true_id[i]] = i;
   }
-  for (const std::string& id : m.catalogue->get<std::string>("ID")) {
+  for (const std::string& id : m.catalogue->texts("ID")) {
     const auto found = row_of_id.find(id);
     m.row.push_back(found == row_of_id.end() ? Table::npos : found->second);
   }
-  std::vector<std::string> bands;
-  for (const std::string& band : products.table("frames", "frames").get<std::string>("band")) {
-    if (std::find(bands.begin(), bands.end(), band) == bands.end()) {
-      bands.push_back(band);
-    }
-  }
-  const auto fluxes = compare_fluxes(m, bands);
-  const Table& frames = products.table("frames", "frames");
+  return m;
+}
+
+std::vector<web::Block> compared(const ReportInput& input) {
+  const Matched m = matched(input);
+  const Table& frames = input.products.table("frames", "frames");
+  const auto fluxes = compare_fluxes(m, input.survey.bands);
   const auto positions =
-      compare_positions(m, bands, {frames.numbers("x0_crop")[0], frames.numbers("y0_crop")[0]});
-  section.blocks.emplace_back(
+      compare_positions(m, FitNames{input.config.fits_bands_apart()}, input.survey.bands,
+                        {frames.numbers("x0_crop")[0], frames.numbers("y0_crop")[0]});
+  std::vector<web::Block> blocks;
+  blocks.emplace_back(
       web::Text{fmt::format("Sources with a signal-to-noise above {:.0f}, all bands. A pull is the "
-                            "difference from the truth over the "
-                            "marginal error; with right errors its scatter is 1.",
+                            "difference from the truth over the marginal error; with right errors "
+                            "its scatter is 1.",
                             kSnrShown)});
-  section.blocks.emplace_back(statistics("Fluxes", fluxes, true));
-  section.blocks.emplace_back(pull_chart("Flux pulls", fluxes));
-  section.blocks.emplace_back(statistics("Positions, x and y", positions, false));
-  section.blocks.emplace_back(pull_chart("Position pulls", positions));
-  return section;
+  blocks.emplace_back(statistics("Fluxes", fluxes, true));
+  blocks.emplace_back(pull_chart("Flux pulls", fluxes));
+  if (!positions.empty()) {
+    blocks.emplace_back(statistics("Positions, x and y", positions, false));
+    blocks.emplace_back(pull_chart("Position pulls", positions));
+  }
+  return blocks;
+}
+
+}  // namespace
+
+web::Section truth_section(const ReportInput& input, std::vector<std::string>& problems) {
+  SectionWriter section("Against the truth of the simulation", problems);
+  const std::string& truth = input.config.inputs.truth;
+  // A truth names the sources of one field.
+  if (truth.empty() || input.survey.is_listed || !std::filesystem::exists(truth) ||
+      !input.products.table("catalogue", "catalogue").has("ID")) {
+    return section.take();
+  }
+  section.draw("comparison with the truth", [&] { return compared(input); });
+  return section.take();
 }
 
 }  // namespace skyloom::photometry

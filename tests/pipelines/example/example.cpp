@@ -37,7 +37,8 @@ class Example final : public engine::Pipeline {
     return {fmt::format("{} sums of {} pieces", products.table("join", "sums").rows(),
                         products.table("cut", "pieces").rows())};
   }
-  [[nodiscard]] web::Report report(const engine::Products& products) const override {
+  [[nodiscard]] web::Report report(const engine::Products& products,
+                                   const engine::ReportOptions& /*options*/) const override {
     web::Report report;
     report.title = "Example";
     report.facts = {{"sums", std::to_string(products.table("join", "sums").rows())}};

@@ -59,6 +59,11 @@ TEST_CASE("every stage is a command") {
 
 TEST_CASE("commands about directories and files") {
   CHECK(parse({"status", "d", "--json"}).command->json);
+  const auto report = parse({"report", "d", "--cutouts", "7,gaia_8"}).command;
+  CHECK(report->action == Action::report);
+  CHECK(report->target == "d");
+  CHECK(report->cutouts == std::vector<std::string>{"7", "gaia_8"});
+  CHECK(parse({"report", "--cutouts", "7", "d"}).command->target == "d");
   CHECK(
       parse({"simulate", "example", "--out", "d", "--size", "tiny", "--seed", "5"}).command->seed ==
       5);

@@ -112,6 +112,49 @@ TEST_CASE("series, markers and tables of unequal lengths are refused") {
   CHECK_THROWS_AS(page(PictureRow{"p", {picture}}), FatalError);
 }
 
+TEST_CASE("a band has its half width as error, boxes have two corners, a mesh all its points") {
+  Chart chart{"c", "", "", false, false, {{"a", "", "band", {1.0, 2.0}, {3.0, 3.0}, {}}}};
+  CHECK_THROWS_AS(check(chart), FatalError);
+  chart.series[0].error = {0.1, 0.1};
+  CHECK_NOTHROW(check(chart));
+  Picture picture = picture_of(Image<float>(2, 2));
+  Markers box;
+  box.shape = "box";
+  box.x = box.y = {0.0};
+  picture.markers = {box};
+  CHECK_THROWS_AS(check(PictureRow{"p", {picture}}), FatalError);
+  picture.markers[0].x2 = picture.markers[0].y2 = {1.0};
+  CHECK_NOTHROW(check(PictureRow{"p", {picture}}));
+  picture.sky.columns = picture.sky.rows = 2;
+  picture.sky.ra_deg = picture.sky.dec_deg = {1.0, 2.0, 3.0};
+  CHECK_THROWS_AS(check(PictureRow{"p", {picture}}), FatalError);
+}
+
+TEST_CASE("pictures with the same pixels and levels share them") {
+  Image<float> pixels(3, 2);
+  pixels(1, 2) = 5.0F;
+  Picture other = picture_of(Image<float>(3, 2, 1.0F));
+  const auto data = data_of(render(
+      {"t", "", {}, {{"s", {PictureRow{"p", {picture_of(pixels), other, picture_of(pixels)}}}}}}));
+  REQUIRE(data["pixels"].size() == 2);
+  const auto& pictures = data["sections"][0]["blocks"][0]["pictures"];
+  CHECK(pictures[0]["codes"] == pictures[2]["codes"]);
+  CHECK(pictures[0]["codes"] != pictures[1]["codes"]);
+}
+
+TEST_CASE("a legend counts members without a place, or nothing") {
+  Picture picture = picture_of(Image<float>(2, 2));
+  picture.markers.resize(2);
+  picture.markers[0].x = picture.markers[0].y = {0.0, 1.0};
+  picture.markers[0].not_drawn = 3;
+  picture.markers[1].counted = false;
+  const auto markers = data_of(
+      render({"t", "", {}, {{"s", {PictureRow{"p", {picture}}}}}}))["sections"][0]["blocks"][0]
+                                                                   ["pictures"][0]["markers"];
+  CHECK(markers[0]["count"] == 5);
+  CHECK_FALSE(markers[1].contains("count"));
+}
+
 TEST_CASE("quantised pixels keep their values, faint and bright") {
   Image<float> pixels(200, 3);
   for (int x = 0; x < 200; ++x) {

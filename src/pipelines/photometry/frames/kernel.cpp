@@ -57,6 +57,35 @@ bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, 
   return false;
 }
 
+Image<float> block_means(ImageView<const float> image, int k) {
+  Image<float> out((image.width() + k - 1) / k, (image.height() + k - 1) / k,
+                   std::numeric_limits<float>::quiet_NaN());
+  for (int by = 0; by < out.height(); ++by) {
+    for (int bx = 0; bx < out.width(); ++bx) {
+      double sum = 0.0;
+      int n = 0;
+      for (int y = by * k; y < std::min((by + 1) * k, image.height()); ++y) {
+        for (int x = bx * k; x < std::min((bx + 1) * k, image.width()); ++x) {
+          const float v = image(y, x);
+          sum += std::isfinite(v) ? v : 0.0F;
+          n += std::isfinite(v) ? 1 : 0;
+        }
+      }
+      if (n > 0) {
+        out(by, bx) = static_cast<float>(sum / n);
+      }
+    }
+  }
+  return out;
+}
+
+int picture_binning(int wanted, int width, int height) {
+  constexpr int kEnough = 1000;
+  constexpr int kMost = 2400;
+  const int side = std::max(width, height);
+  return std::max(std::min(wanted, (side + kEnough - 1) / kEnough), (side + kMost - 1) / kMost);
+}
+
 int white_chunk_rows(int height) {
   return height < 8 ? height : std::clamp(height / 8, 256, 1024);
 }

@@ -29,10 +29,18 @@ class WhiteStack {
   Image<double> weight_;
 };
 
+/// Mean of k x k blocks, pixels that are not finite left out; blocks at the far edges may be
+/// smaller.
+Image<float> block_means(ImageView<const float> image, int k);
+
 /// True when a saturated pixel lies in the disc of integer offsets dx^2 + dy^2 <= radius^2 around
 /// (x, y). `bad` begins at image pixel (x0, y0); offsets outside of it do not count.
 bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y,
                       double radius);
+
+/// Side of the blocks that pictures of a large image average: `wanted` unless the image is small
+/// enough for less, or so large that the picture would have more than 2400 pixels per side.
+int picture_binning(int wanted, int width, int height);
 
 /// Rows of a white-stack chunk for an image of `height` rows (photometry.md 4.4).
 int white_chunk_rows(int height);

@@ -27,19 +27,6 @@ std::pair<int, int> shifted_interval(double centre, double side, int limit) {
   return {static_cast<int>(std::floor(std::max(0.0, low))), static_cast<int>(std::ceil(high))};
 }
 
-/// Named stars inside the box, each name once.
-std::vector<std::size_t> stars_in(const GaiaStars& stars, const Box& box) {
-  std::vector<std::size_t> chosen;
-  std::unordered_set<std::string> known;
-  for (std::size_t i = 0; i < stars.size(); ++i) {
-    if (box.contains(stars.x_pix[i], stars.y_pix[i]) && !stars.id[i].empty() &&
-        known.insert(stars.id[i]).second) {
-      chosen.push_back(i);
-    }
-  }
-  return chosen;
-}
-
 std::vector<double> picked(const std::vector<double>& values,
                            const std::vector<std::size_t>& rows) {
   std::vector<double> out;
@@ -162,7 +149,19 @@ double flux_of_mag(double mag, double zp_ref) {
   return std::pow(10.0, (zp_ref - mag) / 2.5);
 }
 
-Table with_gaia(Table sources, const GaiaStars& stars, const GaiaOptions& options) {
+std::vector<std::size_t> stars_in(const GaiaStars& stars, const Box& box) {
+  std::vector<std::size_t> chosen;
+  std::unordered_set<std::string> known;
+  for (std::size_t i = 0; i < stars.size(); ++i) {
+    if (box.contains(stars.x_pix[i], stars.y_pix[i]) && !stars.id[i].empty() &&
+        known.insert(stars.id[i]).second) {
+      chosen.push_back(i);
+    }
+  }
+  return chosen;
+}
+
+Box selection_box(const Table& sources, const GaiaOptions& options) {
   const auto& x = sources.get<double>("x_pix_white");
   const auto& y = sources.get<double>("y_pix_white");
   const auto& excluded = sources.get<std::uint8_t>("excluded_any");
@@ -170,8 +169,11 @@ Table with_gaia(Table sources, const GaiaStars& stars, const GaiaOptions& option
   for (std::size_t i = 0; i < active.size(); ++i) {
     active[i] = excluded[i] == 0 && options.image.contains(x[i], y[i]) ? 1 : 0;
   }
-  const Box box = gaia_box(x, y, active, options.image, options.min_box_size_pix);
-  const std::vector<std::size_t> chosen = stars_in(stars, box);
+  return gaia_box(x, y, active, options.image, options.min_box_size_pix);
+}
+
+Table with_gaia(Table sources, const GaiaStars& stars, const GaiaOptions& options) {
+  const std::vector<std::size_t> chosen = stars_in(stars, selection_box(sources, options));
   if (chosen.empty() || sources.rows() == 0) {
     return sources;
   }

@@ -55,6 +55,13 @@ std::vector<std::size_t> nearest_on_sky(std::span<const double> ra_deg,
 /// Scaled flux of a magnitude.
 double flux_of_mag(double mag, double zp_ref);
 
+/// gaia_box() of the sources that are not excluded and lie in the image.
+/// @param sources with the columns of /sources
+Box selection_box(const Table& sources, const GaiaOptions& options);
+
+/// Named stars inside the box, each name once.
+std::vector<std::size_t> stars_in(const GaiaStars& stars, const Box& box);
+
 /// The sources with `gaia_source_id` filled, missing or zero FLUX_<band> of matched rows replaced
 /// by synthetic fluxes, and unmatched stars that are not saturated as new rows at the end.
 /// @param sources with the columns of /sources, gaia_source_id still empty

@@ -160,12 +160,22 @@ FramesStage::Input::Frame load_frame(FramesStage::OpenField& open, std::size_t i
   return out;
 }
 
-FramesStage::Input::White load_white(FramesStage::OpenField& open, int y0) {
+FramesStage::Input::White load_white(const Config& config, FramesStage::OpenField& open,
+                                     int first_row) {
   const Field& field = open.field;
+  const auto chunks = white_chunks(config, field);
+  const auto chunk = std::find_if(chunks.begin(), chunks.end(),
+                                  [&](const auto& rows) { return rows.first == first_row; });
+  const Box used = field.used_box(0);
   FramesStage::Input::White white;
-  white.y0 = y0;
-  white.y1 = std::min(y0 + open.chunk_rows, field.height);
-  white.width = field.width;
+  white.binning = preview_binning(config, field);
+  white.box = {used.x0, used.x1, chunk->first, chunk->second};
+  if (white.binning > 0) {
+    white.box.x0 = 0;
+    white.box.x1 = field.infos.front().width;
+  }
+  white.cropped = white.box.intersect(used);
+  white.y0 = white.cropped.y0 - used.y0;
   std::vector<surveys::FrameReader*> readers;
   for (std::size_t i = 0; i < field.size(); ++i) {
     if (field.on_grid[i] != 0) {
@@ -173,11 +183,7 @@ FramesStage::Input::White load_white(FramesStage::OpenField& open, int y0) {
     }
   }
   white.n_frames = readers.size();
-  const int m = field.margin;
-  const int width = field.width;
-  white.read = [readers, m, width](std::size_t frame, int first, int end) {
-    return readers[frame]->read({m, m + width, m + first, m + end});
-  };
+  white.read = [readers](std::size_t frame, const Box& box) { return readers[frame]->read(box); };
   return white;
 }
 
@@ -198,7 +204,6 @@ FramesStage::OpenField& opened(const Config& config, FramesStage::Context& conte
         std::make_unique<surveys::FrameReader>(open->field.specs[i], open->field.infos[i]));
     open->wcs.push_back(std::make_unique<sky::Wcs>(frame_wcs(open->field, i)));
   }
-  open->chunk_rows = frames::white_chunk_rows(open->field.height);
   return *(context.open[index] = std::move(open));
 }
 
@@ -239,7 +244,7 @@ FramesStage::Input FramesStage::load(const Config& config, Context& context,
   if (key.starts_with("frame/")) {
     input.frame = load_frame(open, static_cast<std::size_t>(number));
   } else {
-    input.white = load_white(open, number);
+    input.white = load_white(config, open, number);
   }
   return input;
 }

@@ -1,6 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <type_traits>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
@@ -42,10 +46,12 @@ Table flagged_sources(const Config& config, const FramesStage::Input::Sources& i
   return table;
 }
 
-Table completed_sources(const Config& config, const FramesStage::Input::Sources& in) {
-  Table table = flagged_sources(config, in);
+/// The sources with Gaia's names, fluxes and stars.
+void complete_sources(const Config& config, const FramesStage::Input::Sources& in,
+                      FramesStage::Result& result) {
+  result.sources = flagged_sources(config, in);
   if (!in.gaia) {
-    return table;
+    return;
   }
   frames::GaiaOptions options;
   options.bands = in.bands;
@@ -54,7 +60,60 @@ Table completed_sources(const Config& config, const FramesStage::Input::Sources&
   options.match_radius_arcsec = config.zp.match_radius_arcsec;
   options.min_box_size_pix = config.zp.min_box_size_pix;
   options.inject = config.zp.inject_gaia_sources;
-  return frames::with_gaia(std::move(table), *in.gaia, options);
+  const std::size_t n_before = result.sources.rows();
+  FramesStage::Result::Gaia& gaia = result.gaia.emplace();
+  gaia.box = frames::selection_box(result.sources, options);
+  result.sources = frames::with_gaia(std::move(result.sources), *in.gaia, options);
+  const auto& names = result.sources.get<std::string>("gaia_source_id");
+  const std::set<std::string> injected(names.begin() + static_cast<std::ptrdiff_t>(n_before),
+                                       names.end());
+  for (const std::size_t star : frames::stars_in(*in.gaia, gaia.box)) {
+    gaia.stars.id.push_back(in.gaia->id[star]);
+    gaia.stars.x_pix.push_back(in.gaia->x_pix[star]);
+    gaia.stars.y_pix.push_back(in.gaia->y_pix[star]);
+    gaia.stars.saturated.push_back(in.gaia->saturated[star]);
+    gaia.injected.push_back(injected.contains(in.gaia->id[star]) ? 1 : 0);
+  }
+}
+
+/// A copy of the part of an image.
+Image<float> part_of(const Image<float>& image, const Box& box) {
+  Image<float> out(box.width(), box.height());
+  const auto part = image.view().sub(box);
+  for (int y = 0; y < box.height(); ++y) {
+    std::copy(part.row(y).begin(), part.row(y).end(), out.view().row(y).begin());
+  }
+  return out;
+}
+
+void stack_white(const FramesStage::Input::White& in, FramesStage::Result& result) {
+  constexpr int kStripRows = 128;
+  Image<float> mean(in.box.width(), in.box.height());
+  Image<float> sigma(in.box.width(), in.box.height());
+  for (int y = in.box.y0; y < in.box.y1; y += kStripRows) {
+    const Box strip{in.box.x0, in.box.x1, y, std::min(y + kStripRows, in.box.y1)};
+    frames::WhiteStack stack(strip.width(), strip.height());
+    for (std::size_t i = 0; i < in.n_frames; ++i) {
+      const surveys::FramePixels frame = in.read(i, strip);
+      stack.add(frame.data.view(), frame.invvar.view());
+    }
+    const auto at = static_cast<std::ptrdiff_t>(y - in.box.y0) * strip.width();
+    const Image<float> mean_part = stack.mean();
+    const Image<float> sigma_part = stack.sigma();
+    std::copy(mean_part.pixels().begin(), mean_part.pixels().end(), mean.pixels().begin() + at);
+    std::copy(sigma_part.pixels().begin(), sigma_part.pixels().end(), sigma.pixels().begin() + at);
+  }
+  if (in.binning > 0) {
+    result.preview = frames::block_means(mean.view(), in.binning);
+    result.preview_y0 = in.box.y0 / in.binning;
+  }
+  if (!in.cropped.empty()) {
+    const Box part{in.cropped.x0 - in.box.x0, in.cropped.x1 - in.box.x0, in.cropped.y0 - in.box.y0,
+                   in.cropped.y1 - in.box.y0};
+    result.y0 = in.y0;
+    result.white = part_of(mean, part);
+    result.sigma = part_of(sigma, part);
+  }
 }
 
 }  // namespace
@@ -70,7 +129,7 @@ std::vector<Column> added_source_columns() {
       {"y_pix_white", Type::float64, "pix", "catalogue position in the cropped frame, 0-based"}};
 }
 
-Schema frames_schema(const Survey& survey, const TableSchema& base) {
+Schema frames_schema(const Config& config, const Survey& survey, const TableSchema& base) {
   Schema schema;
   TableSchema sources = base;
   for (Column column : added_source_columns()) {
@@ -100,6 +159,21 @@ Schema frames_schema(const Survey& survey, const TableSchema& base) {
         {"n_not_finite", Type::int64, "", "pixels that are NaN or infinite"},
         {"n_saturated", Type::int64, "", "saturated pixels"},
         {"n_masked", Type::int64, "", "pixels masked by the inverse variance"}}});
+  if (config.calibrates()) {
+    schema.tables.push_back(
+        {"gaia_boxes",
+         {{"x0", Type::int32, "pix", "square around the sources where Gaia stars are taken"},
+          {"x1", Type::int32, "pix", "end of its columns"},
+          {"y0", Type::int32, "pix", "first row, cropped frame"},
+          {"y1", Type::int32, "pix", "end of its rows"}}});
+    schema.tables.push_back(
+        {"gaia_stars",
+         {{"gaia_source_id", Type::text, "", "Gaia star in that square"},
+          {"x_pix_white", Type::float64, "pix", "position in the cropped frame, 0-based"},
+          {"y_pix_white", Type::float64, "pix", "position in the cropped frame, 0-based"},
+          {"saturated", Type::boolean, "", "next to saturated pixels"},
+          {"injected", Type::boolean, "", "became a source"}}});
+  }
   add_field_column(schema, survey);
   for (const Field& field : survey.fields) {
     const std::vector<std::size_t> shape{static_cast<std::size_t>(field.height),
@@ -108,40 +182,27 @@ Schema frames_schema(const Survey& survey, const TableSchema& base) {
                             "inverse-variance mean of all frames"});
     schema.slabs.push_back(
         {survey.slab(field, "white/sigma"), Type::float32, shape, "", "its sky noise per pixel"});
+    if (const int k = preview_binning(config, field); k > 0) {
+      const surveys::FrameInfo& first = field.infos.front();
+      schema.slabs.push_back({survey.slab(field, "preview/image"),
+                              Type::float32,
+                              {static_cast<std::size_t>((first.height + k - 1) / k),
+                               static_cast<std::size_t>((first.width + k - 1) / k)},
+                              "",
+                              fmt::format("white image before cropping, means of {0} x {0}", k)});
+    }
   }
   return schema;
 }
 
-namespace {
-
-void stack_white(const FramesStage::Input::White& white, FramesStage::Result& result) {
-  constexpr int kStripRows = 128;
-  result.y0 = white.y0;
-  result.white = Image<float>(white.width, white.y1 - white.y0);
-  result.sigma = Image<float>(white.width, white.y1 - white.y0);
-  for (int y = white.y0; y < white.y1; y += kStripRows) {
-    const int end = std::min(y + kStripRows, white.y1);
-    frames::WhiteStack stack(white.width, end - y);
-    for (std::size_t i = 0; i < white.n_frames; ++i) {
-      const surveys::FramePixels frame = white.read(i, y, end);
-      stack.add(frame.data.view(), frame.invvar.view());
-    }
-    const auto at = static_cast<std::ptrdiff_t>(y - white.y0) * white.width;
-    const Image<float> mean = stack.mean();
-    const Image<float> sigma = stack.sigma();
-    std::copy(mean.pixels().begin(), mean.pixels().end(), result.white.pixels().begin() + at);
-    std::copy(sigma.pixels().begin(), sigma.pixels().end(), result.sigma.pixels().begin() + at);
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 FramesStage::Result FramesStage::compute(const Config& config, const Input& input,
                                          const Rng& /*rng*/) {
   Result result;
   result.field = input.field;
   if (input.sources) {
-    result.sources = completed_sources(config, *input.sources);
+    complete_sources(config, *input.sources, result);
   } else if (input.frame) {
     result.frame = input.frame;
   } else {
@@ -176,6 +237,24 @@ void append_sources(const FramesStage::Result& result, Table& table) {
                     target.begin() + static_cast<std::ptrdiff_t>(first * column.elements()));
         },
         table.data(c));
+  }
+}
+
+void append_gaia(const FramesStage::Result::Gaia& gaia, engine::Rows& rows) {
+  Table& boxes = rows.table("gaia_boxes");
+  const std::size_t row = boxes.add_row();
+  boxes.set(row, "x0", gaia.box.x0);
+  boxes.set(row, "x1", gaia.box.x1);
+  boxes.set(row, "y0", gaia.box.y0);
+  boxes.set(row, "y1", gaia.box.y1);
+  Table& stars = rows.table("gaia_stars");
+  for (std::size_t i = 0; i < gaia.stars.size(); ++i) {
+    const std::size_t at = stars.add_row();
+    stars.set(at, "gaia_source_id", gaia.stars.id[i]);
+    stars.set(at, "x_pix_white", gaia.stars.x_pix[i]);
+    stars.set(at, "y_pix_white", gaia.stars.y_pix[i]);
+    stars.set(at, "saturated", gaia.stars.saturated[i] != 0);
+    stars.set(at, "injected", gaia.injected[i] != 0);
   }
 }
 
@@ -215,11 +294,17 @@ void FramesStage::append(const Config& /*config*/, const Result& result, engine:
   if (result.frame) {
     append_frame(result, rows.table("frames"));
   }
+  if (result.gaia) {
+    append_gaia(*result.gaia, rows);
+  }
   set_field(rows, result.field);
+  const std::string group = result.field.empty() ? "" : result.field + "/";
   if (!result.white.empty()) {
-    const std::string group = result.field.empty() ? "" : result.field + "/";
     rows.add_slab(group + "white/image", result.y0, 0, result.white.view());
     rows.add_slab(group + "white/sigma", result.y0, 0, result.sigma.view());
+  }
+  if (!result.preview.empty()) {
+    rows.add_slab(group + "preview/image", result.preview_y0, 0, result.preview.view());
   }
 }
 

@@ -91,21 +91,41 @@ void unite(TableSchema& all, const std::vector<Column>& columns) {
   }
 }
 
-void add_units(const Survey& survey, const Field& field, std::size_t sources, engine::Plan& plan) {
+void add_units(const Config& config, const Survey& survey, const Field& field, std::size_t sources,
+               engine::Plan& plan) {
   const auto frames = static_cast<double>(field.size());
   plan.add(survey.key(field, "sources"), static_cast<double>(sources) * 1e4 * frames);
   for (std::size_t i = 0; i < field.size(); ++i) {
     plan.add(survey.key(field, fmt::format("frame/{:05d}", i)),
              static_cast<double>(field.infos[i].width) * field.infos[i].height);
   }
-  const int rows = frames::white_chunk_rows(field.height);
-  for (int y0 = 0; y0 < field.height; y0 += rows) {
-    plan.add(survey.key(field, fmt::format("white/{:06d}", y0)),
-             2.0 * static_cast<double>(field.width) * rows * frames);
+  for (const auto& [first, last] : white_chunks(config, field)) {
+    plan.add(survey.key(field, fmt::format("white/{:06d}", first)),
+             2.0 * static_cast<double>(field.width) * (last - first) * frames);
   }
 }
 
 }  // namespace
+
+int preview_binning(const Config& config, const Field& field) {
+  const surveys::FrameInfo& first = field.infos.front();
+  return config.crop.plot_pre_crop && field.margin > 0
+             ? frames::picture_binning(config.crop.display_downsample, first.width, first.height)
+             : 0;
+}
+
+std::vector<std::pair<int, int>> white_chunks(const Config& config, const Field& field) {
+  const int k = preview_binning(config, field);
+  const int begin = k > 0 ? 0 : field.margin;
+  const int end = k > 0 ? field.infos.front().height : field.margin + field.height;
+  const int block = std::max(1, k);
+  const int rows = (frames::white_chunk_rows(field.height) + block - 1) / block * block;
+  std::vector<std::pair<int, int>> chunks;
+  for (int y = begin; y < end; y += rows) {
+    chunks.emplace_back(y, std::min(y + rows, end));
+  }
+  return chunks;
+}
 
 engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
   Survey survey;
@@ -124,9 +144,9 @@ engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*b
     survey.fields.push_back(std::move(field));
   }
   engine::Plan plan;
-  plan.schema = frames_schema(survey, columns);
+  plan.schema = frames_schema(config, survey, columns);
   for (const Field& field : survey.fields) {
-    add_units(survey, field, n_sources[field.index], plan);
+    add_units(config, survey, field, n_sources[field.index], plan);
   }
   return plan;
 }

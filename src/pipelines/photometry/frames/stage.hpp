@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/config.hpp"
@@ -26,7 +27,6 @@ struct FramesStage {
     Field field;
     std::vector<std::unique_ptr<surveys::FrameReader>> readers;
     std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs() of every frame
-    int chunk_rows = 0;
   };
   struct Context {
     std::map<std::string, std::size_t> index;                ///< of a field by its name
@@ -56,13 +56,14 @@ struct FramesStage {
       std::int64_t n_masked = 0;
     };
     struct White {
-      int y0 = 0;
-      int y1 = 0;
-      int width = 0;
+      Box box;          ///< image pixels
+      Box cropped;      ///< the part of it that belongs to the white frame; may be empty
+      int y0 = 0;       ///< row of the white frame where that begins
+      int binning = 0;  ///< of the picture before cropping; 0 = not kept
       std::size_t n_frames = 0;
-      /// Rows [y0, y1) of a frame on the field's grid; strip by strip, since the rows of all frames
-      /// at once would be too much. Valid while the context is.
-      std::function<surveys::FramePixels(std::size_t frame, int y0, int y1)> read;
+      /// Part of a frame on the field's grid, image pixels; strip by strip, since the rows of all
+      /// frames at once would be too much. Valid while the context is.
+      std::function<surveys::FramePixels(std::size_t frame, const Box& box)> read;
     };
     std::string field;  ///< its name; "" when there is only one
     std::optional<Sources> sources;
@@ -74,9 +75,18 @@ struct FramesStage {
     std::string field;
     Table sources;
     std::optional<Input::Frame> frame;
+    /// Gaia stars in the selection box.
+    struct Gaia {
+      Box box;
+      frames::GaiaStars stars;
+      std::vector<std::uint8_t> injected;
+    };
+    std::optional<Gaia> gaia;
     int y0 = 0;
     Image<float> white;
     Image<float> sigma;
+    int preview_y0 = 0;
+    Image<float> preview;
   };
 
   static std::vector<std::string> inputs(const Config& config);
@@ -95,10 +105,17 @@ struct FramesStage {
 Table base_catalogue(const Config& config, const Field& field,
                      std::vector<std::string>* notes = nullptr);
 
+/// Row chunks of the white stack, (first, end) in image pixels. Where the picture before cropping
+/// is kept they cover the whole image in whole blocks of that picture.
+std::vector<std::pair<int, int>> white_chunks(const Config& config, const Field& field);
+
+/// Blocks of the picture before cropping; 0 = it is not kept.
+int preview_binning(const Config& config, const Field& field);
+
 /// Columns that this stage adds to the base catalogue.
 std::vector<Column> added_source_columns();
 
 /// Schema of /sources, /frames and the slabs. @param sources columns of the base catalogues
-Schema frames_schema(const Survey& survey, const TableSchema& sources);
+Schema frames_schema(const Config& config, const Survey& survey, const TableSchema& sources);
 
 }  // namespace skyloom::photometry

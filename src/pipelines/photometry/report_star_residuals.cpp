@@ -1,0 +1,111 @@
+// Residuals of the PSF stars in units of the noise.
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "pipelines/photometry/fit/stage.hpp"
+#include "pipelines/photometry/report_stars.hpp"
+#include "skyloom/numerics/robust.hpp"
+#include "skyloom/sky/render.hpp"
+
+namespace skyloom::photometry {
+namespace {
+
+/// Residuals over noise of the used stars, pixels within the PSF array.
+std::vector<double> normalised_residuals(const ReportInput& input, const Table& stamps,
+                                         const std::vector<std::size_t>& used) {
+  const auto row_of_frame = static_cast<std::size_t>(stamps.get<std::int32_t>("frame")[used[0]]);
+  const auto [index, number] = input.survey.frame_at(row_of_frame);
+  const Field& field = input.survey.fields[index];
+  const surveys::FrameInfo& info = field.infos[number];
+  const PsfChoice choice = choose_psfs(input.config, field, input.products)[number];
+  const Table& stars = input.products.table("epsf", "stars");
+  const auto& frames = stars.get<std::int32_t>("frame");
+  const auto begin = std::find(frames.begin(), frames.end(), static_cast<int>(row_of_frame));
+  const double sky_sigma = info.skysig_adu * info.scale;
+  const double gain = info.egain / info.scale;
+  std::vector<double> out;
+  sky::RenderScratch scratch;
+  for (const std::size_t i : used) {
+    const auto star = static_cast<std::size_t>(begin - frames.begin()) +
+                      static_cast<std::size_t>(stamps.get<std::int32_t>("star")[i]);
+    const Image<float> raw = array_picture(stamps, "raw", i).pixels;
+    const double x = stars.get<double>("x")[star] - stamps.get<std::int32_t>("x0")[i];
+    const double y = stars.get<double>("y")[star] - stamps.get<std::int32_t>("y0")[i];
+    const double flux = stars.get<double>("flux")[star];
+    const double sky = stars.get<double>("sky")[star];
+    Image<float> model(raw.width(), raw.height(), 0.0F);
+    const sky::PointSource point(
+        choice.psf->at(stars.get<double>("x")[star], stars.get<double>("y")[star]));
+    sky::ImageBlock block;
+    block.data = model.pixels().data();
+    block.clip = model.box();
+    block.stride = model.width();
+    block.plane = static_cast<std::ptrdiff_t>(model.pixels().size());
+    point.render(x, y, false, block, scratch);
+    for (std::size_t p = 0; p < raw.pixels().size(); ++p) {
+      const double light = flux * model.pixels()[p];
+      const double variance =
+          sky_sigma * sky_sigma + (gain > 0.0 ? std::fmax(light, 0.0) / gain : 0.0);
+      const double r = (raw.pixels()[p] - sky - light) / std::sqrt(variance);
+      if (std::isfinite(r) && light != 0.0) {
+        out.push_back(r);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<web::Block> residual_histogram(const ReportInput& input, const Table& stamps,
+                                           const std::vector<std::size_t>& rows, std::size_t cell) {
+  constexpr int kBins = 60;
+  constexpr double kRange = 6.0;
+  std::vector<std::size_t> used = used_ones(stamps, rows);
+  used.resize(std::min(used.size(),
+                       static_cast<std::size_t>(input.config.epsf.kernel.residual_diag_max_stars)));
+  if (used.empty()) {
+    return {};
+  }
+  const std::vector<double> residuals = normalised_residuals(input, stamps, used);
+  if (residuals.empty()) {
+    return {};
+  }
+  web::Series bins;
+  bins.label = fmt::format("{} stars: median {:+.3f}, scatter {:.2f}", used.size(),
+                           numerics::median(residuals), numerics::robust_scatter(residuals));
+  bins.color = "#1565c0";
+  bins.kind = "steps";
+  bins.y.assign(kBins, 0.0);
+  for (int b = 0; b <= kBins; ++b) {
+    bins.x.push_back(-kRange + 2.0 * kRange * b / kBins);
+  }
+  for (const double r : residuals) {
+    const auto b = static_cast<int>(std::floor((r + kRange) / (2.0 * kRange) * kBins));
+    if (b >= 0 && b < kBins) {
+      bins.y[static_cast<std::size_t>(b)] += 1.0;
+    }
+  }
+  web::Series normal;
+  normal.label = "unit normal";
+  normal.color = "#757575";
+  normal.kind = "line";
+  normal.dashed = true;
+  const double area = static_cast<double>(residuals.size()) * 2.0 * kRange / kBins;
+  for (double x = -kRange; x <= kRange; x += 0.1) {
+    normal.x.push_back(x);
+    normal.y.push_back(area * std::exp(-0.5 * x * x) / std::sqrt(2.0 * M_PI));
+  }
+  return {web::Chart{"Residuals of PSF stars of " + cell_label(input, cell),
+                     "residual / noise",
+                     "pixels",
+                     false,
+                     false,
+                     {bins, normal},
+                     "epsf_residual_diagnostics"}};
+}
+
+}  // namespace skyloom::photometry
