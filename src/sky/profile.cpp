@@ -6,6 +6,8 @@
 #include <numbers>
 #include <numeric>
 
+#include "skyloom/numerics/cubic_spline.hpp"
+
 #include "sersic_tables.hpp"
 
 namespace skyloom::sky {
@@ -21,57 +23,6 @@ void scale_to(std::vector<double>& amplitude, double total) {
   }
 }
 
-/// Cubic spline through (x, y) with not-a-knot ends (>= 4 points), evaluated once. Solved densely:
-/// the tables have at most 17 rows and are read a few hundred times per process.
-double spline_not_a_knot(const std::vector<double>& x, const std::vector<double>& y, double at) {
-  const std::size_t n = x.size();
-  std::vector<double> matrix(n * n, 0.0);
-  std::vector<double> m(n, 0.0);
-  const auto h = [&](std::size_t i) { return x[i + 1] - x[i]; };
-  for (std::size_t i = 1; i + 1 < n; ++i) {
-    matrix[i * n + i - 1] = h(i - 1);
-    matrix[i * n + i] = 2.0 * (h(i - 1) + h(i));
-    matrix[i * n + i + 1] = h(i);
-    m[i] = 6.0 * ((y[i + 1] - y[i]) / h(i) - (y[i] - y[i - 1]) / h(i - 1));
-  }
-  // Third derivative continuous across the second and the last but one knot.
-  matrix[0] = h(1);
-  matrix[1] = -(h(0) + h(1));
-  matrix[2] = h(0);
-  matrix[n * n - 1] = h(n - 3);
-  matrix[n * n - 2] = -(h(n - 3) + h(n - 2));
-  matrix[n * n - 3] = h(n - 2);
-  for (std::size_t k = 0; k < n; ++k) {
-    std::size_t pivot = k;
-    for (std::size_t i = k + 1; i < n; ++i) {
-      pivot = std::abs(matrix[i * n + k]) > std::abs(matrix[pivot * n + k]) ? i : pivot;
-    }
-    for (std::size_t j = 0; j < n && pivot != k; ++j) {
-      std::swap(matrix[k * n + j], matrix[pivot * n + j]);
-    }
-    std::swap(m[k], m[pivot]);
-    for (std::size_t i = k + 1; i < n; ++i) {
-      const double factor = matrix[i * n + k] / matrix[k * n + k];
-      for (std::size_t j = k; j < n; ++j) {
-        matrix[i * n + j] -= factor * matrix[k * n + j];
-      }
-      m[i] -= factor * m[k];
-    }
-  }
-  for (std::size_t k = n; k-- > 0;) {
-    for (std::size_t j = k + 1; j < n; ++j) {
-      m[k] -= matrix[k * n + j] * m[j];
-    }
-    m[k] /= matrix[k * n + k];
-  }
-  const auto upper = std::upper_bound(x.begin() + 1, x.end() - 1, at);
-  const std::size_t i = static_cast<std::size_t>(upper - x.begin()) - 1;
-  const double a = (x[i + 1] - at) / h(i);
-  const double b = (at - x[i]) / h(i);
-  return a * y[i] + b * y[i + 1] +
-         ((a * a * a - a) * m[i] + (b * b * b - b) * m[i + 1]) * h(i) * h(i) / 6.0;
-}
-
 double core_fraction(double n) {
   const auto table = sersic_core_table();
   std::vector<double> x;
@@ -80,7 +31,7 @@ double core_fraction(double n) {
     x.push_back(table[i]);
     y.push_back(table[i + 1]);
   }
-  return spline_not_a_knot(x, y, n);
+  return numerics::CubicSpline(x, y)(n);
 }
 
 constexpr double kRowStep = 0.05;
@@ -164,7 +115,7 @@ Mixture sersic_mixture(double n) {
       const double v = range->values[r * stride + 1 + k];
       y[r] = is_variance ? std::log(v) : v;
     }
-    const double value = spline_not_a_knot(x, y, n);
+    const double value = numerics::CubicSpline(x, y)(n);
     if (is_variance) {
       m.variance.push_back(std::exp(value));
     } else {

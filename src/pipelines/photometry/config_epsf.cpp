@@ -141,6 +141,12 @@ void declare_epsf_model(ConfigSpec& spec, Config& c) {
   spec.add(
       "epsf.rounds", &k.rounds,
       Key{.help = "rounds of residual, wing and star fits", .min = 1, .max = 10, .stages = kEpsf});
+  spec.add("epsf.passes", &k.passes,
+           Key{.help = "2: repeat the rounds after catalogued sources near the stars were fitted "
+                       "and subtracted",
+               .min = 1,
+               .max = 2,
+               .stages = kEpsf});
   spec.add("epsf.residual_diag_max_stars", &k.residual_diag_max_stars,
            Key{.help = "stars in the residual diagnostics", .min = 1, .stages = kEpsf});
   spec.add("epsf.warn_flux_err", &k.warn_flux_err,
