@@ -236,6 +236,11 @@ void declare_fit(ConfigSpec& spec, Config& c) {
            &p.enable_multi_band_simultaneous_fitting,
            Key{.help = "positions and shapes shared by all bands; false = every band by itself",
                .stages = {"fit", "catalogue"}});
+  spec.add("patch_run.sky", &p.sky,
+           Key{.help = "sky of a patch: from all patches of the image as far as they agree, or each "
+                       "patch's own",
+               .choices = {"combined", "patch"},
+               .stages = kCatalogue});
   spec.add("patch_run.forced", &p.forced,
            Key{.help = "positions and shapes held at the catalogue's, one flux per image (table "
                        "/forced)",

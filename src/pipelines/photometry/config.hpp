@@ -110,6 +110,7 @@ struct Config {
   struct PatchRun {
     bool enable_multi_band_simultaneous_fitting = true;
     bool forced = false;
+    std::string sky = "combined";
     std::string gal_model = "exp";
     int n_opt_iters = 60;
     double dlnp_stop = 1e-6;

@@ -2,33 +2,72 @@
 #include <cmath>
 #include <tuple>
 
+#include "pipelines/photometry/catalogue/kernel_sky.hpp"
 #include "pipelines/photometry/catalogue/stage.hpp"
 
 namespace skyloom::photometry {
 namespace {
 
-/// Counting sort of the forced fluxes by source.
-void index_forced(CatalogueStage::Context& context) {
-  const auto& source = context.forced->get<std::int64_t>("source");
-  context.forced_first.assign(context.sources->rows() + 1, 0);
-  for (const std::int64_t row : source) {
-    ++context.forced_first[static_cast<std::size_t>(row) + 1];
+/// Counting sort of a table by its column `source`: rows of source i are row[first[i]] ...
+/// row[first[i + 1] - 1].
+void index_by_source(const Table& table, std::size_t sources, std::vector<std::size_t>& first,
+                     std::vector<std::size_t>& row) {
+  const auto& source = table.get<std::int64_t>("source");
+  first.assign(sources + 1, 0);
+  for (const std::int64_t i : source) {
+    ++first[static_cast<std::size_t>(i) + 1];
   }
-  for (std::size_t i = 1; i < context.forced_first.size(); ++i) {
-    context.forced_first[i] += context.forced_first[i - 1];
+  for (std::size_t i = 1; i < first.size(); ++i) {
+    first[i] += first[i - 1];
   }
-  std::vector<std::size_t> next = context.forced_first;
-  context.forced_row.resize(source.size());
+  std::vector<std::size_t> next = first;
+  row.resize(source.size());
   for (std::size_t i = 0; i < source.size(); ++i) {
-    context.forced_row[next[static_cast<std::size_t>(source[i])]++] = i;
+    row[next[static_cast<std::size_t>(source[i])]++] = i;
   }
 }
 
 }  // namespace
 
+SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log) {
+  const auto& tag = skies.get<std::string>("patch_tag");
+  const auto& frame = skies.get<std::int32_t>("frame");
+  const auto number = [&](const char* name) -> const std::vector<double>& {
+    return skies.get<double>(name);
+  };
+  std::map<int, std::vector<std::size_t>> rows_of_frame;
+  for (std::size_t i = 0; i < skies.rows(); ++i) {
+    rows_of_frame[frame[i]].push_back(i);
+  }
+  SkyChanges changes;
+  for (const auto& [row, rows] : rows_of_frame) {
+    std::vector<catalogue::PatchSky> patches;
+    for (const std::size_t i : rows) {
+      patches.push_back(
+          {number("x_pix")[i], number("y_pix")[i], number("sky")[i], number("sky_err")[i]});
+    }
+    const catalogue::SkyModel model = catalogue::combine_skies(patches);
+    if (model.order < 0) {
+      continue;
+    }
+    const Field& field = survey.fields[survey.frame_at(static_cast<std::size_t>(row)).first];
+    log.debug("sky of frame {}: order {}, scatter {:.3g}, {} of {} patches keep their own", row,
+              model.order, model.scatter, model.n_outliers, rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double before = patches[i].err * patches[i].err;
+      const double after = model.patches[i].err * model.patches[i].err;
+      if (std::isfinite(before)) {
+        changes[{survey.key(field, tag[rows[i]]), row}] = {model.patches[i].sky - patches[i].sky,
+                                                           after - before};
+      }
+    }
+  }
+  return changes;
+}
+
 std::unique_ptr<CatalogueStage::Context> CatalogueStage::open(const Config& config,
                                                               const engine::Products& before,
-                                                              Log& /*log*/) {
+                                                              Log& log) {
   auto context = std::make_unique<Context>();
   context->survey = survey_from_product(config, before);
   context->sources = &before.table("frames", "sources");
@@ -42,7 +81,14 @@ std::unique_ptr<CatalogueStage::Context> CatalogueStage::open(const Config& conf
   }
   if (config.patch_run.forced) {
     context->forced = &before.table("fit", "fit_forced");
-    index_forced(*context);
+    index_by_source(*context->forced, context->sources->rows(), context->forced_first,
+                    context->forced_row);
+  }
+  if (config.patch_run.sky == "combined") {
+    context->response = &before.table("fit", "fit_flux_per_sky");
+    index_by_source(*context->response, context->sources->rows(), context->response_first,
+                    context->response_row);
+    context->skies = combined_skies(context->survey, before.table("fit", "fit_skies"), log);
   }
   return context;
 }
@@ -103,6 +149,38 @@ Table forced_rows(const CatalogueStage::Context& context, const CatalogueStage::
   return out;
 }
 
+/// What the combined skies do to the sources of a block.
+std::vector<FluxChange> flux_changes(const CatalogueStage::Context& context,
+                                     const CatalogueStage::Block& block) {
+  std::vector<FluxChange> changes;
+  if (context.response == nullptr || context.skies.empty()) {
+    return changes;
+  }
+  const Field& field = context.survey.fields[block.field];
+  const auto& tag = context.fit->get<std::string>("patch_tag");
+  const auto& frame = context.response->get<std::int32_t>("frame");
+  const auto& response = context.response->get<double>("flux_per_sky");
+  for (std::size_t source = block.first; source < block.last; ++source) {
+    if (context.fit_row[source] == Table::npos) {
+      continue;
+    }
+    const std::string patch = context.survey.key(field, tag[context.fit_row[source]]);
+    for (std::size_t k = context.response_first[source]; k < context.response_first[source + 1];
+         ++k) {
+      const std::size_t row = context.response_row[k];
+      const auto change = context.skies.find({patch, frame[row]});
+      if (change == context.skies.end()) {
+        continue;
+      }
+      const auto number = static_cast<std::size_t>(frame[row]) - field.first_frame;
+      changes.push_back({source - block.first, frame[row], field.infos[number].band,
+                         change->second.sky, response[row] * change->second.sky,
+                         response[row] * response[row] * change->second.variance});
+    }
+  }
+  return changes;
+}
+
 }  // namespace
 
 CatalogueStage::Input CatalogueStage::load(const Config& config, Context& context,
@@ -113,6 +191,8 @@ CatalogueStage::Input CatalogueStage::load(const Config& config, Context& contex
   Input input;
   input.field = context.survey.label(context.survey.fields[block.field]);
   input.wcs = &wcs_of(config, context, block.field);
+  input.first_source = first;
+  input.changes = flux_changes(context, block);
   if (context.forced != nullptr) {
     input.forced = forced_rows(context, block);
   }

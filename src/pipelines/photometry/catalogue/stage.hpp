@@ -1,13 +1,15 @@
 #pragma once
 // Stage `catalogue`: joins the fits to the base catalogue and adds sky coordinates. Every row of
-// the base catalogue appears once, in its order. Forced fluxes become a table in the order of
-// sources, bands and times. Unit: a block of rows of one field.
+// the base catalogue appears once, in its order. Fluxes follow the sky that all patches of an image
+// have in common. Forced fluxes become a table in the order of sources, bands and times. Unit: a
+// block of rows of one field.
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/field.hpp"
@@ -15,6 +17,24 @@
 #include "skyloom/engine/stage.hpp"
 
 namespace skyloom::photometry {
+
+/// By how much combining changes the sky of a patch in a frame, and its variance.
+struct SkyChange {
+  double sky = 0.0;
+  double variance = 0.0;
+};
+/// By patch ("<field>/<tag>", or the tag) and row of /frames.
+using SkyChanges = std::map<std::pair<std::string, int>, SkyChange>;
+
+/// What that does to a source.
+struct FluxChange {
+  std::size_t row = 0;  ///< of the block
+  int frame = 0;        ///< row of /frames
+  std::string band;
+  double sky = 0.0;
+  double flux = 0.0;
+  double variance = 0.0;
+};
 
 struct CatalogueStage {
   static constexpr std::string_view name = "catalogue";
@@ -36,6 +56,11 @@ struct CatalogueStage {
     /// Rows of fit_forced of base row i: forced_row[forced_first[i] .. forced_first[i + 1])
     std::vector<std::size_t> forced_first;
     std::vector<std::size_t> forced_row;
+    /// Rows of fit_flux_per_sky of base row i, in the same form.
+    std::vector<std::size_t> response_first;
+    std::vector<std::size_t> response_row;
+    const Table* response = nullptr;  ///< null when every patch keeps its own sky
+    SkyChanges skies;
     std::vector<Block> blocks;
     std::map<std::size_t, std::unique_ptr<sky::Wcs>> wcs;  ///< of the last few fields
     TableSchema schema;
@@ -45,6 +70,8 @@ struct CatalogueStage {
     Table rows;  ///< base columns and fit columns of the block, RA_fit and DEC_fit still missing
     Table forced;
     const sky::Wcs* wcs = nullptr;
+    std::vector<FluxChange> changes;
+    std::size_t first_source = 0;  ///< row of /sources where the block begins
   };
   struct Result {
     std::string field;
@@ -61,6 +88,9 @@ struct CatalogueStage {
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
+
+/// Combines the skies of every frame's patches.
+SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log);
 
 /// All columns of the final catalogue, in the order of photometry.md 14.2.
 TableSchema catalogue_schema(const Config& config, const Table& sources,

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
+#include "skyloom/numerics/dense.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
 
 namespace skyloom::photometry::fit {
@@ -119,6 +121,43 @@ Matrix solved(const BandSystem& band, Matrix x, int m) {
   return x;
 }
 
+/// Columns of the skies in the inverse of the full normal matrix, P = A^-1 + W H^-1 W^T, turned
+/// into P_fs P_ss^-1.
+Matrix flux_per_sky(const BandSystem& band, const Matrix& w, const Matrix& inverse, int n) {
+  const int size = band.size();
+  const int sources = static_cast<int>(band.source.size());
+  const int skies = size - sources;
+  Matrix columns(product(size, skies), 0.0);
+  for (int k = 0; k < skies; ++k) {
+    columns[product(sources + k, skies) + static_cast<std::size_t>(k)] = 1.0;
+  }
+  columns = solved(band, std::move(columns), skies);
+  if (n > 0 && skies > 0) {
+    const Matrix wt = transposed(w, size, n);
+    Matrix wt_sky(product(n, skies));
+    for (int i = 0; i < n; ++i) {
+      for (int k = 0; k < skies; ++k) {
+        wt_sky[product(i, skies) + static_cast<std::size_t>(k)] =
+            w[product(sources + k, n) + static_cast<std::size_t>(i)];
+      }
+    }
+    Matrix follow(product(n, skies), 0.0);
+    add_products(inverse, wt_sky, n, n, skies, 1.0, follow);
+    add_products(wt, follow, n, size, skies, 1.0, columns);
+  }
+  const auto first = static_cast<std::ptrdiff_t>(product(sources, skies));
+  const Matrix own(columns.begin() + first, columns.end());
+  Matrix response(columns.begin(), columns.begin() + first);
+  numerics::SmallCholesky factor;
+  if (skies == 0 || !factor.factor(own, skies)) {
+    return Matrix(product(sources, skies), 0.0);
+  }
+  for (int i = 0; i < sources; ++i) {
+    factor.solve(std::span(response.data() + product(i, skies), static_cast<std::size_t>(skies)));
+  }
+  return response;
+}
+
 }  // namespace
 
 Covariance covariance(Scene& scene, const std::vector<double>& inverse,
@@ -179,6 +218,7 @@ Covariance covariance(Scene& scene, const std::vector<double>& inverse,
       add_products(transposed(wc, size, n), wt, n, size, size, 1.0, cov);
     }
     result.linear.push_back(std::move(cov));
+    result.flux_per_sky.push_back(flux_per_sky(band, w, inverse, n));
   }
   return result;
 }

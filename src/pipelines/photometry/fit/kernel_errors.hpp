@@ -8,12 +8,15 @@
 
 namespace skyloom::photometry::fit {
 
-/// Covariances. `theta` (n * n) belongs to the active parameters, `linear[b]` (L * L) to the
-/// unknowns of Scene::band(b).
+/// Covariances, and how the fluxes follow the skies. `theta` (n * n) belongs to the active
+/// parameters, `linear[b]` (L * L) to the unknowns of Scene::band(b).
 struct Covariance {
   int n = 0;
   std::vector<double> theta;
   std::vector<std::vector<double>> linear;
+  /// Per band (sources of the band) * (its skies): change of a flux per change of a sky that is set
+  /// to another value, everything else following.
+  std::vector<std::vector<double>> flux_per_sky;
 };
 
 /// @param inverse (n * n) of Scene::normal_matrix() plus the precision of the prior

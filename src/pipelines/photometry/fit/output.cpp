@@ -291,6 +291,39 @@ void append_source(const Config& config, const FitStage::Result& result, const P
   }
 }
 
+/// How the flux of a source follows the sky of every frame whose sky is fitted.
+void append_flux_per_sky(const FitStage::Result& result, std::size_t i, Table& table) {
+  for (const FitStage::RunResult& run : result.runs) {
+    for (std::size_t f = 0; f < run.frames.size() && !run.kernel.sources.empty(); ++f) {
+      const double response = run.kernel.sources[i].flux_per_sky[f];
+      if (response != 0.0) {
+        const std::size_t row = table.add_row();
+        table.set(row, "source", result.patch.source_row[i]);
+        table.set(row, "frame",
+                  static_cast<std::int64_t>(result.patch.first_frame + run.frames[f]));
+        table.set(row, "flux_per_sky", response);
+      }
+    }
+  }
+}
+
+void append_skies(const FitStage::Result& result, Table& table) {
+  const FitStage::Patch& patch = result.patch;
+  for (const FitStage::RunResult& run : result.runs) {
+    for (std::size_t f = 0; f < run.kernel.frames.size(); ++f) {
+      const fit::FrameFit& frame = run.kernel.frames[f];
+      const std::size_t row = table.add_row();
+      table.set(row, "patch_tag", patch.patch_tag);
+      table.set(row, "frame", static_cast<std::int64_t>(patch.first_frame + run.frames[f]));
+      table.set(row, "x_pix", 0.5 * (patch.roi.x0 + patch.roi.x1 - 1));
+      table.set(row, "y_pix", 0.5 * (patch.roi.y0 + patch.roi.y1 - 1));
+      table.set(row, "sky", frame.sky);
+      table.set(row, "sky_err", frame.sky_err);
+      table.set(row, "npix", static_cast<std::int64_t>(frame.npix));
+    }
+  }
+}
+
 /// One row per frame that has good pixels of the source.
 void append_forced(const FitStage::Result& result, std::size_t i, Table& table) {
   const FitStage::RunResult& run = result.runs.front();
@@ -411,11 +444,13 @@ void FitStage::append(const Config& config, const Result& result, engine::Rows& 
   const std::map<std::string, SkySums> skies = sky_of_bands(result);
   for (std::size_t i = 0; i < result.patch.n_base; ++i) {
     append_source(config, result, psf, skies, i, rows.table("fit"));
+    append_flux_per_sky(result, i, rows.table("fit_flux_per_sky"));
     if (config.patch_run.forced) {
       append_forced(result, i, rows.table("fit_forced"));
     }
   }
   append_patch(result, skies, rows);
+  append_skies(result, rows.table("fit_skies"));
   append_mixtures(result.patch, rows.table("psf_mixtures"));
   set_field(rows, result.patch.field);
   if (!result.white_model.empty()) {

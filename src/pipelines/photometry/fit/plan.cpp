@@ -58,6 +58,21 @@ Schema fit_schema(const Config& config, const Survey& survey) {
         {"cxx", Type::float64, "pix**2", "its covariance"},
         {"cxy", Type::float64, "pix**2", "its covariance"},
         {"cyy", Type::float64, "pix**2", "its covariance"}}});
+  schema.tables.push_back(
+      {"fit_skies",
+       {{"patch_tag", Type::text, "", "patch"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"x_pix", Type::float64, "pix", "centre of the patch in the cropped frame"},
+        {"y_pix", Type::float64, "pix", "centre of the patch in the cropped frame"},
+        {"sky", Type::float64, "", "fitted sky, scaled flux per pixel"},
+        {"sky_err", Type::float64, "", "its error; missing when held"},
+        {"npix", Type::int64, "", "good pixels"}}});
+  schema.tables.push_back(
+      {"fit_flux_per_sky",
+       {{"source", Type::int64, "", "row of /sources"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"flux_per_sky", Type::float64, "pix",
+         "change of the flux per change of the sky, everything else following"}}});
   if (config.patch_run.forced) {
     schema.tables.push_back(
         {"fit_forced",
