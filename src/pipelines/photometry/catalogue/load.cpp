@@ -159,6 +159,7 @@ std::vector<FluxChange> flux_changes(const CatalogueStage::Context& context,
   const Field& field = context.survey.fields[block.field];
   const auto& tag = context.fit->get<std::string>("patch_tag");
   const auto& frame = context.response->get<std::int32_t>("frame");
+  const auto& band = context.response->get<std::string>("band");
   const auto& response = context.response->get<double>("flux_per_sky");
   for (std::size_t source = block.first; source < block.last; ++source) {
     if (context.fit_row[source] == Table::npos) {
@@ -173,8 +174,9 @@ std::vector<FluxChange> flux_changes(const CatalogueStage::Context& context,
         continue;
       }
       const auto number = static_cast<std::size_t>(frame[row]) - field.first_frame;
-      changes.push_back({source - block.first, frame[row], field.infos[number].band,
-                         change->second.sky, response[row] * change->second.sky,
+      changes.push_back({source - block.first, frame[row], band[row],
+                         field.infos[number].band == band[row], change->second.sky,
+                         response[row] * change->second.sky,
                          response[row] * response[row] * change->second.variance});
     }
   }

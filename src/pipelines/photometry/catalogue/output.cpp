@@ -65,6 +65,9 @@ void change_forced(const std::vector<FluxChange>& changes, std::size_t first_sou
 void change_skies(const std::vector<FluxChange>& changes, Table& table) {
   std::map<std::pair<std::size_t, std::string>, std::pair<double, int>> sums;
   for (const FluxChange& c : changes) {
+    if (!c.own) {
+      continue;
+    }
     auto& [sum, count] = sums[{c.row, c.band}];
     sum += c.sky;
     ++count;

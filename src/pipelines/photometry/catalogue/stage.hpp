@@ -29,8 +29,9 @@ using SkyChanges = std::map<std::pair<std::string, int>, SkyChange>;
 /// What that does to a source.
 struct FluxChange {
   std::size_t row = 0;  ///< of the block
-  int frame = 0;        ///< row of /frames
-  std::string band;
+  int frame = 0;        ///< row of /frames whose sky changes
+  std::string band;     ///< of the flux
+  bool own = true;      ///< the frame is of that band
   double sky = 0.0;
   double flux = 0.0;
   double variance = 0.0;

@@ -124,9 +124,10 @@ void write_band(const Scene& scene, const Covariance& cov, std::size_t s, int b,
   const auto& linear = cov.linear[static_cast<std::size_t>(b)];
   const double variance = linear[i * size + i];
   out.flux_err = variance > 0.0 ? std::sqrt(variance) : out.flux_err;
-  const std::size_t skies = band.sky_frame.size();
+  const std::size_t skies = cov.sky_frame.size();
   for (std::size_t k = 0; k < skies; ++k) {
-    fit.flux_per_sky[static_cast<std::size_t>(band.sky_frame[k])] =
+    fit.flux_per_sky[static_cast<std::size_t>(b) * scene.frames().size() +
+                     static_cast<std::size_t>(cov.sky_frame[k])] =
         cov.flux_per_sky[static_cast<std::size_t>(b)][i * skies + k];
   }
   for (std::size_t k = band.source.size(); k < size; ++k) {
@@ -209,7 +210,7 @@ Result write_result(Scene& scene, const SolveReport& report, const Covariance& c
     SourceFit fit;
     fit.flags = source.flags;
     fit.bands.resize(static_cast<std::size_t>(scene.n_bands()));
-    fit.flux_per_sky.assign(scene.frames().size(), 0.0);
+    fit.flux_per_sky.assign(fit.bands.size() * scene.frames().size(), 0.0);
     write_shape(source, cov, source.active ? first : -1, report.newton_step, fit);
     first += source.active ? source.n_parameters : 0;
     bool any = false;

@@ -142,8 +142,8 @@ struct SourceFit {
   double theta_err_deg = std::numeric_limits<double>::quiet_NaN();
   double sersic_n_err = std::numeric_limits<double>::quiet_NaN();
   std::vector<BandFit> bands;
-  /// Per frame: change of the flux of its band per change of its sky, everything else following; 0
-  /// where the sky is held.
+  /// (bands) * (frames): change of a flux per change of the sky of a frame, everything else
+  /// following; 0 where the sky is held.
   std::vector<double> flux_per_sky;
   bool converged = false;  ///< last_step_sigma < 0.05, or nothing but fluxes was free
   /// What one more Newton step would change of its own parameters, in marginal errors (largest

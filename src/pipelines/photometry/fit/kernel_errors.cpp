@@ -121,41 +121,66 @@ Matrix solved(const BandSystem& band, Matrix x, int m) {
   return x;
 }
 
-/// Columns of the skies in the inverse of the full normal matrix, P = A^-1 + W H^-1 W^T, turned
-/// into P_fs P_ss^-1.
-Matrix flux_per_sky(const BandSystem& band, const Matrix& w, const Matrix& inverse, int n) {
-  const int size = band.size();
-  const int sources = static_cast<int>(band.source.size());
-  const int skies = size - sources;
-  Matrix columns(product(size, skies), 0.0);
-  for (int k = 0; k < skies; ++k) {
-    columns[product(sources + k, skies) + static_cast<std::size_t>(k)] = 1.0;
+/// Columns of all skies in the inverse of the full normal matrix, P = A^-1 + W H^-1 W^T (A^-1 only
+/// within a band), turned into P_fs P_ss^-1.
+void fill_flux_per_sky(const Scene& scene, const std::vector<Matrix>& response,
+                       const Matrix& inverse, Covariance& result) {
+  const int n = result.n;
+  const auto sources_of = [&](int b) { return static_cast<int>(scene.band(b).source.size()); };
+  int skies = 0;
+  for (int b = 0; b < scene.n_bands(); ++b) {
+    const auto& frames = scene.band(b).sky_frame;
+    result.sky_frame.insert(result.sky_frame.end(), frames.begin(), frames.end());
+    skies += static_cast<int>(frames.size());
   }
-  columns = solved(band, std::move(columns), skies);
-  if (n > 0 && skies > 0) {
-    const Matrix wt = transposed(w, size, n);
-    Matrix wt_sky(product(n, skies));
-    for (int i = 0; i < n; ++i) {
-      for (int k = 0; k < skies; ++k) {
-        wt_sky[product(i, skies) + static_cast<std::size_t>(k)] =
-            w[product(sources + k, n) + static_cast<std::size_t>(i)];
+  // W^T and H^-1 W^T for the skies.
+  Matrix wt_sky(product(n, skies), 0.0);
+  int first = 0;
+  for (int b = 0; b < scene.n_bands(); ++b) {
+    const int own = scene.band(b).size() - sources_of(b);
+    for (int k = 0; k < own; ++k) {
+      for (int i = 0; i < n; ++i) {
+        wt_sky[product(i, skies) + static_cast<std::size_t>(first + k)] =
+            response[static_cast<std::size_t>(b)]
+                    [product(sources_of(b) + k, n) + static_cast<std::size_t>(i)];
       }
     }
-    Matrix follow(product(n, skies), 0.0);
-    add_products(inverse, wt_sky, n, n, skies, 1.0, follow);
-    add_products(wt, follow, n, size, skies, 1.0, columns);
+    first += own;
   }
-  const auto first = static_cast<std::ptrdiff_t>(product(sources, skies));
-  const Matrix own(columns.begin() + first, columns.end());
-  Matrix response(columns.begin(), columns.begin() + first);
+  Matrix follow(product(n, skies), 0.0);
+  add_products(inverse, wt_sky, n, n, skies, 1.0, follow);
+  Matrix sky_sky(product(skies, skies), 0.0);
+  first = 0;
+  for (int b = 0; b < scene.n_bands(); ++b) {
+    const BandSystem& band = scene.band(b);
+    const int size = band.size();
+    const int own = size - sources_of(b);
+    Matrix columns(product(size, skies), 0.0);
+    for (int k = 0; k < own; ++k) {
+      columns[product(sources_of(b) + k, skies) + static_cast<std::size_t>(first + k)] = 1.0;
+    }
+    columns = solved(band, std::move(columns), skies);
+    add_products(transposed(response[static_cast<std::size_t>(b)], size, n), follow, n, size, skies,
+                 1.0, columns);
+    const auto border = static_cast<std::ptrdiff_t>(product(sources_of(b), skies));
+    std::copy(columns.begin() + border, columns.end(),
+              sky_sky.begin() + static_cast<std::ptrdiff_t>(product(first, skies)));
+    columns.resize(product(sources_of(b), skies));
+    result.flux_per_sky.push_back(std::move(columns));
+    first += own;
+  }
   numerics::SmallCholesky factor;
-  if (skies == 0 || !factor.factor(own, skies)) {
-    return Matrix(product(sources, skies), 0.0);
+  const bool ok = skies > 0 && factor.factor(sky_sky, skies);
+  for (Matrix& rows : result.flux_per_sky) {
+    for (std::size_t at = 0; at < rows.size(); at += static_cast<std::size_t>(skies)) {
+      const std::span<double> row(rows.data() + at, static_cast<std::size_t>(skies));
+      if (ok) {
+        factor.solve(row);
+      } else {
+        std::fill(row.begin(), row.end(), 0.0);
+      }
+    }
   }
-  for (int i = 0; i < sources; ++i) {
-    factor.solve(std::span(response.data() + product(i, skies), static_cast<std::size_t>(skies)));
-  }
-  return response;
 }
 
 }  // namespace
@@ -218,8 +243,8 @@ Covariance covariance(Scene& scene, const std::vector<double>& inverse,
       add_products(transposed(wc, size, n), wt, n, size, size, 1.0, cov);
     }
     result.linear.push_back(std::move(cov));
-    result.flux_per_sky.push_back(flux_per_sky(band, w, inverse, n));
   }
+  fill_flux_per_sky(scene, response, inverse, result);
   return result;
 }
 

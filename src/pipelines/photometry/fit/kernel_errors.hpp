@@ -14,8 +14,9 @@ struct Covariance {
   int n = 0;
   std::vector<double> theta;
   std::vector<std::vector<double>> linear;
-  /// Per band (sources of the band) * (its skies): change of a flux per change of a sky that is set
-  /// to another value, everything else following.
+  /// Frames whose sky is fitted, and per band (sources of the band) * (those frames): change of a
+  /// flux per change of a sky that is set to another value, everything else following.
+  std::vector<int> sky_frame;
   std::vector<std::vector<double>> flux_per_sky;
 };
 

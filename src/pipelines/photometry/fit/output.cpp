@@ -291,16 +291,27 @@ void append_source(const Config& config, const FitStage::Result& result, const P
   }
 }
 
-/// How the flux of a source follows the sky of every frame whose sky is fitted.
-void append_flux_per_sky(const FitStage::Result& result, std::size_t i, Table& table) {
+/// How the fluxes of a source follow the skies, as far as a sky's error could be seen in a flux.
+void append_flux_per_sky(const FitStage::Result& result, std::size_t i, bool forced, Table& table) {
+  constexpr double kVisible = 1e-3;
   for (const FitStage::RunResult& run : result.runs) {
-    for (std::size_t f = 0; f < run.frames.size() && !run.kernel.sources.empty(); ++f) {
-      const double response = run.kernel.sources[i].flux_per_sky[f];
-      if (response != 0.0) {
+    if (run.kernel.sources.empty()) {
+      continue;
+    }
+    const fit::SourceFit& s = run.kernel.sources[i];
+    for (std::size_t b = 0; b < run.bands.size(); ++b) {
+      for (std::size_t f = 0; f < run.frames.size(); ++f) {
+        const double response = s.flux_per_sky[b * run.frames.size() + f];
+        const double effect = std::abs(response) * run.kernel.frames[f].sky_err;
+        // In a forced fit every frame has a flux of its own, which follows its own sky only.
+        if (!(effect > kVisible * s.bands[b].flux_err) || (forced && b != f)) {
+          continue;
+        }
         const std::size_t row = table.add_row();
         table.set(row, "source", result.patch.source_row[i]);
         table.set(row, "frame",
                   static_cast<std::int64_t>(result.patch.first_frame + run.frames[f]));
+        table.set(row, "band", result.patch.bands[static_cast<std::size_t>(run.bands[b])]);
         table.set(row, "flux_per_sky", response);
       }
     }
@@ -444,7 +455,7 @@ void FitStage::append(const Config& config, const Result& result, engine::Rows& 
   const std::map<std::string, SkySums> skies = sky_of_bands(result);
   for (std::size_t i = 0; i < result.patch.n_base; ++i) {
     append_source(config, result, psf, skies, i, rows.table("fit"));
-    append_flux_per_sky(result, i, rows.table("fit_flux_per_sky"));
+    append_flux_per_sky(result, i, config.patch_run.forced, rows.table("fit_flux_per_sky"));
     if (config.patch_run.forced) {
       append_forced(result, i, rows.table("fit_forced"));
     }

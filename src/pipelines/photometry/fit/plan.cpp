@@ -70,7 +70,8 @@ Schema fit_schema(const Config& config, const Survey& survey) {
   schema.tables.push_back(
       {"fit_flux_per_sky",
        {{"source", Type::int64, "", "row of /sources"},
-        {"frame", Type::int32, "", "row of /frames"},
+        {"frame", Type::int32, "", "row of /frames whose sky changes"},
+        {"band", Type::text, "", "of the flux"},
         {"flux_per_sky", Type::float64, "pix",
          "change of the flux per change of the sky, everything else following"}}});
   if (config.patch_run.forced) {
