@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "pipelines/photometry/epsf/cell_report.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
 #include "pipelines/photometry/epsf/star_model.hpp"
@@ -152,16 +153,6 @@ void aperture_check(const sky::FieldPsf& psf, const std::vector<Star>& stars, Di
   }
 }
 
-/// First whole radius at which the growth curve, as a fraction of its end, reaches `fraction`.
-double growth_radius(const std::vector<double>& growth, double fraction) {
-  for (std::size_t r = 0; r < growth.size(); ++r) {
-    if (growth[r] >= fraction * growth.back()) {
-      return static_cast<double>(r);
-    }
-  }
-  return kNaN;
-}
-
 /// Pixel-wise medians of the cell's stars and of their residuals, at the rounded positions.
 void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars,
                  const Options& options, const Frame& frame, CellResult& cell) {
@@ -265,10 +256,7 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& in
       cell.epsf = psf->stamp(x, y, 0.0, 0.0, options.final_psf_size);
       cell.fwhm_pix = psf->fwhm_pix(x, y);
       cell.light_outside = psf->light_outside(x, y);
-      cell.growth = sky::growth_curve(cell.epsf);
-      cell.r50_pix = growth_radius(cell.growth, 0.5);
-      cell.r80_pix = growth_radius(cell.growth, 0.8);
-      cell.r90_pix = growth_radius(cell.growth, 0.9);
+      describe_array(options, cell);
       if (!members.empty()) {
         cell.chi2_core_median = median_of(chi2);
         stack_stars(*psf, members, options, frame, cell);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "pipelines/photometry/epsf/classic.hpp"
 #include "pipelines/photometry/epsf/diagnostics.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/local_variation.hpp"
@@ -282,6 +283,8 @@ std::string to_string(PsfLevel level) {
       return "constant";
     case PsfLevel::field:
       return "field";
+    case PsfLevel::cells:
+      return "cells";
   }
   return "unknown";
 }
@@ -303,6 +306,9 @@ std::string to_string(Rejected reason) {
 }
 
 Result build(const Input& input, const Options& options) {
+  if (options.method == "anderson-king") {
+    return build_classic(input, options);
+  }
   Result result;
   const Frame frame = prepare_frame(input, options, result.warnings);
   Selection selection = select_stars(input, options, frame);

@@ -105,10 +105,10 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
   }
   open.psfs = choose_psfs(config, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
-    if (!open.psfs[i].fallback_reason.empty()) {
+    if (const std::string text = fallback_text(open.psfs[i]); !text.empty()) {
       context.log->warning("{}: fallback PSF {}: {}",
                            context.survey.key(field, frame_key(field, i)),
-                           config.patch_run.psf_fallback_model, open.psfs[i].fallback_reason);
+                           config.patch_run.psf_fallback_model, text);
     }
   }
 }
@@ -312,10 +312,16 @@ std::vector<std::uint8_t> masked_centres(const FitStage::Patch& patch,
 
 /// Pixels and PSF of a frame; without pixels when it does not see the region.
 fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::size_t index,
-                          const FitStage::Patch& patch) {
+                          FitStage::Patch& patch) {
   const Field& field = *open.field;
   const surveys::FrameInfo& info = field.infos[index];
   const Footprint at = footprint(open, index, patch.roi);
+  const int origin = open.psfs[index].in_image_pixels ? 0 : field.origin(index);
+  const double x = 0.5 * (patch.base.x0 + patch.base.x1 - 1) - patch.roi.x0;
+  const double y = 0.5 * (patch.base.y0 + patch.base.y1 - 1) - patch.roi.y0;
+  patch.psfs[index] =
+      choice_at(open.psfs[index], at.matrix[0] * x + at.matrix[1] * y + at.dx + at.box.x0 - origin,
+                at.matrix[2] * x + at.matrix[3] * y + at.dy + at.box.y0 - origin);
   fit::FrameData frame;
   if (at.box.empty()) {
     return frame;
@@ -331,10 +337,9 @@ fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::
   frame.matrix = at.matrix;
   frame.dx = at.dx;
   frame.dy = at.dy;
-  const int origin = open.psfs[index].in_image_pixels ? 0 : field.origin(index);
   frame.psf_x0 = at.box.x0 - origin;
   frame.psf_y0 = at.box.y0 - origin;
-  frame.psf = evaluated_psf(config, open, patch, open.psfs[index].psf, frame);
+  frame.psf = evaluated_psf(config, open, patch, patch.psfs[index].psf, frame);
   return frame;
 }
 
@@ -395,7 +400,7 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   patch.bands = field.bands;
   patch.band_of_frame = field.band_of_frame;
   patch.first_frame = field.first_frame;
-  patch.psfs = open.psfs;
+  patch.psfs.resize(field.size());
   patch.masked.resize(field.size());
   input.on_grid = field.on_grid;
   const std::vector<fit::SourceStart> sources = patch_sources(config, open, patch);

@@ -16,6 +16,14 @@
 
 namespace skyloom::photometry {
 
+/// PSF of one cell of a frame, and why.
+struct CellPsf {
+  Box box;  ///< of the cell, in pixels of the ePSF's frame
+  std::shared_ptr<const sky::Psf> psf;
+  bool low_stars = false;
+  std::string fallback_reason;  ///< empty unless it is the fallback
+};
+
 /// Which PSF a frame is fitted with, and why.
 struct PsfChoice {
   std::shared_ptr<const sky::Psf> psf;
@@ -23,6 +31,9 @@ struct PsfChoice {
   bool used_epsf = false;
   bool low_stars = false;
   std::string fallback_reason;  ///< empty unless it is the fallback
+  /// Where every cell has a PSF of its own (epsf.method = "anderson-king"); those without one have
+  /// the fallback.
+  std::vector<CellPsf> cells;
 };
 
 struct FitStage {
@@ -120,6 +131,13 @@ std::vector<Column> fit_columns(const FitNames& names, const std::vector<std::st
 /// PSF of every frame of a field: the given one, the ePSF, or the fallback (photometry.md 9.2).
 std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
                                    const engine::Products& before);
+
+/// The choice at a place in pixels of the PSF: that of the cell which holds it, or of the nearest one
+/// when none does. `cells` is empty.
+PsfChoice choice_at(const PsfChoice& frame, double x, double y);
+
+/// What the log says about fallbacks; empty = there is none.
+std::string fallback_text(const PsfChoice& choice);
 
 /// True for the four TYPE values that name a model.
 bool is_model_type(const std::string& type);
