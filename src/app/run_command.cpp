@@ -53,7 +53,8 @@ Terminal terminal_of_stderr() {
 /// Read on rank 0 only: thousands of ranks opening one file at once hurt a shared file system, and
 /// all must see the same text.
 void load_config(const parallel::Comm& comm, ConfigSpec& spec, engine::Pipeline& pipeline,
-                 const fs::path& file, const std::vector<std::string>& assignments) {
+                 engine::RunSettings& settings, const fs::path& file,
+                 const std::vector<std::string>& assignments) {
   const std::string base = file.parent_path().string();
   std::string effective;
   parallel::on_root(comm, [&] {
@@ -63,6 +64,7 @@ void load_config(const parallel::Comm& comm, ConfigSpec& spec, engine::Pipeline&
     }
     spec.apply(document, file.string(), base);
     pipeline.check();  // which may take in files that the configuration names
+    engine::apply_shard(pipeline, settings);
     effective = spec.toml();
   });
   comm.broadcast(effective);
@@ -91,7 +93,7 @@ int run_command(const parallel::Comm& comm, const CommandLine& line, const Pipel
   }
   engine::declare_run(spec, options.settings, stages);
   options.config_file = fs::absolute(line.target).lexically_normal();
-  load_config(comm, spec, *pipeline, options.config_file, line.assignments);
+  load_config(comm, spec, *pipeline, options.settings, options.config_file, line.assignments);
   options.run_directory = engine::run_directory_of(*pipeline, options.config_file, line.out);
   options.stage = line.stage;
   options.command = spelled(line, options.config_file.string(), options.run_directory.string());

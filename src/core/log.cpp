@@ -1,6 +1,9 @@
 #include "skyloom/core/log.hpp"
 
+#include <algorithm>
+#include <array>
 #include <functional>
+#include <string_view>
 #include <utility>
 
 #include <spdlog/logger.h>
@@ -27,6 +30,29 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 std::unique_ptr<spdlog::formatter> utc_lines(const std::string& pattern) {
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
+}
+
+/// spdlog's pattern for a format in Python's notation; other per cent signs stand for themselves.
+std::string pattern_of(const std::string& format) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kFields{
+      {{"%(asctime)s", "%Y-%m-%dT%H:%M:%S.%eZ"},
+       {"%(name)s", "%n"},
+       {"%(levelname)s", "%l"},
+       {"%(message)s", "%v"}}};
+  std::string out;
+  for (std::size_t at = 0; at < format.size();) {
+    const auto field = std::find_if(kFields.begin(), kFields.end(), [&](const auto& candidate) {
+      return format.compare(at, candidate.first.size(), candidate.first) == 0;
+    });
+    if (field != kFields.end()) {
+      out += field->second;
+      at += field->first.size();
+    } else {
+      out += format[at] == '%' ? "%%" : std::string(1, format[at]);
+      ++at;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -58,11 +84,14 @@ void Log::open_folder(const std::string& folder, LogLevel level) {
   impl_->file_level = level;
 }
 
-void Log::open_command_log(const std::string& file) {
-  impl_->command.reset();
-  if (!file.empty() && impl_->rank == 0) {
+void Log::set_level(LogLevel level) {
+  impl_->terminal_level = level;
+}
+
+void Log::open_command_log(const std::string& file, const std::string& format) {
+  if (impl_->rank == 0) {
     impl_->command = std::make_shared<spdlog::sinks::basic_file_sink_st>(file, false);
-    impl_->command->set_formatter(utc_lines("%Y-%m-%dT%H:%M:%S.%eZ %l %v"));
+    impl_->command->set_formatter(utc_lines(pattern_of(format)));
   }
 }
 
@@ -82,7 +111,7 @@ void Log::write(LogLevel level, const std::string& text) {
     impl_->terminal->log(spdlog::details::log_msg("skyloom", level_of(level), prefix + text));
     impl_->terminal->flush();
   }
-  if (impl_->command && level >= LogLevel::info) {
+  if (impl_->command && level >= impl_->terminal_level) {
     impl_->command->log(message);
     impl_->command->flush();
   }

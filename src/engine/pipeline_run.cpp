@@ -93,6 +93,7 @@ class PipelineRun {
 
 int PipelineRun::execute() {
   validate();
+  log_.set_level(log_level_of(options_.settings));
   if (options_.dry_run) {
     parallel::on_root(comm_,
                       [&] { print_dry_run(stages_, selected_, first_plan_, options_, log_); });
@@ -189,15 +190,19 @@ void PipelineRun::open_directory() {
   attempt.accepted_new_code = options_.accept_new_code;
   manifest_.attempts.push_back(attempt);
   save_manifest();
-  const std::string text = spec_.toml();
-  io::write_atomically(directory / "config.toml", text);
-  io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"), text);
+  io::write_atomically(directory / "config.toml", spec_.toml());
+  io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"),
+                       io::read_text(options_.config_file));
   fs::create_directories(directory / "logs", problem);
   if (problem) {
     throw FatalError((directory / "logs").string() + ": cannot be created: " + problem.message());
   }
   const std::string command = options_.stage.empty() ? "run" : options_.stage;
-  log_.open_command_log((directory / "logs" / (command + ".log")).string());
+  const fs::path log = command_log_of(options_.settings, directory, command);
+  if (!log.empty()) {
+    fs::create_directories(log.parent_path(), problem);
+    log_.open_command_log(log.string(), options_.settings.log_format);
+  }
   for (const std::string& warning : spec_.warnings()) {
     log_.warning("{}", warning);
   }

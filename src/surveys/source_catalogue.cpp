@@ -110,13 +110,20 @@ bool is_fits_name(std::string_view path) {
   return false;
 }
 
-Table read_source_catalogue(const std::string& path, const std::vector<std::string>& bands) {
+Table read_source_catalogue(const std::string& path, const std::vector<std::string>& bands,
+                            std::vector<std::string>* notes) {
   const Table file = read_any_table(path, {"ID", "TYPE"});
   const std::size_t ra = find_column(file, "RA");
   const std::size_t dec = find_column(file, "DEC");
   if (ra == Table::npos || dec == Table::npos) {
     throw ConfigError(path, "input_catalog must have RA/DEC columns",
                       "columns RA and DEC in degrees");
+  }
+  const std::string& ra_name = file.columns()[ra].name;
+  const std::string& dec_name = file.columns()[dec].name;
+  if (notes != nullptr && (ra_name != "RA" || dec_name != "DEC")) {
+    notes->push_back(path + ": columns \"" + ra_name + "\" and \"" + dec_name +
+                     "\" are taken as RA and DEC");
   }
   const std::vector<std::string> fluxes = flux_bands(file);
   check_bands(path, fluxes, bands);

@@ -23,8 +23,12 @@ class Log {
 
   /// From now on also writes to folder/rank-NNNN.log, from `level` up.
   void open_folder(const std::string& folder, LogLevel level = LogLevel::warning);
-  /// From now on rank 0 also appends every line from info up to this file ("" stops it).
-  void open_command_log(const std::string& file);
+  /// Least level of what is printed and of what goes into the log of the command.
+  void set_level(LogLevel level);
+  /// From now on rank 0 also appends every line to this file. @param format with the fields
+  /// %(asctime)s (UTC), %(name)s, %(levelname)s and %(message)s, as Python's logging names them
+  void open_command_log(const std::string& file,
+                        const std::string& format = "%(asctime)s %(levelname)s %(message)s");
   /// Called around every line printed to the terminal, so that a live progress line can be erased.
   void on_print(std::function<void()> before);
 

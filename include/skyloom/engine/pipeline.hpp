@@ -49,6 +49,9 @@ class Pipeline {
   virtual void declare(ConfigSpec& spec) = 0;
   /// Checks that span several keys, after the configuration was read. @throws ConfigError
   virtual void check() = 0;
+  /// Keeps only the share of the survey that one member of a job array does: the fields, sectors,
+  /// targets ... index, index + count, ... @throws ConfigError when it is empty
+  virtual void take_share(std::size_t index, std::size_t count);
   /// Run directory that the configuration names, or "" for the default beside the TOML.
   [[nodiscard]] virtual std::string run_directory() const = 0;
   [[nodiscard]] virtual std::vector<std::unique_ptr<StageBase>> stages() = 0;

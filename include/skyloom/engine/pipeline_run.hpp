@@ -27,10 +27,25 @@ struct RunSettings {
   std::int64_t seed = 1;
   double time_limit_s = 0.0;
   double max_failed_fraction = 0.0;
+  std::string shard;
+  std::string log_level = "INFO";
+  std::string log_file = "auto";
+  std::string log_format = "%(asctime)s %(levelname)s %(message)s";
 };
 
-/// Declares [run]; the seed belongs to the description of every one of `stages`.
+/// Declares [run] and [logging]; the seed belongs to the description of every one of `stages`.
 void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages);
+
+/// Lets the pipeline keep the share that run.shard names, and clears the key: the configuration now
+/// says what is done. @throws ConfigError
+void apply_shard(Pipeline& pipeline, RunSettings& settings);
+
+LogLevel log_level_of(const RunSettings& settings);
+
+/// Log file of a command; empty = none.
+std::filesystem::path command_log_of(const RunSettings& settings,
+                                     const std::filesystem::path& run_directory,
+                                     const std::string& command);
 
 struct RunOptions {
   std::filesystem::path config_file;

@@ -10,12 +10,18 @@
 
 namespace skyloom::sky {
 
+struct PsfMixture;
+
 /// Odd-sided array whose central sample is the PSF centre. `oversampling` samples per image pixel;
 /// each sample is the light in one *image* pixel centred there for a source of flux 1, so an array
 /// at native sampling sums to 1 minus the light outside, an array oversampled by s to about s*s.
 struct PsfStamp {
   Image<float> values;
   int oversampling = 1;
+  /// Sum of Gaussians (sky/psf_mixture.hpp) that the terms of a galaxy of width mixture_from_pix
+  /// (sigma, pixels, along the major axis) or more are convolved with instead; null = none.
+  std::shared_ptr<const PsfMixture> mixture = nullptr;
+  double mixture_from_pix = 0.0;
 
   [[nodiscard]] int half_size_pix() const { return (values.width() / oversampling - 1) / 2; }
 };

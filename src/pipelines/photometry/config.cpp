@@ -156,6 +156,57 @@ void declare_patches(ConfigSpec& spec, Config& c) {
            Key{.help = "leave out patches without sources", .stages = kPatches});
 }
 
+void declare_psf(ConfigSpec& spec, Config& c) {
+  Config::PatchRun& p = c.patch_run;
+  spec.add("patch_run.psf_model", &p.psf_model,
+           Key{.help = "what an ePSF or a given PSF is fitted as: the stamp itself; the stamp, but "
+                       "for the very wide parts of galaxies Gaussians fitted to it; only Gaussians",
+               .choices = {"pixelized", "hybrid", "gaussian_mixture_from_stamp"},
+               .stages = kFit});
+  spec.add("patch_run.hybrid_psf_n", &p.hybrid_psf_n,
+           Key{.help = "Gaussians fitted to a PSF by psf_model = \"hybrid\"",
+               .min = 1,
+               .max = 20,
+               .stages = kFit});
+  spec.add("patch_run.gaussian_mixture_n", &p.gaussian_mixture_n,
+           Key{.help = "Gaussians fitted to a PSF by psf_model = \"gaussian_mixture_from_stamp\" "
+                       "and psf_fallback_model = \"gaussian_mixture\"",
+               .min = 1,
+               .max = 20,
+               .stages = kFit});
+  spec.add("patch_run.min_epsf_nstars_for_use", &p.min_epsf_nstars_for_use,
+           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any",
+               .min = 0,
+               .stages = kFit});
+  spec.add("patch_run.psf_fallback_model", &p.psf_fallback_model,
+           Key{.help = "PSF of a band without usable ePSF",
+               .choices = {"moffat", "ncircular_gaussian", "gaussian_mixture"},
+               .stages = kFit});
+  spec.add("patch_run.galaxy_psf_fallback", &p.galaxy_psf_fallback,
+           Key{.help = "galaxies of a band with the Moffat fallback: its stamp, or three Gaussians "
+                       "fitted to it (1 % off at the centre)",
+               .choices = {"stamp", "mixture"},
+               .stages = kFit});
+  spec.add("patch_run.ncircular_gaussian_n", &p.ncircular_gaussian_n,
+           Key{.help = "terms of the Gaussian fallback", .min = 1, .max = 3, .stages = kFit});
+  spec.add("patch_run.fallback_default_fwhm_pix", &p.fallback_default_fwhm_pix,
+           Key{.help = "FWHM of the fallback without PEEING and SEEING",
+               .unit = "pix",
+               .min = 1,
+               .stages = kFit});
+  spec.add("patch_run.fallback_stamp_radius_pix", &p.fallback_stamp_radius_pix,
+           Key{.help = "radius of the stamp of the Gaussian fallbacks",
+               .unit = "pix",
+               .min = 3,
+               .max = 300,
+               .stages = kFit});
+  spec.table("moffat_psf", "The Moffat fallback PSF.");
+  spec.add("moffat_psf.beta", &c.moffat_psf.beta,
+           Key{.help = "exponent", .min = 1.01, .max = 20, .stages = {"epsf", "fit"}});
+  spec.add("moffat_psf.radius_pix", &c.moffat_psf.radius_pix,
+           Key{.help = "stamp radius", .unit = "pix", .min = 3, .max = 300, .stages = kFit});
+}
+
 void declare_fit(ConfigSpec& spec, Config& c) {
   Config::PatchRun& p = c.patch_run;
   spec.table("patch_run", "The simultaneous fit of all sources of a patch in all bands.");
@@ -210,32 +261,7 @@ void declare_fit(ConfigSpec& spec, Config& c) {
                .stages = kFit});
   spec.add("patch_run.no_patch_overview", &p.no_patch_overview,
            Key{.help = "do not keep the white model image for pictures", .stages = kFit});
-  spec.add("patch_run.min_epsf_nstars_for_use", &p.min_epsf_nstars_for_use,
-           Key{.help = "least PSF stars of a band; fewer = fallback PSF; 0 = any",
-               .min = 0,
-               .stages = kFit});
-  spec.add("patch_run.psf_fallback_model", &p.psf_fallback_model,
-           Key{.help = "PSF of a band without usable ePSF",
-               .choices = {"moffat", "ncircular_gaussian"},
-               .stages = kFit});
-  spec.add("patch_run.ncircular_gaussian_n", &p.ncircular_gaussian_n,
-           Key{.help = "terms of the Gaussian fallback", .min = 1, .max = 3, .stages = kFit});
-  spec.add("patch_run.fallback_default_fwhm_pix", &p.fallback_default_fwhm_pix,
-           Key{.help = "FWHM of the fallback without PEEING and SEEING",
-               .unit = "pix",
-               .min = 1,
-               .stages = kFit});
-  spec.add("patch_run.fallback_stamp_radius_pix", &p.fallback_stamp_radius_pix,
-           Key{.help = "radius of the Gaussian fallback",
-               .unit = "pix",
-               .min = 3,
-               .max = 300,
-               .stages = kFit});
-  spec.table("moffat_psf", "The Moffat fallback PSF.");
-  spec.add("moffat_psf.beta", &c.moffat_psf.beta,
-           Key{.help = "exponent", .min = 1.01, .max = 20, .stages = {"epsf", "fit"}});
-  spec.add("moffat_psf.radius_pix", &c.moffat_psf.radius_pix,
-           Key{.help = "stamp radius", .unit = "pix", .min = 3, .max = 300, .stages = kFit});
+  declare_psf(spec, c);
   spec.table("merge", "");
   spec.add("merge.wcs_fits", &c.merge_wcs_fits,
            Key{.help = "FITS file whose WCS gives RA_fit and DEC_fit; empty = the first image",
@@ -285,6 +311,9 @@ void declare_ignored(ConfigSpec& spec) {
   }
   spec.ignore("patch_run.resume", "every run resumes");
   spec.ignore("patch_run.python_exe", "no Python");
+  for (const char* key : {"patch_run.r_ap", "patch_run.eps_flux"}) {
+    spec.ignore(key, "fluxes are solved for exactly and need no starting value");
+  }
   spec.ignore("patch_inputs.keep_payloads_in_memory", "pixels are read as needed");
   spec.ignore("moffat_psf.fwhm_default_pix", "legacy");
   spec.ignore("moffat_psf.module_path", "legacy");
@@ -389,6 +418,20 @@ bool Config::calibrates() const {
   return zp.enabled && std::any_of(all.begin(), all.end(), [](const FieldEntry& field) {
            return !field.gaiaxp_synphot_csv.empty();
          });
+}
+
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count) {
+  std::vector<FieldEntry> share;
+  for (std::size_t i = index; i < fields.size(); i += count) {
+    share.push_back(fields[i]);
+  }
+  if (share.empty()) {
+    throw ConfigError("run.shard",
+                      "this share of " + std::to_string(fields.size()) + " listed fields is empty",
+                      "expected several [[fields]], and at most as many shares");
+  }
+  return share;
 }
 
 void check(Config& c) {

@@ -104,7 +104,11 @@ struct Config {
     double dlnp_stop = 1e-6;
     double sersic_n_init = 3.0;
     double re_fallback_pix = 3.0;
+    std::string psf_model = "pixelized";
+    int hybrid_psf_n = 9;
+    int gaussian_mixture_n = 4;
     std::string psf_fallback_model = "moffat";
+    std::string galaxy_psf_fallback = "stamp";
     int min_epsf_nstars_for_use = 2;
     int ncircular_gaussian_n = 3;
     double fallback_default_fwhm_pix = 4.0;
@@ -140,6 +144,7 @@ struct Config {
   [[nodiscard]] const std::string& fit_folder() const {
     return outputs.fit_out_dir.empty() ? outputs.tractor_out_dir : outputs.fit_out_dir;
   }
+  [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
   /// The fields of the survey: [inputs] when there are no others.
   [[nodiscard]] std::vector<FieldEntry> field_entries() const;
   /// Zero points are measured: they are wanted and there is a Gaia table for a field.
@@ -152,6 +157,11 @@ struct Config {
 
 /// Declares every key, bound to `config`.
 void declare(ConfigSpec& spec, Config& config);
+
+/// Fields index, index + count, ... of a job array's member. @throws ConfigError when there are
+/// none
+std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,
+                                        std::size_t count);
 
 /// Reads inputs.fields_file into `fields` and makes the checks that span several keys.
 /// @throws ConfigError

@@ -90,11 +90,11 @@ bool Field::calibrates(const Config& config) const {
 }
 
 std::string Survey::slab(const Field& field, const std::string& name) const {
-  return has_many() ? field.name() + "/" + name : name;
+  return is_listed ? field.name() + "/" + name : name;
 }
 
 std::string Survey::key(const Field& field, const std::string& rest) const {
-  return has_many() ? field.name() + "/" + rest : rest;
+  return is_listed ? field.name() + "/" + rest : rest;
 }
 
 std::pair<std::size_t, std::size_t> Survey::frame_at(std::size_t row) const {
@@ -106,7 +106,7 @@ std::pair<std::size_t, std::size_t> Survey::frame_at(std::size_t row) const {
 }
 
 std::pair<std::size_t, std::size_t> Survey::rows(const Table& table, const Field& field) const {
-  if (!has_many()) {
+  if (!is_listed) {
     return {0, table.rows()};
   }
   const auto& names = table.get<std::string>("field");
@@ -126,7 +126,7 @@ std::string frame_key(const Field& field, std::size_t frame) {
 }
 
 void add_field_column(Schema& schema, const Survey& survey) {
-  if (survey.has_many()) {
+  if (survey.is_listed) {
     for (TableSchema& table : schema.tables) {
       table.columns.insert(table.columns.begin(),
                            {"field", Type::text, "", "tile_name of the field"});
@@ -190,6 +190,7 @@ Field field_from_inputs(const Config& config, std::size_t index) {
 
 Survey survey_from_product(const Config& config, const engine::Products& before) {
   Survey survey;
+  survey.is_listed = config.lists_fields();
   const Table& table = before.table("frames", "frames");
   const auto& on_grid = table.get<std::uint8_t>("on_grid");
   std::size_t row = 0;
@@ -237,8 +238,9 @@ sky::Wcs white_wcs(const Config& config, const Field& field) {
     return wcs.cropped(field.margin, field.margin);
   }
   throw ConfigError(config.merge_wcs_fits, fmt::format("size {} x {}", width, height),
-                    fmt::format("expected the uncropped or the cropped size, {} x {}", field.width,
-                                field.height));
+                    fmt::format("expected the uncropped size, {} x {}, or the cropped one, {} x {}",
+                                field.width + 2 * field.margin, field.height + 2 * field.margin,
+                                field.width, field.height));
 }
 
 std::string cell_tag(int row, int column) {

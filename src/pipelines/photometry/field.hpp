@@ -47,15 +47,16 @@ struct Field {
 struct Survey {
   std::vector<Field> fields;
   std::vector<std::string> bands;  ///< of all fields, in order of first appearance
+  /// Fields are listed, be it one: tables carry a column `field`, slabs stand in a group of their
+  /// own.
+  bool is_listed = false;
 
-  /// Tables carry a column `field` and slabs stand in a group of their own.
-  [[nodiscard]] bool has_many() const { return fields.size() > 1; }
   [[nodiscard]] std::string slab(const Field& field, const std::string& name) const;
   /// Prefix of the keys of a field's units.
   [[nodiscard]] std::string key(const Field& field, const std::string& rest) const;
   /// Name of a field for the column `field`; "" when there is only one.
   [[nodiscard]] std::string label(const Field& field) const {
-    return has_many() ? field.name() : std::string();
+    return is_listed ? field.name() : std::string();
   }
   /// Field and number within it of a row of /frames.
   [[nodiscard]] std::pair<std::size_t, std::size_t> frame_at(std::size_t row) const;

@@ -45,6 +45,9 @@ class Photometry final : public engine::Pipeline {
   [[nodiscard]] web::Report report(const engine::Products& products) const override {
     return photometry::report(config_, products);
   }
+  void take_share(std::size_t index, std::size_t count) override {
+    config_.fields = share_of_fields(config_.fields, index, count);
+  }
   void simulate(const engine::SimulateOptions& options) const override {
     SimulationOptions simulation;
     simulation.folder = options.folder;
@@ -81,7 +84,7 @@ std::vector<engine::Export> Photometry::exports() const {
   std::vector<engine::Export> files;
   const std::vector<FieldEntry> fields = config_.field_entries();
   for (const FieldEntry& field : fields) {
-    const bool many = fields.size() > 1;
+    const bool many = config_.lists_fields();
     const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
     const auto add = [&](const char* table, const std::string& file, const char* format,
                          bool with_arrays = true) {

@@ -53,7 +53,7 @@ def every_bad_image(program, folder):
     header(lambda h: h.set("SKYSIG", -1.0))
     refused(program, where, image.name, "SKYSIG")
     header(lambda h: h.set("FILTER", fits.getheader(images_of(where)[0])["FILTER"]))
-    refused(program, where, image.name, "FILTER")
+    refused(program, where, "Band mismatch")  # a second frame of one band, none of the other
     header(lambda h: h.set("CRVAL1", h["CRVAL1"] + 0.01))
     refused(program, where, image.name, "WCS mismatch")
     header(lambda h: (h.remove("CTYPE1"), h.remove("CTYPE2")))
@@ -108,5 +108,32 @@ def bad_configuration(program, folder):
     refused(program, where, "photometry.toml")
 
 
+def bad_fields(program, folder):
+    where = survey(program, folder)
+    text = (where / "photometry.toml").read_text()
+    shared = "\n".join(line for line in text.splitlines() if not line.startswith(
+        ("tile_name", "input_catalog", "image_list_file", "gaiaxp_synphot_csv", "truth")))
+    field = 'input_catalog = "catalog.csv"\nimage_list_file = "images.list"\n'
+
+    def fields(*tables):
+        (where / "photometry.toml").write_text(
+            shared + "\n" + "".join("[[fields]]\n" + table for table in tables))
+
+    fields('tile_name = "a"\n' + field, 'tile_name = "a"\n' + field)
+    refused(program, where, "fields[1].tile_name", "occurs twice")
+    fields('tile_name = "a/b"\n' + field)
+    refused(program, where, "fields[0].tile_name", "a/b")
+    fields('tile_name = "a"\nimage_list_file = "images.list"\n')
+    refused(program, where, "fields[0].input_catalog", "missing")
+    fields('tile_name = "a"\n' + field)
+    refused(program, where, "inputs.input_catalog", "several fields",
+            arguments=("--set", 'inputs.input_catalog="catalog.csv"'))
+    refused(program, where, "run.shard", "i/N", arguments=("--set", 'run.shard="0/2"'))
+    refused(program, where, "run.shard", "empty", arguments=("--set", 'run.shard="2/2"'))
+    (where / "fields.csv").write_text("tile_name,input_catalog\na,catalog.csv\n")
+    refused(program, where, "fields.csv", "image_list_file",
+            arguments=("--set", f'inputs.fields_file="{where / "fields.csv"}"'))
+
+
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, every_bad_gaia_table, bad_configuration]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, every_bad_gaia_table, bad_configuration, bad_fields]))

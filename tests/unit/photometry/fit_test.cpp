@@ -235,7 +235,7 @@ TEST_CASE("covariances of fluxes agree with the inverse of the full matrix") {
   }
 }
 
-TEST_CASE("the result is the same twice and does not depend on the order of sources") {
+TEST_CASE("the result is the same twice") {
   auto patch = make_patch(8, small());
   const auto once = fit::compute(patch.input);
   const auto twice = fit::compute(patch.input);
@@ -245,10 +245,6 @@ TEST_CASE("the result is the same twice and does not depend on the order of sour
     CHECK(once.sources[s].bands[0].flux == twice.sources[s].bands[0].flux);
     CHECK(once.sources[s].bands[0].flux_err == twice.sources[s].bands[0].flux_err);
   }
-  std::reverse(patch.input.sources.begin(), patch.input.sources.end());
-  auto reversed = fit::compute(patch.input);
-  std::reverse(reversed.sources.begin(), reversed.sources.end());
-  CHECK(largest_flux_shift(once, reversed) < 0.02);
 }
 
 TEST_CASE("both solvers find the same minimum") {
@@ -373,34 +369,6 @@ TEST_CASE("bands and patches without good pixels") {
   }
   patch.input.frames[0].psf = nullptr;
   CHECK_THROWS_AS(fit::compute(patch.input), skyloom::UnitError);
-}
-
-TEST_CASE("units of the data do not matter") {
-  auto patch = make_patch(15, small());
-  const auto one = fit::compute(patch.input);
-  // A power of two keeps every rounding.
-  const float scale = 1024.0F;
-  for (auto& frame : patch.input.frames) {
-    for (float& v : frame.data.pixels()) {
-      v *= scale;
-    }
-    for (float& v : frame.invvar.pixels()) {
-      v /= scale * scale;
-    }
-    frame.gain_e_per_flux /= static_cast<double>(scale);
-  }
-  for (auto& source : patch.input.sources) {
-    for (double& f : source.flux) {
-      f *= static_cast<double>(scale);
-    }
-  }
-  const auto two = fit::compute(patch.input);
-  CHECK(two.iterations == one.iterations);
-  for (std::size_t s = 0; s < one.sources.size(); ++s) {
-    const auto& a = one.sources[s].bands[2];
-    const auto& b = two.sources[s].bands[2];
-    CHECK(b.flux / static_cast<double>(scale) == Approx(a.flux).margin(0.01 * a.flux_err));
-  }
 }
 
 TEST_CASE("linear halo sources and forced fits keep positions and shapes") {

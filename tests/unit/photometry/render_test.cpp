@@ -47,6 +47,9 @@ struct Galaxy {
 };
 
 Galaxy galaxy_of(const std::string& type, double n = 0.0) {
+  if (type == "star") {
+    return {sky::RadialTable(sky::Mixture{{1.0}, {0.0}}), {}, false};
+  }
   if (type == "exp") {
     return {sky::RadialTable(sky::exponential_mixture()), {}, false};
   }
@@ -90,87 +93,6 @@ const Box kScene{0, 64, 0, 64};
 
 }  // namespace
 
-TEST_CASE("ellipse parameters follow the closed formulas") {
-  struct Row {
-    double re, q, phi, logre, ee1, ee2;
-    double g[4];
-  };
-  const Row rows[] = {{3,
-                       0.5,
-                       30,
-                       1.0986122887,
-                       0.2027325541,
-                       -0.3511430840,
-                       {1.2990381057, -1.5, 0.75, 2.5980762114}},
-                      {3,
-                       0.5,
-                       -60,
-                       1.0986122887,
-                       -0.2027325541,
-                       0.3511430840,
-                       {0.75, 2.5980762114, -1.2990381057, 1.5}},
-                      {2.5,
-                       0.25,
-                       110,
-                       0.9162907319,
-                       -0.7019194234,
-                       0.5889803293,
-                       {0.2137625896, 2.3492315520, -0.5873078880, 0.8550503583}}};
-  for (const Row& row : rows) {
-    const auto p = sky::to_parameters({row.re, row.q, row.phi});
-    CHECK(p.log_re == Approx(row.logre).epsilon(1e-9));
-    CHECK(p.ee1 == Approx(row.ee1).epsilon(1e-9));
-    CHECK(p.ee2 == Approx(row.ee2).epsilon(1e-9));
-    const auto m = sky::shape_matrix(p).c;
-    CHECK(m.xx == Approx(row.g[0] * row.g[0] + row.g[1] * row.g[1]).epsilon(1e-8));
-    CHECK(m.xy == Approx(row.g[0] * row.g[2] + row.g[1] * row.g[3]).epsilon(1e-8));
-    CHECK(m.yy == Approx(row.g[2] * row.g[2] + row.g[3] * row.g[3]).epsilon(1e-8));
-    const auto back = sky::to_ellipse(p);
-    CHECK(back.axis_ratio == Approx(row.q).epsilon(1e-12));
-    CHECK(std::remainder(back.phi_deg - row.phi, 180.0) == Approx(0.0).margin(1e-9));
-  }
-  CHECK(sky::phi_from_theta_deg(10.0) == -80.0);
-  CHECK(sky::phi_from_theta_deg(-10.0) == 80.0);
-  CHECK(sky::theta_from_phi_deg(80.0) == -10.0);
-  CHECK(sky::theta_from_phi_deg(-80.0) == 10.0);
-}
-
-TEST_CASE("mixtures have the tabulated amplitudes") {
-  const auto exp = sky::exponential_mixture();
-  CHECK(exp.amplitude[0] == Approx(1.99485977e-04).epsilon(1e-7));
-  CHECK(exp.amplitude[5] == Approx(5.09490694e-01).epsilon(1e-7));
-  const auto dev = sky::de_vaucouleurs_mixture();
-  CHECK(dev.amplitude[0] == 0.010233);
-  CHECK(dev.amplitude[8] == Approx(0.26286089).epsilon(1e-7));
-  struct Term {
-    double n, variance, amplitude;
-  };
-  // Absolute tolerance for amplitudes: they are given with 8 or 9 digits.
-  const Term terms[] = {{0.35, 0.248227, 0.55494342},
-                        {0.35, 0.325884, -2.15740213},
-                        {0.35, 0.467504, 2.60245871},
-                        {0.5, 0.721342, 1.0},
-                        {1.25, 1.02861279e-03, 5.12718936e-04},
-                        {1.25, 1.92341635, 0.441750750},
-                        {2.5, 4.31446, 0.32272887},
-                        {2.5, 0.0, 0.001928},
-                        {3.05, 2.18139341e-06, 7.08909161e-05},
-                        {3.05, 5.29371608, 0.311304131},
-                        {5.3, 8.69669877, 0.27587261},
-                        {5.3, 0.0, 0.01907841}};
-  for (const Term& term : terms) {
-    const auto m = sky::sersic_mixture(term.n);
-    double best = 1e9;
-    for (std::size_t k = 0; k < m.variance.size(); ++k) {
-      if (std::abs(m.variance[k] - term.variance) <= 2e-6 * term.variance + 1e-12) {
-        best = std::min(best, std::abs(m.amplitude[k] - term.amplitude));
-      }
-    }
-    INFO("n " << term.n << " variance " << term.variance);
-    CHECK(best < 3e-6 * std::abs(term.amplitude) + 2e-8);
-  }
-}
-
 TEST_CASE("the radial table is the sum of exponentials") {
   const auto mixture = sky::de_vaucouleurs_mixture();
   const sky::RadialTable table(mixture);
@@ -185,7 +107,7 @@ TEST_CASE("the radial table is the sum of exponentials") {
     float value = 0.0F;
     float slope = 0.0F;
     table.evaluate(static_cast<float>(t), value, slope);
-    CHECK(std::abs(static_cast<double>(value) - f) < 3e-7);
+    CHECK(std::abs(static_cast<double>(value) - f) < 1e-7);
     CHECK(std::abs(static_cast<double>(slope) * t - tf) < 5e-6);
   }
 }
@@ -199,6 +121,9 @@ TEST_CASE("unit images have the check values") {
     double values[6];
   };
   const Row rows[] = {
+      {"star",
+       0,
+       {3.79934721e-2, 4.24969383e-2, 3.53224948e-2, 5.26927225e-3, 1.2631e-5, 7.6495e-6}},
       {"exp",
        0,
        {1.86978988e-2, 1.98110603e-2, 1.85502488e-2, 8.35384335e-3, 5.87626e-5, 4.72312e-5}},
@@ -218,7 +143,7 @@ TEST_CASE("unit images have the check values") {
     for (int k = 0; k < 6; ++k) {
       INFO(row.type << ' ' << row.n << " pixel " << k);
       CHECK(static_cast<double>(images.at(0, at[k][0], at[k][1])) ==
-            Approx(row.values[k]).epsilon(0.0).margin(1e-5 * 0.0198));
+            Approx(row.values[k]).epsilon(0.0).margin(1e-5 * row.values[1]));
     }
     if (row.n == 2.5) {
       const double d[6] = {2.585570e-3, -2.541129e-3, -1.119173e-2,
@@ -362,60 +287,108 @@ TEST_CASE("the pruned transform equals the direct sum, clipped anywhere") {
   }
 }
 
-TEST_CASE("derivative images equal central differences") {
-  const auto psf = moffat(3.5, 20);
-  const Box clip{0, 60, 0, 60};
-  const sky::GridShape shape{31, 80, 32};
+namespace {
+
+/// A Sersic galaxy seen through a turned frame, from x, y, ln Re, ee1, ee2, n.
+Images turned_sersic(const std::array<double, 6>& v, bool derivatives) {
+  static const auto kPsf = moffat(3.5, 20);
   const std::array<double, 4> matrix{1.05, 0.2, -0.1, 0.95};
-  const double base[6] = {30.3, 28.8, std::log(2.5), 0.2, -0.35, 2.2};
-  const auto image_at = [&](const double* v, bool derivatives) {
-    return render(galaxy_of("sersic", v[5]), psf, shape, {v[2], v[3], v[4]},
-                  matrix[0] * v[0] + matrix[1] * v[1] - 6.0,
-                  matrix[2] * v[0] + matrix[3] * v[1] + 4.0, clip, 31, 28, derivatives, nullptr,
-                  matrix);
-  };
-  const auto analytic = image_at(base, true);
-  const double tolerance[6] = {1e-4, 1e-4, 1e-4, 3e-4, 3e-4, 3e-3};
-  for (int m = 0; m < 6; ++m) {
-    double up[6];
-    double down[6];
-    std::copy(base, base + 6, up);
-    std::copy(base, base + 6, down);
-    const double h = 1e-2;
-    up[m] += h;
-    down[m] -= h;
-    const auto a = image_at(up, false);
-    const auto b = image_at(down, false);
-    double worst = 0.0;
-    double peak = 0.0;
-    for (int y = 0; y < 60; ++y) {
-      for (int x = 0; x < 60; ++x) {
-        const double d = static_cast<double>(a.at(0, y, x) - b.at(0, y, x)) / (2 * h);
-        const double v = static_cast<double>(analytic.at(m + 1, y, x));
-        worst = std::max(worst, std::abs(d - v));
-        peak = std::max(peak, std::abs(v));
-      }
+  return render(galaxy_of("sersic", v[5]), kPsf, {31, 80, 32}, {v[2], v[3], v[4]},
+                matrix[0] * v[0] + matrix[1] * v[1] - 6.0,
+                matrix[2] * v[0] + matrix[3] * v[1] + 4.0, {0, 60, 0, 60}, 31, 28, derivatives,
+                nullptr, matrix);
+}
+
+const std::array<double, 6> kTurned{30.3, 28.8, std::log(2.5), 0.35, -0.45, 2.2};
+
+/// Largest difference of derivative image m and the central difference of step h, in units of the
+/// largest derivative.
+double difference_error(const Images& analytic, std::size_t m, double h) {
+  auto up = kTurned;
+  auto down = kTurned;
+  up[m] += h;
+  down[m] -= h;
+  const auto a = turned_sersic(up, false);
+  const auto b = turned_sersic(down, false);
+  double worst = 0.0;
+  double peak = 0.0;
+  for (int y = 0; y < 60; ++y) {
+    for (int x = 0; x < 60; ++x) {
+      const double d = static_cast<double>(a.at(0, y, x) - b.at(0, y, x)) / (2 * h);
+      const double v = static_cast<double>(analytic.at(static_cast<int>(m) + 1, y, x));
+      worst = std::max(worst, std::abs(d - v));
+      peak = std::max(peak, std::abs(v));
     }
+  }
+  return worst / peak;
+}
+
+}  // namespace
+
+TEST_CASE("derivative images equal central differences, with errors as the square of the step") {
+  const auto analytic = turned_sersic(kTurned, true);
+  const double tolerance[6] = {1e-4, 1e-4, 1e-4, 3e-4, 3e-4, 3e-3};
+  for (std::size_t m = 0; m < 6; ++m) {
     INFO("parameter " << m);
-    CHECK(worst < tolerance[m] * peak);
+    CHECK(difference_error(analytic, m, 1e-2) < tolerance[m]);
+    // The index is interpolated between tables: its derivative has an error of its own.
+    if (m < 5) {
+      const double ratio =
+          difference_error(analytic, m, 0.08) / difference_error(analytic, m, 0.04);
+      CHECK(ratio == Approx(4.0).margin(0.25));
+    }
   }
 }
 
-TEST_CASE("a tiny galaxy is a star and a shift by one pixel shifts the image") {
+TEST_CASE("a galaxy of Re 0.1 pixels is a star, but for what its width adds") {
   const auto psf = moffat(4.0, 25);
-  const auto tiny = render(galaxy_of("exp"), psf, kLarge, sky::to_parameters({0.03, 1.0, 0.0}),
-                           30.3, 28.8, kScene, 30, 29, false);
-  const sky::PointSource star(psf);
-  std::vector<float> data(64 * 64);
-  sky::RenderScratch scratch;
-  star.render(30.3, 28.8, false, {data.data(), 64, 0, kScene}, scratch);
-  float worst = 0.0F;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    worst = std::max(worst, std::abs(data[i] - tiny.data[i]));
+  const auto profile = sky::exponential_mixture();
+  double variance = 0.0;
+  for (std::size_t k = 0; k < profile.variance.size(); ++k) {
+    variance += 0.01 * profile.amplitude[k] * profile.variance[k];
   }
-  CHECK(worst < 1e-3F * 0.0425F);
+  const auto tiny = render(galaxy_of("exp"), psf, kLarge, sky::to_parameters({0.1, 1.0, 0.0}), 30.3,
+                           28.8, kScene, 30, 29, false);
+  const sky::PointSource star(psf);
+  sky::RenderScratch scratch;
+  const auto star_at = [&](double x, double y) {
+    std::vector<float> data(64 * 64);
+    star.render(x, y, false, {data.data(), 64, 0, kScene}, scratch);
+    return data;
+  };
+  const double h = 0.3;
+  const auto centre = star_at(30.3, 28.8);
+  const auto right = star_at(30.3 + h, 28.8);
+  const auto left = star_at(30.3 - h, 28.8);
+  const auto up = star_at(30.3, 28.8 + h);
+  const auto down = star_at(30.3, 28.8 - h);
+  double worst = 0.0;
+  double widest = 0.0;
+  for (std::size_t i = 0; i < centre.size(); ++i) {
+    // Convolution with something narrow: half its variance times the second derivatives.
+    const double laplacian =
+        static_cast<double>(right[i] + left[i] + up[i] + down[i] - 4.0F * centre[i]) / (h * h);
+    const double widened = static_cast<double>(centre[i]) + 0.5 * variance * laplacian;
+    worst = std::max(worst, std::abs(static_cast<double>(tiny.data[i]) - widened));
+    widest = std::max(widest, std::abs(0.5 * variance * laplacian));
+  }
+  CHECK(worst < 1e-3 * 0.0425);
+  CHECK(widest > 3e-3 * 0.0425);
+}
+
+TEST_CASE("a shift by one pixel shifts the image") {
+  const auto psf = moffat(4.0, 25);
   const auto p = sky::to_parameters({3.0, 0.5, 30.0});
-  const auto a = render(galaxy_of("dev"), psf, kLarge, p, 30.3, 28.8, kScene, 30, 29, false);
-  const auto b = render(galaxy_of("dev"), psf, kLarge, p, 31.3, 28.8, kScene, 31, 29, false);
-  CHECK(a.at(0, 29, 30) == b.at(0, 29, 31));
+  const auto a = render(galaxy_of("dev"), psf, kLarge, p, 30.3, 28.8, kScene, 30, 29);
+  // The same grid with a source one pixel on, and the grid moved with it.
+  for (const int centre : {30, 31}) {
+    const auto b = render(galaxy_of("dev"), psf, kLarge, p, 31.3, 28.8, kScene, centre, 29);
+    for (int m = 0; m < sky::kGalaxyImages; ++m) {
+      for (int y = 0; y < 64; ++y) {
+        for (int x = 0; x < 63; ++x) {
+          REQUIRE(std::abs(a.at(m, y, x) - b.at(m, y, x + 1)) < 1e-6F * 0.0425F);
+        }
+      }
+    }
+  }
 }

@@ -16,7 +16,10 @@ TEST_CASE("A source catalogue has the canonical columns first and keeps the othe
                                  "note,id, ra ,Dec,type,ell,RE,FLUX_g,n,flux_r\n"
                                  "x,007,10.5,-3.25, exp ,0.1,abc,5,1,9\n"
                                  "y,8,,,STAR,,2.5,,2,9\n");
-  const Table table = surveys::read_source_catalogue(path.string(), {"g"});
+  std::vector<std::string> notes;
+  const Table table = surveys::read_source_catalogue(path.string(), {"g"}, &notes);
+  REQUIRE(notes.size() == 1);
+  CHECK_THAT(notes[0], Contains("cat.csv") && Contains("\" ra \"") && Contains("\"Dec\""));
   std::vector<std::string> names;
   for (const Column& column : table.columns()) {
     names.push_back(column.name);
@@ -37,7 +40,9 @@ TEST_CASE("A source catalogue has the canonical columns first and keeps the othe
 TEST_CASE("A catalogue of positions alone is enough") {
   const Scratch scratch;
   const auto path = scratch.file("cat.csv", "RA,DEC\n1,2\n1,3\n");
-  const Table table = surveys::read_source_catalogue(path.string(), {"g", "r"});
+  std::vector<std::string> notes;
+  const Table table = surveys::read_source_catalogue(path.string(), {"g", "r"}, &notes);
+  CHECK(notes.empty());
   CHECK(table.rows() == 2);
   CHECK(table.get<std::string>("ID")[0].empty());
   CHECK(table.get<std::string>("TYPE")[1].empty());

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry::fit {
 
@@ -142,6 +143,24 @@ int ladder(int half) {
 
 }  // namespace
 
+namespace {
+
+/// True when some, but not all, terms of the source are convolved with a mixture instead of a
+/// stamp.
+bool has_terms_for_mixture(const Source& source) {
+  const sky::Mixture profile = mixture_for(source);
+  const double widest =
+      std::sqrt(*std::max_element(profile.variance.begin(), profile.variance.end())) *
+      std::exp(source.box_log_re);
+  return std::any_of(source.place.begin(), source.place.end(), [&](const Placement& place) {
+    const sky::PsfStamp& stamp = place.psf->stamp;
+    return stamp.mixture != nullptr && stamp.mixture_from_pix > 0.0 &&
+           widest >= stamp.mixture_from_pix;
+  });
+}
+
+}  // namespace
+
 std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) const {
   const FrameData& data = input_.frames[frame];
   auto model = std::make_shared<PsfModel>();
@@ -220,13 +239,13 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
     return std::max({h + extent + 2, h + 33, 7 * h / 5 + 27});
   };
   source.levels.clear();
-  if (half <= kSingleLevel && reach <= 2 * kSingleLevel) {
+  if (half <= kSingleLevel && reach <= 2 * kSingleLevel && !has_terms_for_mixture(source)) {
     const int period = period_of(half, reach);
     source.levels.push_back({{half, period, static_cast<int>(k_max * period)}, 0.0, kInfinity, {}});
     return;
   }
   // Widths of the groups of terms in pixels. The image of a term ends at 5 sigma plus the PSF.
-  constexpr std::array kSigmaEdges{0.0, 6.5, 20.0, 60.0, kInfinity};
+  constexpr std::array kSigmaEdges{0.0, 6.5, sky::kVeryWidePix, 60.0, kInfinity};
   const sky::Mixture mixture = mixture_for(source);
   const double re = std::exp(source.box_log_re);
   double amplitude = 0.0;

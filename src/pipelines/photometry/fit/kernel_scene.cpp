@@ -7,6 +7,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry::fit {
 
@@ -265,6 +266,19 @@ sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, dou
   return part;
 }
 
+/// Transform of the PSF as the terms of a level see it.
+const std::vector<float>& transform_for(PsfModel& psf, const Level& level,
+                                        const sky::DftGrid& grid) {
+  const sky::PsfStamp& stamp = psf.stamp;
+  const bool mixture = stamp.mixture != nullptr && level.sigma_low >= stamp.mixture_from_pix;
+  auto& transform = mixture ? psf.mixture_transform[level.grid] : psf.transform[level.grid];
+  if (transform.empty()) {
+    transform =
+        mixture ? sky::mixture_transform(*stamp.mixture, grid) : sky::psf_transform(stamp, grid);
+  }
+  return transform;
+}
+
 /// Table of dF/dn of a part of a Sersic mixture, by differences within one range of the tables.
 sky::RadialTable part_n_derivative(double n, double re_pix, const Level& level) {
   constexpr double kStep = 0.01;
@@ -327,10 +341,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
                          derivatives);
         last_matrix = &data.matrix;
       }
-      auto& transform = place.psf->transform[level.grid];
-      if (transform.empty()) {
-        transform = sky::psf_transform(place.psf->stamp, dft);
-      }
+      const auto& transform = transform_for(*place.psf, level, dft);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =

@@ -24,8 +24,9 @@ inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
 /// One PSF as rendering and box choice need it.
 struct PsfModel {
   sky::PsfStamp stamp;
-  std::optional<sky::PointSource> point;                   ///< made when first used
-  std::map<sky::GridShape, std::vector<float>> transform;  ///< likewise
+  std::optional<sky::PointSource> point;                           ///< made when first used
+  std::map<sky::GridShape, std::vector<float>> transform;          ///< likewise
+  std::map<sky::GridShape, std::vector<float>> mixture_transform;  ///< of PsfStamp::mixture
   std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
   std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
   double fwhm_pix = 0.0;

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "pipelines/photometry/fit/stage.hpp"
@@ -62,7 +63,7 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
     s.axis_ratio =
         ell.empty() ? 0.8 : std::clamp(1.0 - (std::isfinite(ell[i]) ? ell[i] : 0.0), 0.1, 1.0);
     const double angle = theta.empty() ? 90.0 : std::isfinite(theta[i]) ? theta[i] : 0.0;
-    s.phi_deg = angle >= 0.0 ? angle - 90.0 : angle + 90.0;
+    s.phi_deg = sky::phi_from_theta_deg(angle);
     s.re_pix = re.empty()
                    ? config.patch_run.re_fallback_pix
                    : std::clamp(std::isfinite(re[i]) ? re[i] : config.patch_run.re_fallback_pix,
@@ -76,6 +77,29 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
   return out;
 }
 
+namespace {
+
+/// Marks the patch with most sources of every cell: the one least likely to be without good pixels.
+std::vector<std::uint8_t> patches_for_cells(const Table& patches,
+                                            const std::vector<std::size_t>& field_of_patch) {
+  const auto& tag = patches.get<std::string>("epsf_tag");
+  const auto& n_sources = patches.get<std::int64_t>("n_sources");
+  std::map<std::pair<std::size_t, std::string>, std::size_t> best;
+  for (std::size_t i = 0; i < patches.rows(); ++i) {
+    const auto [at, is_new] = best.emplace(std::pair{field_of_patch[i], tag[i]}, i);
+    if (!is_new && n_sources[i] > n_sources[at->second]) {
+      at->second = i;
+    }
+  }
+  std::vector<std::uint8_t> marks(patches.rows(), 0);
+  for (const auto& [cell, patch] : best) {
+    marks[patch] = 1;
+  }
+  return marks;
+}
+
+}  // namespace
+
 std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
                                                   const engine::Products& before, Log& log) {
   auto context = std::make_unique<Context>();
@@ -87,6 +111,7 @@ std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
     const auto [first, last] = context->survey.rows(*context->patches, field);
     context->field_of_patch.insert(context->field_of_patch.end(), last - first, field.index);
   }
+  context->describes_cell = patches_for_cells(*context->patches, context->field_of_patch);
   context->log = &log;
   return context;
 }
@@ -104,11 +129,20 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
     }
   }
   open.psfs = choose_psfs(config, field, *context.before);
+  open.cell_psfs = choose_cell_psfs(config, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
-    if (const std::string text = fallback_text(open.psfs[i]); !text.empty()) {
+    if (!open.psfs[i].fallback_reason.empty()) {
       context.log->warning("{}: fallback PSF {}: {}",
+                           context.survey.key(field, frame_key(field, i)), open.psfs[i].model,
+                           open.psfs[i].fallback_reason);
+    }
+    const std::vector<CellPsf>& cells = open.cell_psfs[i];
+    const auto fallbacks = std::count_if(
+        cells.begin(), cells.end(), [](const CellPsf& cell) { return !cell.choice.used_epsf; });
+    if (fallbacks > 0) {
+      context.log->warning("{}: fallback PSF {} in {} of {} cells",
                            context.survey.key(field, frame_key(field, i)),
-                           config.patch_run.psf_fallback_model, text);
+                           config.patch_run.psf_fallback_model, fallbacks, cells.size());
     }
   }
 }
@@ -271,30 +305,6 @@ void mask_outside(const Footprint& at, const Box& roi, surveys::FramePixels& pix
   }
 }
 
-/// The PSF as epsf.evaluate asks for: itself, or held at the centre of the patch or of its cell.
-std::shared_ptr<const sky::Psf> evaluated_psf(const Config& config, const FitStage::OpenField& open,
-                                              const FitStage::Patch& patch,
-                                              const std::shared_ptr<const sky::Psf>& psf,
-                                              const fit::FrameData& frame) {
-  if (config.epsf.evaluate == "source" || psf->is_constant()) {
-    return psf;
-  }
-  Box box = patch.base;
-  if (config.epsf.evaluate == "cell") {
-    for (const Box& cell : grid_boxes(open.field->box(), config.epsf.epsf_ngrid)) {
-      if (cell.contains(patch.base.x0, patch.base.y0)) {
-        box = cell;
-      }
-    }
-  }
-  const double x = 0.5 * (box.x0 + box.x1 - 1) - patch.roi.x0;
-  const double y = 0.5 * (box.y0 + box.y1 - 1) - patch.roi.y0;
-  const sky::PsfStamp stamp =
-      psf->at(frame.matrix[0] * x + frame.matrix[1] * y + frame.dx + frame.psf_x0,
-              frame.matrix[2] * x + frame.matrix[3] * y + frame.dy + frame.psf_y0);
-  return sky::make_stamp_psf(stamp.values, stamp.oversampling, false);
-}
-
 /// Reported sources with a bad pixel at their position.
 std::vector<std::uint8_t> masked_centres(const FitStage::Patch& patch,
                                          const fit::FrameData& frame) {
@@ -316,12 +326,6 @@ fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::
   const Field& field = *open.field;
   const surveys::FrameInfo& info = field.infos[index];
   const Footprint at = footprint(open, index, patch.roi);
-  const int origin = open.psfs[index].in_image_pixels ? 0 : field.origin(index);
-  const double x = 0.5 * (patch.base.x0 + patch.base.x1 - 1) - patch.roi.x0;
-  const double y = 0.5 * (patch.base.y0 + patch.base.y1 - 1) - patch.roi.y0;
-  patch.psfs[index] =
-      choice_at(open.psfs[index], at.matrix[0] * x + at.matrix[1] * y + at.dx + at.box.x0 - origin,
-                at.matrix[2] * x + at.matrix[3] * y + at.dy + at.box.y0 - origin);
   fit::FrameData frame;
   if (at.box.empty()) {
     return frame;
@@ -337,9 +341,10 @@ fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::
   frame.matrix = at.matrix;
   frame.dx = at.dx;
   frame.dy = at.dy;
+  const int origin = open.psfs[index].in_image_pixels ? 0 : field.origin(index);
   frame.psf_x0 = at.box.x0 - origin;
   frame.psf_y0 = at.box.y0 - origin;
-  frame.psf = evaluated_psf(config, open, patch, patch.psfs[index].psf, frame);
+  frame.psf = patch_psf(config, open, index, patch);
   return frame;
 }
 
@@ -400,7 +405,8 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   patch.bands = field.bands;
   patch.band_of_frame = field.band_of_frame;
   patch.first_frame = field.first_frame;
-  patch.psfs.resize(field.size());
+  patch.psfs = open.psfs;
+  patch.describes_cell = context.describes_cell[unit.index] != 0;
   patch.masked.resize(field.size());
   input.on_grid = field.on_grid;
   const std::vector<fit::SourceStart> sources = patch_sources(config, open, patch);

@@ -64,6 +64,7 @@ struct PsfAudit {
   int used = 0;
   std::set<std::string> fallback;
   std::set<std::string> low;
+  std::set<std::string> held;
   std::string reasons = "{}";
 };
 
@@ -88,6 +89,9 @@ PsfAudit audit(const FitStage::Patch& patch) {
     }
     if (psf.low_stars) {
       out.low.insert(band);
+    }
+    if (psf.has_parameters) {
+      out.held.insert(band);
     }
   }
   out.used = static_cast<int>(used.size());
@@ -271,6 +275,7 @@ void append_source(const Config& config, const FitStage::Result& result, const P
   table.set(row, "psf_low_star_band_count", static_cast<std::int64_t>(psf.low.size()));
   table.set(row, "psf_fallback_bands", listed(psf.fallback));
   table.set(row, "psf_low_star_bands", listed(psf.low));
+  table.set(row, "psf_frozen_bands_for_optimizer", listed(psf.held));
   table.set(row, "psf_fallback_reasons_json", psf.reasons);
   table.set(row, "stype_fit", type_name(patch.types[i]));
   const FitNames names{config.fits_bands_apart()};
@@ -342,6 +347,34 @@ void append_patch(const FitStage::Result& result, const std::map<std::string, Sk
     table.set(row, "chi2_" + band, sky.chi2);
     table.set(row, "npix_" + band, sky.npix);
   }
+  for (std::size_t b = 0; b < patch.bands.size(); ++b) {
+    std::set<std::string> models;
+    for (std::size_t f = 0; f < patch.psfs.size(); ++f) {
+      if (patch.band_of_frame[f] == static_cast<int>(b)) {
+        models.insert(patch.psfs[f].model);
+      }
+    }
+    table.set(row, "psf_model_" + patch.bands[b], listed(models));
+  }
+}
+
+void append_mixtures(const FitStage::Patch& patch, Table& table) {
+  for (const auto& [frame, mixture] : patch.mixtures) {
+    for (std::size_t k = 0; k < mixture.terms.size(); ++k) {
+      const sky::GaussianTerm& term = mixture.terms[k];
+      const std::size_t row = table.add_row();
+      table.set(row, "band", patch.bands[static_cast<std::size_t>(patch.band_of_frame[frame])]);
+      table.set(row, "frame", static_cast<std::int64_t>(patch.first_frame + frame));
+      table.set(row, "epsf_tag", patch.epsf_tag);
+      table.set(row, "component", static_cast<std::int64_t>(k));
+      table.set(row, "weight", term.weight);
+      table.set(row, "mean_x", term.mean_x);
+      table.set(row, "mean_y", term.mean_y);
+      table.set(row, "cxx", term.covariance.xx);
+      table.set(row, "cxy", term.covariance.xy);
+      table.set(row, "cyy", term.covariance.yy);
+    }
+  }
 }
 
 /// Fits one run. A band without data must not take the others of a patch with it.
@@ -383,6 +416,7 @@ void FitStage::append(const Config& config, const Result& result, engine::Rows& 
     }
   }
   append_patch(result, skies, rows);
+  append_mixtures(result.patch, rows.table("psf_mixtures"));
   set_field(rows, result.patch.field);
   if (!result.white_model.empty()) {
     const std::string group = result.patch.field.empty() ? "" : result.patch.field + "/";

@@ -37,6 +37,8 @@ Schema fit_schema(const Config& config, const Survey& survey) {
     patches.columns.push_back(
         {"chi2_" + band, Type::float64, "", "chi2 of the good pixels, sky noise"});
     patches.columns.push_back({"npix_" + band, Type::int64, "", "good pixels"});
+    patches.columns.push_back(
+        {"psf_model_" + band, Type::text, "", "PSF of its images as rendered, comma-joined"});
   }
   schema.tables.push_back(std::move(patches));
   schema.tables.push_back({"iterations",
@@ -44,6 +46,18 @@ Schema fit_schema(const Config& config, const Survey& survey) {
                             {"iteration", Type::int32, "", "accepted step"},
                             {"chi2", Type::float64, "", "objective after it"},
                             {"n_active", Type::int32, "", "sources still moving"}}});
+  schema.tables.push_back(
+      {"psf_mixtures",
+       {{"band", Type::text, "", "band"},
+        {"frame", Type::int32, "", "row of /frames"},
+        {"epsf_tag", Type::text, "", "cell at whose centre the Gaussians were fitted"},
+        {"component", Type::int32, "", "number of the Gaussian"},
+        {"weight", Type::float64, "", "its light"},
+        {"mean_x", Type::float64, "pix", "its centre from that of the PSF"},
+        {"mean_y", Type::float64, "pix", "its centre from that of the PSF"},
+        {"cxx", Type::float64, "pix**2", "its covariance"},
+        {"cxy", Type::float64, "pix**2", "its covariance"},
+        {"cyy", Type::float64, "pix**2", "its covariance"}}});
   if (config.patch_run.forced) {
     schema.tables.push_back(
         {"fit_forced",

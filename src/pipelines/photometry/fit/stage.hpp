@@ -2,10 +2,12 @@
 // Stage `fit`: the fit of every patch: all bands at once, every band by itself, or forced (fluxes
 // per image at held positions and shapes). Unit: one patch.
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/config.hpp"
@@ -13,27 +15,41 @@
 #include "pipelines/photometry/fit/kernel.hpp"
 #include "pipelines/photometry/patches/kernel.hpp"
 #include "skyloom/engine/stage.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry {
 
-/// PSF of one cell of a frame, and why.
-struct CellPsf {
-  Box box;  ///< of the cell, in pixels of the ePSF's frame
-  std::shared_ptr<const sky::Psf> psf;
-  bool low_stars = false;
-  std::string fallback_reason;  ///< empty unless it is the fallback
+/// What of a frame's PSF is rendered as a sum of Gaussians fitted to its stamp.
+enum class Gaussians : std::uint8_t {
+  none,
+  very_wide,  ///< what the terms of galaxies wider than sky::kVeryWidePix are convolved with
+  galaxies,   ///< what galaxies are convolved with; stars are the stamp
+  all,        ///< the Gaussians are the PSF
 };
 
 /// Which PSF a frame is fitted with, and why.
 struct PsfChoice {
-  std::shared_ptr<const sky::Psf> psf;
+  std::shared_ptr<const sky::Psf> psf;  ///< before Gaussians take its place
+  std::string model;                    ///< after patch_run.psf_model or .psf_fallback_model
+  Gaussians gaussians = Gaussians::none;
+  int n_gaussians = 0;
+  bool has_parameters = false;   ///< a sum of Gaussians: widths and weights, which are held
   bool in_image_pixels = false;  ///< evaluated at image pixels (given PSF), else in Field::used_box
   bool used_epsf = false;
   bool low_stars = false;
   std::string fallback_reason;  ///< empty unless it is the fallback
-  /// Where every cell has a PSF of its own (epsf.method = "anderson-king"); those without one have
-  /// the fallback.
-  std::vector<CellPsf> cells;
+};
+
+/// PSF of one cell of a frame (epsf.method = "anderson-king").
+struct CellPsf {
+  Box box;  ///< in Field::used_box
+  PsfChoice choice;
+};
+
+/// Gaussians fitted to the PSF of a frame at the centre of an ePSF cell.
+struct CellMixture {
+  sky::PsfMixture mixture;
+  std::shared_ptr<const sky::Psf> psf;  ///< of these Gaussians alone; for Gaussians::all
 };
 
 struct FitStage {
@@ -47,7 +63,10 @@ struct FitStage {
     std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs(); null for frames on the grid
     std::unique_ptr<sky::Wcs> white_wcs;         ///< null when all frames are on the grid
     std::vector<PsfChoice> psfs;
-    std::size_t first_row = 0;  ///< of /sources
+    /// Per frame; where there are any they take the place of the frame's choice.
+    std::vector<std::vector<CellPsf>> cell_psfs;
+    std::map<std::pair<std::size_t, std::size_t>, CellMixture> mixtures;  ///< by frame and cell
+    std::size_t first_row = 0;                                            ///< of /sources
     std::vector<std::uint8_t> active;
     std::vector<fit::SourceStart> starts;  ///< of every catalogue row, white frame
     std::vector<std::uint8_t> type_unknown;
@@ -59,6 +78,7 @@ struct FitStage {
     const Table* sources = nullptr;
     const Table* patches = nullptr;
     std::vector<std::size_t> field_of_patch;
+    std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
     std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
     Log* log = nullptr;
   };
@@ -85,6 +105,8 @@ struct FitStage {
     std::vector<int> band_of_frame;
     std::size_t first_frame = 0;  ///< row of /frames of the field's first one
     std::vector<PsfChoice> psfs;  ///< per frame of the field
+    bool describes_cell = false;  ///< the one patch per cell that writes /psf_mixtures
+    std::vector<std::pair<std::size_t, sky::PsfMixture>> mixtures;  ///< by frame of the field
     /// A bad pixel at the source's position: [frame of the field][reported source]
     std::vector<std::vector<std::uint8_t>> masked;
   };
@@ -132,12 +154,18 @@ std::vector<Column> fit_columns(const FitNames& names, const std::vector<std::st
 std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
                                    const engine::Products& before);
 
-/// The choice at a place in pixels of the PSF: that of the cell which holds it, or of the nearest one
-/// when none does. `cells` is empty.
-PsfChoice choice_at(const PsfChoice& frame, double x, double y);
+/// PSFs of the cells of every frame, for frames whose ePSF is an array per cell: a cell without
+/// one, or with one of too few stars, has the fallback.
+std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
+                                                   const engine::Products& before);
 
-/// What the log says about fallbacks; empty = there is none.
-std::string fallback_text(const PsfChoice& choice);
+/// The PSF of a frame in a patch: evaluated where epsf.evaluate asks for (itself, or held at the
+/// centre of the patch or of its cell), with Gaussians where the choice wants them. Where a PSF
+/// varies over the field its Gaussians are those of the cell's centre throughout the cell: a fit
+/// takes some 30 ms. Adds them to the patch that describes its cell. Notes the choice of a cell in
+/// the patch.
+std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
+                                          std::size_t frame, FitStage::Patch& patch);
 
 /// True for the four TYPE values that name a model.
 bool is_model_type(const std::string& type);

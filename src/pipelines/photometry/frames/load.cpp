@@ -117,10 +117,15 @@ frames::GaiaStars load_gaia(const Config& config, FramesStage::OpenField& open,
   return stars;
 }
 
-FramesStage::Input::Sources load_sources(const Config& config, FramesStage::OpenField& open) {
+FramesStage::Input::Sources load_sources(const Config& config, FramesStage::OpenField& open,
+                                         Log& log) {
   const Field& field = open.field;
   FramesStage::Input::Sources out;
-  out.catalogue = base_catalogue(config, field);
+  std::vector<std::string> notes;
+  out.catalogue = base_catalogue(config, field, &notes);
+  for (const std::string& note : notes) {
+    log.warning("{}", note);
+  }
   const std::size_t n = out.catalogue.rows();
   out.x_pix.resize(n);
   out.y_pix.resize(n);
@@ -211,7 +216,7 @@ FramesStage::Input FramesStage::load(const Config& config, Context& context,
   Input input;
   std::string key = unit.key;
   std::size_t index = 0;
-  if (context.index.size() > 1) {
+  if (config.lists_fields()) {
     const std::size_t slash = key.find('/');
     input.field = key.substr(0, slash);
     index = context.index.at(input.field);
@@ -219,7 +224,7 @@ FramesStage::Input FramesStage::load(const Config& config, Context& context,
   }
   OpenField& open = opened(config, context, index);
   if (key == "sources") {
-    input.sources = load_sources(config, open);
+    input.sources = load_sources(config, open, *context.log);
     return input;
   }
   const std::size_t slash = key.find('/');

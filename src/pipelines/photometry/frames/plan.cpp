@@ -59,8 +59,8 @@ std::set<std::string> names_made_anew(const std::vector<std::string>& bands) {
 
 }  // namespace
 
-Table base_catalogue(const Config& config, const Field& field) {
-  const Table given = surveys::read_source_catalogue(field.entry.input_catalog, field.bands);
+Table base_catalogue(const Config& config, const Field& field, std::vector<std::string>* notes) {
+  const Table given = surveys::read_source_catalogue(field.entry.input_catalog, field.bands, notes);
   const std::set<std::string> made_anew = names_made_anew(field.bands);
   Table base(TableSchema{given.name(), {}});
   for (std::size_t i = 0; i < given.columns().size(); ++i) {
@@ -111,6 +111,7 @@ void add_units(const Survey& survey, const Field& field, std::size_t sources, en
 
 engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*before*/) {
   Survey survey;
+  survey.is_listed = config.lists_fields();
   TableSchema columns{"sources", {}};
   std::vector<std::size_t> n_sources;
   for (std::size_t i = 0; i < config.field_entries().size(); ++i) {

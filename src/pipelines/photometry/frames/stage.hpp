@@ -85,8 +85,9 @@ struct FramesStage {
 
 /// The input catalogue of a field, canonical columns first, without columns that this stage makes
 /// anew. When zero points are measured it has FLUX_<band> of every band, missing where the file has
-/// none.
-Table base_catalogue(const Config& config, const Field& field);
+/// none. @param notes of surveys::read_source_catalogue
+Table base_catalogue(const Config& config, const Field& field,
+                     std::vector<std::string>* notes = nullptr);
 
 /// Columns that this stage adds to the base catalogue.
 std::vector<Column> added_source_columns();
