@@ -175,6 +175,13 @@ void declare_epsf_model(ConfigSpec& spec, Config& c) {
       "epsf.rounds", &k.rounds,
       only_full(Key{
           .help = "rounds of residual, wing and star fits", .min = 1, .max = 10, .stages = kEpsf}));
+  spec.add(
+      "epsf.passes", &k.passes,
+      only_full(Key{.help = "2: repeat the rounds after catalogued sources near the stars were "
+                            "fitted and subtracted",
+                    .min = 1,
+                    .max = 2,
+                    .stages = kEpsf}));
   spec.add("epsf.warn_flux_err", &k.warn_flux_err,
            only_full(
                Key{.help = "warn when the PSF's flux error is larger", .min = 0, .stages = kEpsf}));
@@ -238,11 +245,12 @@ void declare_classic_build(ConfigSpec& spec, Config& c) {
                             .min = 3,
                             .max = 101,
                             .stages = kEpsf}));
-  spec.add("epsf.wing_model", &k.wing_model,
-           only_classic(Key{.help = "radial = power law beyond the significant radius, neighbours "
-                                    "masked; none = as stacked",
-                            .choices = {"none", "radial"},
-                            .stages = kEpsf}));
+  spec.add(
+      "epsf.wing_model", &k.wing_model,
+      only_classic(Key{.help = "radial = Moffat tail beyond the significant radius, neighbours "
+                               "masked; none = as stacked",
+                       .choices = {"none", "radial"},
+                       .stages = kEpsf}));
   spec.add("epsf.interpolate", &c.epsf.interpolate,
            only_classic(Key{.help = "bilinear between the cells' centres instead of an array per "
                                     "cell",
@@ -271,7 +279,8 @@ void declare_epsf_pictures(ConfigSpec& spec, Config& c) {
       "epsf.save_star_montage_max", &k.save_star_montage_max,
       Key{.help = "stars per cell whose pixels are kept; 0 = none", .min = 0, .stages = kEpsf});
   spec.add("epsf.save_patch_background_diagnostics", &k.save_patch_background_diagnostics,
-           Key{.help = "keep binned images of every cell and its background", .stages = kEpsf});
+           only_classic(Key{.help = "keep binned images of every cell and its background",
+                            .stages = kEpsf}));
   spec.add("epsf.save_star_local_background_diagnostics", &k.save_star_local_background_diagnostics,
            only_classic(Key{.help = "keep the annulus of every star kept", .stages = kEpsf}));
   spec.add("epsf.save_growth_curve", &k.save_growth_curve,

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include <catch2/catch.hpp>
 
@@ -30,18 +31,31 @@ constexpr int kWidth = 220;
 constexpr int kHeight = 160;
 
 /// A frame that is flat but for Gaussian spots, given in pixels of the cell; noise is said to be 1.
-Input scene(const std::vector<Spot>& spots) {
+struct Scene {
+  Pixels pixels;
   Input input;
+};
+
+std::unique_ptr<Scene> scene_of(const std::vector<Spot>& spots) {
+  auto scene = std::make_unique<Scene>();
+  Input& input = scene->input;
+  Pixels& frame = scene->pixels;
   const int width = kWidth + kOriginX;
   const int height = kHeight + kOriginY;
-  input.data = Image<float>(width, height);
-  input.sigma_sky = Image<float>(width, height, 1.0F);
-  input.bad = Image<std::uint8_t>(width, height);
+  frame.data = Image<float>(width, height);
+  frame.sigma_sky = Image<float>(width, height, 1.0F);
+  frame.bad = Image<std::uint8_t>(width, height);
+  input.width = width;
+  input.height = height;
+  input.read = [&frame](const Box& box) {
+    return Pixels{test::part_of(frame.data, box), test::part_of(frame.sigma_sky, box),
+                  test::part_of(frame.bad, box)};
+  };
   for (const Spot& spot : spots) {
     for (int y = 0; y < height; ++y) {
       for (int x = 0; x < width; ++x) {
         const double r2 = std::pow(x - kOriginX - spot.x, 2) + std::pow(y - kOriginY - spot.y, 2);
-        input.data(y, x) +=
+        frame.data(y, x) +=
             static_cast<float>(spot.flux / (2 * 3.14159265358979 * spot.sigma * spot.sigma) *
                                std::exp(-0.5 * r2 / (spot.sigma * spot.sigma)));
       }
@@ -49,7 +63,7 @@ Input scene(const std::vector<Spot>& spots) {
   }
   input.fwhm_guess_pix = 4.0;
   input.cells = {{"r00_c00", {kOriginX, width, kOriginY, height}}};
-  return input;
+  return scene;
 }
 
 Options settings() {
@@ -115,8 +129,9 @@ TEST_CASE("candidates: edge, saturation, shape, order", "[classic]") {
 }
 
 TEST_CASE("detections alone: brightest first, apart, within the quota", "[classic]") {
-  const Input input =
-      scene({{50, 50, 2000}, {70, 50, 9000}, {120, 60, 5000}, {170, 100, 3000}, {10, 80, 9e4}});
+  const auto frame =
+      scene_of({{50, 50, 2000}, {70, 50, 9000}, {120, 60, 5000}, {170, 100, 3000}, {10, 80, 9e4}});
+  Input& input = frame->input;
   Options options = settings();
   options.psfstar_mode = "sep";
   const ClassicSelection all = choose(input, options);
@@ -136,7 +151,8 @@ TEST_CASE("detections alone: brightest first, apart, within the quota", "[classi
 }
 
 TEST_CASE("seeds go by magnitude, not by their order in the file", "[classic]") {
-  Input input = scene({{50, 50, 2000}, {65, 50, 9000}, {120, 60, 5000}});
+  const auto frame = scene_of({{50, 50, 2000}, {65, 50, 9000}, {120, 60, 5000}});
+  Input& input = frame->input;
   Options options = settings();
   options.psfstar_mode = "gaia";
   options.min_sep = 30.0;
@@ -153,7 +169,8 @@ TEST_CASE("seeds go by magnitude, not by their order in the file", "[classic]") 
 }
 
 TEST_CASE("seeds move to detections when told to", "[classic]") {
-  Input input = scene({{100, 80, 5000}});
+  const auto frame = scene_of({{100, 80, 5000}});
+  Input& input = frame->input;
   Options options = settings();
   options.psfstar_mode = "gaia";
   input.known_stars = {gaia(103, 80, 15.0)};
@@ -182,7 +199,8 @@ TEST_CASE("seeds move to detections when told to", "[classic]") {
 }
 
 TEST_CASE("seeds need signal, a clean core and a peak below saturation", "[classic]") {
-  Input input = scene({{100, 80, 5000}});
+  const auto frame = scene_of({{100, 80, 5000}});
+  Input& input = frame->input;
   input.known_stars = {gaia(100, 80, 15.0)};
   Options options = settings();
   options.psfstar_mode = "gaia";
@@ -200,15 +218,16 @@ TEST_CASE("seeds need signal, a clean core and a peak below saturation", "[class
   CHECK(choose(input, options).stars.empty());
   input.saturation_scaled = 1.35 * peak;
   CHECK(choose(input, options).stars.size() == 1);
-  input.bad(kOriginY + 80, kOriginX + 100) = kBadMasked;
+  frame->pixels.bad(kOriginY + 80, kOriginX + 100) = kBadMasked;
   CHECK(choose(input, options).stars.empty());
-  input.bad(kOriginY + 80, kOriginX + 100) = 0;
-  input.bad(kOriginY + 85, kOriginX + 100) = kBadMasked;  // within the aperture
+  frame->pixels.bad(kOriginY + 80, kOriginX + 100) = 0;
+  frame->pixels.bad(kOriginY + 85, kOriginX + 100) = kBadMasked;  // within the aperture
   CHECK(choose(input, options).stars.empty());
 }
 
 TEST_CASE("the supplement fills the quota and leaves galaxies out", "[classic]") {
-  Input input = scene({{50, 50, 2000}, {100, 80, 5000}, {160, 60, 9000}});
+  const auto frame = scene_of({{50, 50, 2000}, {100, 80, 5000}, {160, 60, 9000}});
+  Input& input = frame->input;
   Options options = settings();
   input.known_stars = {gaia(50, 50, 18.0)};
   input.catalogue = {{kOriginX + 160.0, kOriginY + 61.0, false},
@@ -229,12 +248,13 @@ TEST_CASE("the supplement fills the quota and leaves galaxies out", "[classic]")
 }
 
 TEST_CASE("the cell's background is subtracted and described", "[classic]") {
-  Input input = scene({{100, 80, 5000}});
+  const auto frame = scene_of({{100, 80, 5000}});
+  Input& input = frame->input;
   const Rng rng(2, "cell", "noise");
-  for (std::size_t k = 0; k < input.data.pixels().size(); ++k) {
-    input.data.pixels()[k] += 7.0F + static_cast<float>(rng.normal(k, 0));
+  for (std::size_t k = 0; k < frame->pixels.data.pixels().size(); ++k) {
+    frame->pixels.data.pixels()[k] += 7.0F + static_cast<float>(rng.normal(k, 0));
   }
-  input.data(100, 100) = std::numeric_limits<float>::quiet_NaN();
+  frame->pixels.data(100, 100) = std::numeric_limits<float>::quiet_NaN();
   Options options = settings();
   options.background_subtract_patch = true;
   options.background_boxsize = 32;
@@ -247,7 +267,7 @@ TEST_CASE("the cell's background is subtracted and described", "[classic]") {
   CHECK(cell.stats.masked_fraction < 0.1);
   CHECK(cell.mask(100 - kOriginY, 100 - kOriginX) == 1);
   CHECK(cell.data(5, 5) == Approx(cell.raw(5, 5) - cell.background(5, 5)));
-  CHECK(cell.raw(5, 5) == input.data(kOriginY + 5, kOriginX + 5));
+  CHECK(cell.raw(5, 5) == frame->pixels.data(kOriginY + 5, kOriginX + 5));
 }
 
 TEST_CASE("a field by cells: arrays, counts, stamps; an empty cell says why", "[classic]") {
@@ -262,12 +282,13 @@ TEST_CASE("a field by cells: arrays, counts, stamps; an empty cell says why", "[
   field.min_separation_pix = 42.0;
   field.flux_min = 2e4;
   const test::TruePsf truth{{part}};
-  Input input = test::make_input(test::make_field(truth, field));
+  test::TrueField sky = test::make_field(truth, field);
   for (int y = 256; y < 512; ++y) {
     for (int x = 256; x < 512; ++x) {
-      input.bad(y, x) = kBadMasked;
+      sky.bad(y, x) = kBadMasked;
     }
   }
+  const Input input = test::make_input(sky);
   Options options = settings();
   options.psfstar_mode = "sep";
   options.cutout_size = 61;
@@ -319,7 +340,7 @@ TEST_CASE("a field by cells: arrays, counts, stamps; an empty cell says why", "[
   CHECK(result.diagnostics.n_stars == used);
   CHECK(result.cutouts.size() == 6);
   for (const StarCutout& cutout : result.cutouts) {
-    CHECK(cutout.raw(30, 30) == input.data(cutout.y0 + 30, cutout.x0 + 30));
+    CHECK(cutout.raw(30, 30) == sky.data(cutout.y0 + 30, cutout.x0 + 30));
     CHECK(std::lround(cutout.x) == cutout.x0 + 30);
     CHECK(cutout.annulus(30, 30) == 0);
     CHECK(cutout.annulus(30, 5) + cutout.annulus(5, 30) + cutout.annulus(55, 30) > 0);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "pipelines/photometry/epsf/stars.hpp"
@@ -49,6 +50,50 @@ void describe_array(const Options& options, CellResult& cell) {
   const auto [low, high] = std::minmax_element(psf.pixels().begin(), psf.pixels().end());
   cell.epsf_min = *low;
   cell.epsf_max = *high;
+}
+
+std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
+                                     const std::vector<StarRow>& stars) {
+  const int size = options.cutout_size;
+  std::vector<int> taken(input.cells.size() + 1, 0);
+  std::vector<StarCutout> out;
+  for (std::size_t s = 0; s < stars.size(); ++s) {
+    const StarRow& star = stars[s];
+    int& count = taken[static_cast<std::size_t>(star.cell + 1)];
+    if (!star.used || star.wing || count >= options.save_star_montage_max) {
+      continue;
+    }
+    ++count;
+    StarCutout cutout;
+    cutout.star = static_cast<int>(s);
+    cutout.x0 = static_cast<int>(std::lround(star.x)) - size / 2;
+    cutout.y0 = static_cast<int>(std::lround(star.y)) - size / 2;
+    cutout.x = star.x;
+    cutout.y = star.y;
+    cutout.background = star.sky;
+    cutout.background_status = "fitted";
+    cutout.raw = Image<float>(size, size, kNaN);
+    out.push_back(std::move(cutout));
+  }
+  // From bottom to top, as the reader wants it.
+  std::vector<std::size_t> order(out.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return out[a].y0 < out[b].y0; });
+  for (const std::size_t k : order) {
+    StarCutout& cutout = out[k];
+    const Box box = Box{cutout.x0, cutout.x0 + size, cutout.y0, cutout.y0 + size}.intersect(
+        {0, input.width, 0, input.height});
+    const Pixels pixels = input.read(box);
+    for (int y = 0; y < box.height(); ++y) {
+      for (int x = 0; x < box.width(); ++x) {
+        if (pixels.bad(y, x) == 0) {
+          cutout.raw(y + box.y0 - cutout.y0, x + box.x0 - cutout.x0) = pixels.data(y, x);
+        }
+      }
+    }
+  }
+  return out;
 }
 
 CellPicture cell_picture(ImageView<const float> raw, ImageView<const std::uint8_t> mask,

@@ -14,4 +14,10 @@ void describe_array(const Options& options, CellResult& cell);
                                        ImageView<const std::uint8_t> mask,
                                        ImageView<const float> background);
 
+/// Unsubtracted pixels of the first used stars of every cell, cutout_size on a side; NaN where bad
+/// or outside the image. The background is the one fitted with the star.
+/// @param stars in the order of the product
+[[nodiscard]] std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
+                                                   const std::vector<StarRow>& stars);
+
 }  // namespace skyloom::photometry::epsf

@@ -392,9 +392,6 @@ void summarise(Result& result) {
 }  // namespace
 
 Result build_classic(const Input& input, const Options& options) {
-  if (input.sigma_sky.box() != input.data.box() || input.bad.box() != input.data.box()) {
-    throw UnitError(Reason::bad_input, "image, noise and mask differ in size");
-  }
   Result result;
   if (!std::isfinite(input.fwhm_guess_pix) && options.psfstar_mode != "sep") {
     result.warnings.push_back("FWHM unknown: seeds are measured in apertures of 3 pixels");

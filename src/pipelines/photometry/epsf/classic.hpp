@@ -8,7 +8,6 @@ namespace skyloom::photometry::epsf {
 
 /// A cell that cannot be done has its reason in CellResult::error. Result::psf stays empty: the
 /// arrays are CellResult::samples.
-/// @throws UnitError (bad_input) when image sizes differ
 [[nodiscard]] Result build_classic(const Input& input, const Options& options);
 
 }  // namespace skyloom::photometry::epsf

@@ -34,41 +34,39 @@ void subtract_background(const Options& options, double sigma, ClassicCell& cell
   for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
     mask.pixels()[k] = mask.pixels()[k] != 0 || cell.mask.pixels()[k] != 0 ? 1 : 0;
   }
-  sky::BackgroundMap map =
-      sky::mesh_background(cell.raw.view(), mask.view(), std::max(8, options.background_boxsize),
-                           options.background_filtersize);
+  const int box = std::max(8, options.background_boxsize);
+  const sky::MeshBackground mesh(sky::mesh_nodes(cell.raw.view(), mask.view(), box), box,
+                                 options.background_filtersize);
+  Image<float> level = mesh.level(cell.raw.box());
+  const Image<float> rms = mesh.rms(cell.raw.box());
   BackgroundStats& stats = cell.stats;
   const auto n = static_cast<double>(mask.pixels().size());
   for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
-    stats.map_mean += map.level.pixels()[k] / n;
-    stats.rms_mean += map.rms.pixels()[k] / n;
+    stats.map_mean += level.pixels()[k] / n;
+    stats.rms_mean += rms.pixels()[k] / n;
     stats.masked_fraction += mask.pixels()[k] / n;
     if (cell.mask.pixels()[k] == 0) {
-      cell.data.pixels()[k] -= map.level.pixels()[k];
+      cell.data.pixels()[k] -= level.pixels()[k];
     }
   }
-  stats.map_median = median_of({map.level.pixels().begin(), map.level.pixels().end()});
-  stats.rms_median = median_of({map.rms.pixels().begin(), map.rms.pixels().end()});
+  stats.map_median = median_of({level.pixels().begin(), level.pixels().end()});
+  stats.rms_median = median_of({rms.pixels().begin(), rms.pixels().end()});
   stats.status = "ok";
-  cell.background = std::move(map.level);
+  cell.background = std::move(level);
 }
 
-/// Fills raw, sigma and mask; bad pixels keep what the input holds.
-void copy_pixels(const Input& input, ClassicCell& cell) {
-  const Box& box = cell.box;
-  cell.raw = Image<float>(box.width(), box.height());
-  cell.sigma = Image<float>(box.width(), box.height());
-  cell.mask = Image<std::uint8_t>(box.width(), box.height());
-  for (int y = 0; y < box.height(); ++y) {
-    for (int x = 0; x < box.width(); ++x) {
-      const float value = input.data(y + box.y0, x + box.x0);
-      const float sigma = input.sigma_sky(y + box.y0, x + box.x0);
-      const bool good = input.bad(y + box.y0, x + box.x0) == 0 && std::isfinite(value) &&
-                        std::isfinite(sigma) && sigma > 0.0F;
-      cell.raw(y, x) = good ? value : 0.0F;
-      cell.sigma(y, x) = sigma;
-      cell.mask(y, x) = good ? 0 : 1;
-    }
+/// Fills raw, sigma and mask; bad pixels keep the noise that the input holds.
+void take_pixels(Pixels pixels, ClassicCell& cell) {
+  cell.raw = std::move(pixels.data);
+  cell.sigma = std::move(pixels.sigma_sky);
+  cell.mask = Image<std::uint8_t>(cell.raw.width(), cell.raw.height());
+  for (std::size_t k = 0; k < cell.raw.pixels().size(); ++k) {
+    float& value = cell.raw.pixels()[k];
+    const float sigma = cell.sigma.pixels()[k];
+    const bool good =
+        pixels.bad.pixels()[k] == 0 && std::isfinite(value) && std::isfinite(sigma) && sigma > 0.0F;
+    cell.mask.pixels()[k] = good ? 0 : 1;
+    value = good ? value : 0.0F;
   }
 }
 
@@ -76,8 +74,8 @@ void copy_pixels(const Input& input, ClassicCell& cell) {
 
 ClassicCell read_cell(const Input& input, const Options& options, const Box& box) {
   ClassicCell cell;
-  cell.box = box.intersect(input.data.box());
-  copy_pixels(input, cell);
+  cell.box = box.intersect({0, input.width, 0, input.height});
+  take_pixels(input.read(cell.box), cell);
   const bool any_good = std::any_of(cell.mask.pixels().begin(), cell.mask.pixels().end(),
                                     [](std::uint8_t bad) { return bad == 0; });
   if (!any_good) {

@@ -1,22 +1,25 @@
 #pragma once
 // Builds the effective PSF of one band from its image: detection, choice of stars, joint Moffat
 // fit, wing and core residual, local variation, diagnostics. One call per band; a pure function of
-// its arguments. The model and its evaluation are sky/field_psf.hpp. Method "anderson-king" builds
-// one array per cell instead (classic.hpp, sky/grid_psf.hpp).
+// its arguments. The image is read tile by tile through a callback and never held whole. The model
+// and its evaluation are sky/field_psf.hpp. Method "anderson-king" builds one array per cell
+// instead (classic.hpp, sky/grid_psf.hpp).
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "pipelines/photometry/fit/kernel.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/sky/field_psf.hpp"
 
 namespace skyloom::photometry::epsf {
 
-/// Bits of Input::bad.
+/// Bits of Pixels::bad.
 inline constexpr std::uint8_t kBadNotFinite = 1;
 inline constexpr std::uint8_t kBadSaturated = 2;
 inline constexpr std::uint8_t kBadMasked = 4;
@@ -33,6 +36,12 @@ struct CatalogueSource {
   double x = 0.0;
   double y = 0.0;
   bool is_star = false;  ///< TYPE says STAR; otherwise a galaxy
+  /// Where the second pass starts; of galaxies only. Meaning as in fit::SourceStart.
+  fit::SourceType type = fit::SourceType::exp;
+  double re_pix = 3.0;
+  double axis_ratio = 1.0;
+  double phi_deg = 0.0;
+  double sersic_n = 3.0;
 };
 
 struct Cell {
@@ -60,6 +69,7 @@ struct Options {
   double sky_prior_floor = 0.02;  ///< in units of sigma_sky; 0 = no prior
   double reject_nsigma = 4.0;
   int rounds = 3;
+  int passes = 1;  ///< 2: again after catalogued sources near the stars were fitted and subtracted
   double warn_flux_err = 0.01;
 
   std::string psfstar_mode = "sep+gaia";  ///< sep | gaia | sep+gaia
@@ -108,11 +118,20 @@ struct Options {
   std::string wing_model = "radial";  ///< none | radial
 };
 
-/// One band. Pixels are (y, x); all images have the same size.
+/// A box of the band, (y, x); all three of the box's size.
+struct Pixels {
+  Image<float> data;        ///< flux, scaled to the common zero point; NaN allowed
+  Image<float> sigma_sky;   ///< same unit; 0 or infinite where bad
+  Image<std::uint8_t> bad;  ///< bits above; 0 = good
+};
+
+/// One band.
 struct Input {
-  Image<float> data;             ///< flux, scaled to the common zero point; NaN allowed
-  Image<float> sigma_sky;        ///< same unit; 0 or infinite where bad
-  Image<std::uint8_t> bad;       ///< bits above; 0 = good
+  int width = 0;
+  int height = 0;
+  /// Pixels of a box inside the band: the same box gives the same pixels. Every part is asked for a
+  /// few times, from bottom to top each time.
+  std::function<Pixels(const Box&)> read;
   double gain_e_per_flux = 0.0;  ///< electrons per unit of flux; 0 = sky noise only
   double saturation_scaled = std::numeric_limits<double>::quiet_NaN();  ///< NaN = unknown
   double fwhm_guess_pix = std::numeric_limits<double>::quiet_NaN();     ///< NaN = unknown
@@ -136,10 +155,11 @@ enum class PsfLevel : std::uint8_t {
 /// Why a detection that was considered is not a star of the PSF.
 enum class Rejected : std::uint8_t {
   no = 0,
-  quota = 1,  ///< the cell had max_stars brighter ones
-  shape = 2,  ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
-  chi2 = 3,   ///< the core does not fit
-  fit = 4,    ///< no usable pixels or the fit failed
+  quota = 1,      ///< the cell had max_stars brighter ones
+  shape = 2,      ///< size or ellipticity off the stars' in the joint fit (galaxy, blend)
+  chi2 = 3,       ///< the core does not fit
+  fit = 4,        ///< no usable pixels or the fit failed
+  nonlinear = 5,  ///< bright, and the size of stars depends on their flux
 };
 [[nodiscard]] std::string to_string(Rejected reason);
 
@@ -259,6 +279,11 @@ struct Diagnostics {
   double chi2_trend = std::numeric_limits<double>::quiet_NaN();
   double resid_skew = std::numeric_limits<double>::quiet_NaN();
   double resid_kurtosis = std::numeric_limits<double>::quiet_NaN();
+  /// Largest mean correlation of the normalised residuals of two stars, over shifts of up to 1
+  /// pixel.
+  double resid_corr = std::numeric_limits<double>::quiet_NaN();
+  double noise_factor = 1.0;  ///< by which the given variance was multiplied
+  int n_refined = 0;          ///< stamps from which the second pass subtracted sources
   double sigma_r = std::numeric_limits<double>::quiet_NaN();
   double sigma_q = std::numeric_limits<double>::quiet_NaN();
   double ell = std::numeric_limits<double>::quiet_NaN();

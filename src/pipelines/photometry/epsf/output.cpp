@@ -41,6 +41,9 @@ TableSchema bands_schema() {
            {"chi2_trend", Type::float64, "", "slope of ln chi2 on ln S/N"},
            {"resid_skew", Type::float64, "", "skewness of normalised residuals"},
            {"resid_kurtosis", Type::float64, "", "their kurtosis"},
+           {"resid_corr", Type::float64, "", "largest mean correlation between two stars"},
+           {"noise_factor", Type::float64, "", "by which the given variance was multiplied"},
+           {"n_refined", Type::int32, "", "stamps from which the second pass subtracted sources"},
            {"sigma_R", Type::float64, "", "amplitude of the core residual"},
            {"sigma_q", Type::float64, "", "amplitude of the wing factor"},
            {"ell", Type::float64, "", "correlation length of the residual in FWHM"},
@@ -159,6 +162,9 @@ void append_band(const EpsfStage::Result& result, Table& table) {
   table.set(row, "chi2_trend", d.chi2_trend);
   table.set(row, "resid_skew", d.resid_skew);
   table.set(row, "resid_kurtosis", d.resid_kurtosis);
+  table.set(row, "resid_corr", d.resid_corr);
+  table.set(row, "noise_factor", d.noise_factor);
+  table.set(row, "n_refined", d.n_refined);
   table.set(row, "sigma_R", d.sigma_r);
   table.set(row, "sigma_q", d.sigma_q);
   table.set(row, "ell", d.ell);

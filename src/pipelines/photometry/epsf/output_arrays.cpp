@@ -46,7 +46,7 @@ TableSchema stamps_schema(const epsf::Options& options) {
        {"background_npix", Type::int32, "", "pixels of the annulus behind it; 0 = fitted"},
        {"background_status", Type::text, "", "ok, fallback_zero, disabled or fitted"},
        {"raw", Type::float32, "", "pixels before any subtraction; NaN = bad", {n, n}}}};
-  if (options.save_star_local_background_diagnostics) {
+  if (options.method == "anderson-king" && options.save_star_local_background_diagnostics) {
     schema.columns.push_back({"annulus", Type::boolean, "", "pixels of the annulus", {n, n}});
   }
   return schema;
@@ -146,26 +146,28 @@ void append_images(const EpsfStage::Result& result, Table& table) {
 }  // namespace
 
 void add_array_tables(const epsf::Options& options, Schema& schema) {
-  if (options.method == "anderson-king") {
+  const bool classic = options.method == "anderson-king";
+  if (classic) {
     schema.tables.push_back(grids_schema(options));
   }
   if (options.save_star_montage_max > 0) {
     schema.tables.push_back(stamps_schema(options));
   }
-  if (options.save_patch_background_diagnostics) {
+  if (classic && options.save_patch_background_diagnostics) {
     schema.tables.push_back(images_schema());
   }
 }
 
 void append_arrays(const epsf::Options& options, const EpsfStage::Result& result,
                    engine::Rows& rows) {
-  if (options.method == "anderson-king") {
+  const bool classic = options.method == "anderson-king";
+  if (classic) {
     append_grids(options, result, rows.table("psf_grids"));
   }
   if (options.save_star_montage_max > 0) {
     append_stamps(result, rows.table("star_stamps"));
   }
-  if (options.save_patch_background_diagnostics) {
+  if (classic && options.save_patch_background_diagnostics) {
     append_images(result, rows.table("cell_images"));
   }
 }

@@ -11,7 +11,7 @@
 namespace skyloom::photometry {
 namespace {
 
-constexpr int kStripRows = 256;
+constexpr int kStripRows = 128;
 
 /// Whether every frame of a band that holds a position is saturated there: 1 + that, 0 = none holds
 /// it. Positions are visited from bottom to top, so that compressed images are decompressed once.
@@ -164,13 +164,20 @@ FramesStage::Input::White load_white(FramesStage::OpenField& open, int y0) {
   const Field& field = open.field;
   FramesStage::Input::White white;
   white.y0 = y0;
-  const int y1 = std::min(y0 + open.chunk_rows, field.height);
-  const int m = field.margin;
+  white.y1 = std::min(y0 + open.chunk_rows, field.height);
+  white.width = field.width;
+  std::vector<surveys::FrameReader*> readers;
   for (std::size_t i = 0; i < field.size(); ++i) {
     if (field.on_grid[i] != 0) {
-      white.frames.push_back(open.readers[i]->read({m, m + field.width, m + y0, m + y1}));
+      readers.push_back(open.readers[i].get());
     }
   }
+  white.n_frames = readers.size();
+  const int m = field.margin;
+  const int width = field.width;
+  white.read = [readers, m, width](std::size_t frame, int first, int end) {
+    return readers[frame]->read({m, m + width, m + first, m + end});
+  };
   return white;
 }
 

@@ -112,6 +112,30 @@ Schema frames_schema(const Survey& survey, const TableSchema& base) {
   return schema;
 }
 
+namespace {
+
+void stack_white(const FramesStage::Input::White& white, FramesStage::Result& result) {
+  constexpr int kStripRows = 128;
+  result.y0 = white.y0;
+  result.white = Image<float>(white.width, white.y1 - white.y0);
+  result.sigma = Image<float>(white.width, white.y1 - white.y0);
+  for (int y = white.y0; y < white.y1; y += kStripRows) {
+    const int end = std::min(y + kStripRows, white.y1);
+    frames::WhiteStack stack(white.width, end - y);
+    for (std::size_t i = 0; i < white.n_frames; ++i) {
+      const surveys::FramePixels frame = white.read(i, y, end);
+      stack.add(frame.data.view(), frame.invvar.view());
+    }
+    const auto at = static_cast<std::ptrdiff_t>(y - white.y0) * white.width;
+    const Image<float> mean = stack.mean();
+    const Image<float> sigma = stack.sigma();
+    std::copy(mean.pixels().begin(), mean.pixels().end(), result.white.pixels().begin() + at);
+    std::copy(sigma.pixels().begin(), sigma.pixels().end(), result.sigma.pixels().begin() + at);
+  }
+}
+
+}  // namespace
+
 FramesStage::Result FramesStage::compute(const Config& config, const Input& input,
                                          const Rng& /*rng*/) {
   Result result;
@@ -121,14 +145,7 @@ FramesStage::Result FramesStage::compute(const Config& config, const Input& inpu
   } else if (input.frame) {
     result.frame = input.frame;
   } else {
-    const auto& first = input.white->frames.front();
-    frames::WhiteStack stack(first.data.width(), first.data.height());
-    for (const surveys::FramePixels& frame : input.white->frames) {
-      stack.add(frame.data.view(), frame.invvar.view());
-    }
-    result.y0 = input.white->y0;
-    result.white = stack.mean();
-    result.sigma = stack.sigma();
+    stack_white(*input.white, result);
   }
   return result;
 }

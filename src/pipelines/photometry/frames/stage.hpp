@@ -3,6 +3,7 @@
 // completes them with Gaia stars, and stacks the white image of every field. Units of a field: its
 // catalogue, every frame, and row chunks of the white stack.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,7 +57,12 @@ struct FramesStage {
     };
     struct White {
       int y0 = 0;
-      std::vector<surveys::FramePixels> frames;
+      int y1 = 0;
+      int width = 0;
+      std::size_t n_frames = 0;
+      /// Rows [y0, y1) of a frame on the field's grid; strip by strip, since the rows of all frames
+      /// at once would be too much. Valid while the context is.
+      std::function<surveys::FramePixels(std::size_t frame, int y0, int y1)> read;
     };
     std::string field;  ///< its name; "" when there is only one
     std::optional<Sources> sources;
