@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,29 +32,159 @@ void check(int status) {
   }
 }
 
-bool all_finite(const Image<float>& image) {
-  return std::all_of(image.pixels().begin(), image.pixels().end(),
-                     [](float value) { return std::isfinite(value); });
+/// Fewer good pixels than this part of a box say nothing about its background.
+constexpr double kMinGoodPart = 0.5;
+
+/// Part of every box that is not masked.
+Image<float> good_part(const std::vector<std::uint8_t>& masked, int width, int height, int box) {
+  const int nx = (width + box - 1) / box;
+  const int ny = (height + box - 1) / box;
+  Image<float> part(nx, ny, 0.0F);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const auto k = static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
+                     static_cast<std::size_t>(x);
+      part(y / box, x / box) += masked[k] == 0 ? 1.0F : 0.0F;
+    }
+  }
+  for (int j = 0; j < ny; ++j) {
+    for (int i = 0; i < nx; ++i) {
+      const int area = std::min(box, width - i * box) * std::min(box, height - j * box);
+      part(j, i) /= static_cast<float>(area);
+    }
+  }
+  return part;
 }
+
+/// Replaces NaN by the mean of the nearest finite nodes. @return false when there is none
+bool fill_gaps(Image<float>& nodes) {
+  const Image<float> known = nodes;
+  for (int y = 0; y < known.height(); ++y) {
+    for (int x = 0; x < known.width(); ++x) {
+      if (std::isfinite(known(y, x))) {
+        continue;
+      }
+      long nearest = std::numeric_limits<long>::max();
+      double sum = 0.0;
+      int count = 0;
+      for (int j = 0; j < known.height(); ++j) {
+        for (int i = 0; i < known.width(); ++i) {
+          const long distance =
+              static_cast<long>(i - x) * (i - x) + static_cast<long>(j - y) * (j - y);
+          if (!std::isfinite(known(j, i)) || distance > nearest) {
+            continue;
+          }
+          if (distance < nearest) {
+            nearest = distance;
+            sum = 0.0;
+            count = 0;
+          }
+          sum += static_cast<double>(known(j, i));
+          ++count;
+        }
+      }
+      if (count == 0) {
+        return false;
+      }
+      nodes(y, x) = static_cast<float>(sum / count);
+    }
+  }
+  return true;
+}
+
+Image<float> median_filtered(const Image<float>& nodes, int size) {
+  const int reach = size / 2;
+  Image<float> result(nodes.width(), nodes.height());
+  for (int y = 0; y < nodes.height(); ++y) {
+    for (int x = 0; x < nodes.width(); ++x) {
+      const Box window =
+          Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(nodes.box());
+      std::vector<float> values;
+      for (int j = window.y0; j < window.y1; ++j) {
+        for (int i = window.x0; i < window.x1; ++i) {
+          values.push_back(nodes(j, i));
+        }
+      }
+      std::sort(values.begin(), values.end());
+      const std::size_t half = values.size() / 2;
+      result(y, x) =
+          values.size() % 2 == 1 ? values[half] : 0.5F * (values[half - 1] + values[half]);
+    }
+  }
+  return result;
+}
+
+/// Second derivatives over six of the natural cubic spline through unit-spaced values.
+std::vector<double> spline_bend(const std::vector<double>& value) {
+  const std::size_t n = value.size();
+  std::vector<double> bend(n, 0.0);
+  std::vector<double> factor(n, 0.0);
+  for (std::size_t k = 1; k + 1 < n; ++k) {
+    const double pivot = 4.0 - factor[k - 1];
+    factor[k] = 1.0 / pivot;
+    bend[k] = (value[k + 1] - 2.0 * value[k] + value[k - 1] - bend[k - 1]) / pivot;
+  }
+  for (std::size_t k = n > 1 ? n - 2 : 0; k > 0; --k) {
+    bend[k] -= factor[k] * bend[k + 1];
+  }
+  return bend;
+}
+
+Image<float> bend_along_y(const Image<float>& nodes) {
+  Image<float> bend(nodes.width(), nodes.height(), 0.0F);
+  std::vector<double> column(static_cast<std::size_t>(nodes.height()));
+  for (int x = 0; x < nodes.width(); ++x) {
+    for (int y = 0; y < nodes.height(); ++y) {
+      column[static_cast<std::size_t>(y)] = static_cast<double>(nodes(y, x));
+    }
+    const std::vector<double> bent = spline_bend(column);
+    for (int y = 0; y < nodes.height(); ++y) {
+      bend(y, x) = static_cast<float>(bent[static_cast<std::size_t>(y)]);
+    }
+  }
+  return bend;
+}
+
+/// Where a pixel lies between nodes: the interval, and the weights of values and bends at its ends.
+struct Place {
+  std::size_t first = 0;
+  std::size_t second = 0;
+  double low = 1.0;
+  double high = 0.0;
+
+  Place(int pixel, int box, int nodes) {
+    if (nodes > 1) {
+      const double position = (pixel + 0.5) / box - 0.5;
+      first = static_cast<std::size_t>(
+          std::clamp(static_cast<int>(std::floor(position)), 0, nodes - 2));
+      second = first + 1;
+      high = position - static_cast<double>(first);
+      low = 1.0 - high;
+    }
+  }
+  [[nodiscard]] double between(double a, double b, double bend_a, double bend_b) const {
+    return low * a + high * b + (low * low * low - low) * bend_a +
+           (high * high * high - high) * bend_b;
+  }
+};
 
 }  // namespace
 
-BackgroundMap mesh_background(ImageView<const float> image, ImageView<const std::uint8_t> mask,
-                              int box_size_pix, int filter_size_boxes) {
+MeshNodes mesh_nodes(ImageView<const float> image, ImageView<const std::uint8_t> mask,
+                     int box_size_pix) {
   // libsep wants contiguous arrays and non-masked finite values.
   std::vector<float> values;
   std::vector<std::uint8_t> masked;
-  bool any = false;
+  const auto size =
+      static_cast<std::size_t>(image.width()) * static_cast<std::size_t>(image.height());
+  values.reserve(size);
+  masked.reserve(size);
   for (int y = 0; y < image.height(); ++y) {
     for (int x = 0; x < image.width(); ++x) {
       const bool good = mask(y, x) == 0 && std::isfinite(image(y, x));
       values.push_back(good ? image(y, x) : 0.0F);
       masked.push_back(good ? 0 : 1);
-      any = any || good;
     }
-  }
-  if (!any) {
-    throw UnitError(Reason::no_good_data, "mesh background: all pixels masked");
   }
   sep_image sep = {};
   sep.data = values.data();
@@ -63,18 +194,62 @@ BackgroundMap mesh_background(ImageView<const float> image, ImageView<const std:
   sep.w = image.width();
   sep.h = image.height();
   sep_bkg* raw = nullptr;
-  const int status = sep_background(&sep, box_size_pix, box_size_pix, filter_size_boxes,
-                                    filter_size_boxes, 0.0, &raw);
+  const int status = sep_background(&sep, box_size_pix, box_size_pix, 1, 1, 0.0, &raw);
   const std::unique_ptr<sep_bkg, FreeBackground> map(raw);
   check(status);
-  BackgroundMap result{Image<float>(image.width(), image.height()),
-                       Image<float>(image.width(), image.height())};
-  check(sep_bkg_array(map.get(), result.level.pixels().data(), SEP_TFLOAT));
-  check(sep_bkg_rmsarray(map.get(), result.rms.pixels().data(), SEP_TFLOAT));
-  if (!all_finite(result.level) || !all_finite(result.rms)) {
-    throw UnitError(Reason::numerical, "mesh background: the map is not finite");
+  const Image<float> good = good_part(masked, image.width(), image.height(), box_size_pix);
+  MeshNodes nodes{Image<float>(map->nx, map->ny), Image<float>(map->nx, map->ny)};
+  for (std::size_t k = 0; k < nodes.level.pixels().size(); ++k) {
+    const bool usable = good.pixels()[k] >= kMinGoodPart;
+    nodes.level.pixels()[k] = usable ? map->back[k] : std::numeric_limits<float>::quiet_NaN();
+    nodes.rms.pixels()[k] = usable ? map->sigma[k] : std::numeric_limits<float>::quiet_NaN();
+  }
+  return nodes;
+}
+
+MeshBackground::MeshBackground(MeshNodes nodes, int box_size_pix, int filter_size_boxes)
+    : box_size_(box_size_pix) {
+  if (!fill_gaps(nodes.level) || !fill_gaps(nodes.rms)) {
+    throw UnitError(Reason::no_good_data, "mesh background: all pixels masked");
+  }
+  nodes_ = {median_filtered(nodes.level, filter_size_boxes),
+            median_filtered(nodes.rms, filter_size_boxes)};
+  bend_ = {bend_along_y(nodes_.level), bend_along_y(nodes_.rms)};
+}
+
+Image<float> MeshBackground::interpolate(const Image<float>& nodes, const Image<float>& bend,
+                                         const Box& box) const {
+  std::vector<Place> columns;
+  for (int x = box.x0; x < box.x1; ++x) {
+    columns.emplace_back(x, box_size_, nodes.width());
+  }
+  Image<float> result(box.width(), box.height());
+  std::vector<double> line(static_cast<std::size_t>(nodes.width()));
+  for (int y = box.y0; y < box.y1; ++y) {
+    const Place row(y, box_size_, nodes.height());
+    const auto a = static_cast<int>(row.first);
+    const auto b = static_cast<int>(row.second);
+    for (int i = 0; i < nodes.width(); ++i) {
+      line[static_cast<std::size_t>(i)] =
+          row.between(nodes(a, i), nodes(b, i), bend(a, i), bend(b, i));
+    }
+    const std::vector<double> bent = spline_bend(line);
+    const auto out = result.view().row(y - box.y0);
+    for (std::size_t k = 0; k < columns.size(); ++k) {
+      const Place& c = columns[k];
+      out[k] = static_cast<float>(
+          c.between(line[c.first], line[c.second], bent[c.first], bent[c.second]));
+    }
   }
   return result;
+}
+
+Image<float> MeshBackground::level(const Box& box) const {
+  return interpolate(nodes_.level, bend_.level, box);
+}
+
+Image<float> MeshBackground::rms(const Box& box) const {
+  return interpolate(nodes_.rms, bend_.rms, box);
 }
 
 Image<std::uint8_t> dilated(ImageView<const std::uint8_t> mask, int times) {

@@ -1,6 +1,7 @@
 #pragma once
-// Small simulated star fields whose PSF is known exactly: Moffats integrated over pixels, galaxies,
-// Poisson and sky noise, saturated stars. Every number is a pure function of the seed.
+// Small simulated star fields whose PSF is known exactly: Moffats or the Kolmogorov profile
+// integrated over pixels, galaxies, Poisson and sky noise, saturated stars, bad pixels. Every
+// number is a pure function of the seed.
 
 #include <array>
 #include <cmath>
@@ -25,6 +26,60 @@ struct MoffatPart {
   double g1 = 0.0;
   double g1_x = 0.0;
   double g2_y = 0.0;
+  double g2 = 0.0;
+  double wave_g = 0.0;      ///< amplitude of waves in ellipticity
+  bool kolmogorov = false;  ///< long-exposure seeing instead of the Moffat; beta does not count
+};
+
+/// Light per area of the long-exposure atmospheric PSF (Fried 1966: transfer function
+/// exp(-k^(5/3))) for unit FWHM and unit total light.
+class KolmogorovProfile {
+ public:
+  static const KolmogorovProfile& instance() {
+    static const KolmogorovProfile profile;
+    return profile;
+  }
+  /// @param r in units of the FWHM
+  [[nodiscard]] double operator()(double r) const {
+    const double place = r / kStep;
+    const auto k = static_cast<std::size_t>(place);
+    if (k + 2 >= values_.size()) {
+      return values_.back() * std::pow(r / (kStep * (kCount - 1)), -11.0 / 3.0);
+    }
+    const double part = place - static_cast<double>(k);
+    return values_[k] + part * (values_[k + 1] - values_[k]);
+  }
+
+ private:
+  static constexpr double kStep = 0.01;
+  static constexpr int kCount = 1200;  // to 12 FWHM, where the power law holds to a percent
+
+  static double transform(double r) {
+    constexpr int kSteps = 2500;
+    constexpr double kEnd = 9.0;
+    double sum = 0.0;
+    for (int i = 0; i < kSteps; ++i) {
+      const double k = (i + 0.5) * kEnd / kSteps;
+      sum += std::exp(-std::pow(k, 5.0 / 3.0)) * ::j0(k * r) * k;
+    }
+    return sum * kEnd / kSteps / (2.0 * std::numbers::pi);
+  }
+
+  KolmogorovProfile() {
+    double low = 0.0;
+    double high = 10.0;
+    const double half = 0.5 * transform(0.0);
+    while (high - low > 1e-10) {
+      const double middle = 0.5 * (low + high);
+      (transform(middle) > half ? low : high) = middle;
+    }
+    const double fwhm = 2.0 * low;
+    for (int i = 0; i < kCount; ++i) {
+      values_.push_back(fwhm * fwhm * transform(i * kStep * fwhm));
+    }
+  }
+
+  std::vector<double> values_;
 };
 
 struct TruePsf {
@@ -42,16 +97,19 @@ struct TruePsf {
  private:
   static double mean(const MoffatPart& part, double sx, double sy, double u, double v) {
     const double waves =
-        part.wave * std::sin(2.5 * std::numbers::pi * sx) * std::cos(2.5 * std::numbers::pi * sy);
-    const double fwhm = part.fwhm_pix * (1.0 + part.size_x * sx + waves);
+        std::sin(2.5 * std::numbers::pi * sx) * std::cos(2.5 * std::numbers::pi * sy);
+    const double fwhm = part.fwhm_pix * (1.0 + part.size_x * sx + part.wave * waves);
     const double alpha = 0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / part.beta) - 1.0);
-    const double g1 = part.g1 + part.g1_x * sx;
-    const double g2 = part.g2_y * sy;
+    const double g1 = part.g1 + part.g1_x * sx + part.wave_g * waves;
+    const double g2 = part.g2 + part.g2_y * sy - part.wave_g * waves;
     const double k2 = 1.0 / (1.0 - g1 * g1 - g2 * g2);
     const auto at = [&](double a, double b) {
       const double first = (1.0 - g1) * a - g2 * b;
       const double second = -g2 * a + (1.0 + g1) * b;
-      return std::pow(1.0 + k2 * (first * first + second * second) / (alpha * alpha), -part.beta);
+      const double rho2 = k2 * (first * first + second * second);
+      return part.kolmogorov ? KolmogorovProfile::instance()(std::sqrt(rho2) / fwhm) / (fwhm * fwhm)
+                             : (part.beta - 1.0) / (std::numbers::pi * alpha * alpha) *
+                                   std::pow(1.0 + rho2 / (alpha * alpha), -part.beta);
     };
     static constexpr std::array<double, 3> kPoint = {-0.3872983346207417, 0.0, 0.3872983346207417};
     static constexpr std::array<double, 3> kWeight = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
@@ -69,7 +127,7 @@ struct TruePsf {
         }
       }
     }
-    return sum / (split * split) * (part.beta - 1.0) / (std::numbers::pi * alpha * alpha);
+    return sum / (split * split);
   }
 };
 
@@ -84,7 +142,10 @@ struct FieldOptions {
   double residual_sky = 0.05;  ///< constant offset in units of sky_sigma
   double flux_min = 1500.0;    ///< fluxes follow N(>F) ~ 1/F^0.7 between these
   double flux_max = 2.5e5;
-  double saturation = 3.0e4;  ///< pixel value
+  double saturation = 3.0e4;     ///< pixel value
+  int n_bad_pixels = 0;          ///< hot pixels; one in five is not in the mask
+  double brighter_fatter = 0.0;  ///< relative growth of the PSF from flux 0 to flux_max
+  double size_jump = 0.0;        ///< relative growth of the PSF at the middle column
   std::uint64_t seed = 1;
 };
 
@@ -100,6 +161,7 @@ struct TrueField {
   Image<float> data;
   Image<float> sigma;
   Image<std::uint8_t> bad;
+  Image<double> light;  ///< of all objects, without noise and sky
   std::vector<TrueObject> objects;
 };
 
@@ -117,6 +179,11 @@ inline void paint(Image<double>& light, const TruePsf& psf, double sx, double sy
       light(y, x) += object.flux * psf.pixel(sx, sy, x - object.x, y - object.y);
     }
   }
+}
+
+/// Half size of what is painted of an object.
+inline int painted_radius(const TrueObject& object) {
+  return object.flux > 2e4 ? 60 : 30;
 }
 
 inline std::vector<TrueObject> place_objects(const FieldOptions& options) {
@@ -159,9 +226,14 @@ inline TrueField make_field(const TruePsf& psf, const FieldOptions& options) {
     const TrueObject& object = field.objects[k];
     const double sx = scaled(object.x, options.size);
     const double sy = scaled(object.y, options.size);
-    const int radius = object.flux > 2e4 ? 60 : 30;
+    const int radius = painted_radius(object);
     if (object.star) {
-      paint(light, psf, sx, sy, object, radius);
+      TruePsf own = psf;
+      for (MoffatPart& part : own.parts) {
+        part.fwhm_pix *= 1.0 + options.brighter_fatter * object.flux / options.flux_max +
+                         (sx > 0.0 ? options.size_jump : 0.0);
+      }
+      paint(light, own, sx, sy, object, radius);
     } else {
       // A galaxy is a wider Moffat: what matters here is that it is no star.
       MoffatPart part = psf.parts.front();
@@ -183,6 +255,16 @@ inline TrueField make_field(const TruePsf& psf, const FieldOptions& options) {
       field.bad.pixels()[k] = 2;
     }
   }
+  for (int k = 0; k < options.n_bad_pixels; ++k) {
+    const auto n = static_cast<std::uint64_t>(k);
+    const auto size = static_cast<double>(field.data.pixels().size());
+    const auto pixel = static_cast<std::size_t>(noise.uniform(n, 0.0, size, 11));
+    field.data.pixels()[pixel] = static_cast<float>(noise.uniform(n, -500.0, 5000.0, 12));
+    if (k % 5 != 0) {
+      field.bad.pixels()[pixel] = 4;
+    }
+  }
+  field.light = std::move(light);
   return field;
 }
 

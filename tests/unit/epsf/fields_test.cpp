@@ -1,6 +1,6 @@
 // Whole bands: simulated fields with known PSF, the ladder of fallbacks, determinism.
 
-#include <chrono>
+#include <ctime>
 #include <limits>
 
 #include <catch2/catch.hpp>
@@ -99,15 +99,14 @@ TEST_CASE("one megapixel with galaxies", "[epsf]") {
   const TruePsf truth{{part(3.6, 3.0)}};
   const TrueField field = make_field(truth, options);
   const Input input = make_input(field);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Result result = build(input, {});
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  const double cpu = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   REQUIRE(result.psf);
   const FluxError error = psf_only_error(*result.psf, truth, options.size, 9.0, 1.5);
-  WARN("ePSF of 1024 x 1024 with " << result.diagnostics.n_stars << " stars: " << wall.count()
-                                   << " s; bias " << 100 * error.bias << " %, scatter "
-                                   << 100 * error.scatter << " %, purity "
-                                   << purity(result, field));
+  WARN("ePSF of 1024 x 1024 with "
+       << result.diagnostics.n_stars << " stars: " << cpu << " CPU s; bias " << 100 * error.bias
+       << " %, scatter " << 100 * error.scatter << " %, purity " << purity(result, field));
   CHECK(std::abs(error.bias) < 1e-3);
   CHECK(error.scatter < 1.5e-3);
   CHECK(purity(result, field) > 0.97);
@@ -210,14 +209,22 @@ TEST_CASE("known stars and catalogue types steer the choice", "[epsf]") {
 
 TEST_CASE("images without anything to use say so", "[epsf]") {
   Input input;
-  input.data = Image<float>(100, 100, std::numeric_limits<float>::quiet_NaN());
-  input.sigma_sky = Image<float>(100, 100, 1.0F);
-  input.bad = Image<std::uint8_t>(100, 100);
+  input.width = 100;
+  input.height = 100;
+  float value = std::numeric_limits<float>::quiet_NaN();
+  input.read = [&value](const Box& box) {
+    return Pixels{Image<float>(box.width(), box.height(), value),
+                  Image<float>(box.width(), box.height(), 1.0F),
+                  Image<std::uint8_t>(box.width(), box.height())};
+  };
   CHECK_THROWS_AS(build(input, {}), UnitError);
-  input.data = Image<float>(100, 100, 0.0F);
+  value = 0.0F;
   const Result empty = build(input, {});
   CHECK(empty.level == PsfLevel::none);
   CHECK_FALSE(empty.level_text.empty());
-  input.bad = Image<std::uint8_t>(50, 100);
+  input.read = [](const Box& box) {
+    return Pixels{Image<float>(box.width(), box.height()), Image<float>(box.width(), box.height()),
+                  Image<std::uint8_t>(50, 100)};
+  };
   CHECK_THROWS_AS(build(input, {}), UnitError);
 }

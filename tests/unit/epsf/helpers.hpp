@@ -11,11 +11,26 @@
 
 namespace skyloom::test {
 
+template <class T>
+Image<T> part_of(const Image<T>& image, const Box& box) {
+  Image<T> part(box.width(), box.height());
+  for (int y = box.y0; y < box.y1; ++y) {
+    for (int x = box.x0; x < box.x1; ++x) {
+      part(y - box.y0, x - box.x0) = image(y, x);
+    }
+  }
+  return part;
+}
+
+/// The kernel's input; refers to the field.
 inline photometry::epsf::Input make_input(const TrueField& field) {
   photometry::epsf::Input input;
-  input.data = field.data;
-  input.sigma_sky = field.sigma;
-  input.bad = field.bad;
+  input.width = field.data.width();
+  input.height = field.data.height();
+  input.read = [&field](const Box& box) {
+    return photometry::epsf::Pixels{part_of(field.data, box), part_of(field.sigma, box),
+                                    part_of(field.bad, box)};
+  };
   input.gain_e_per_flux = field.options.gain;
   input.saturation_scaled = field.options.saturation;
   const int half = field.options.size / 2;
@@ -38,13 +53,15 @@ inline photometry::epsf::Star noise_free_star(const TruePsf& psf, int size, doub
   star.row.flux = flux;
   star.row.snr = 300.0;
   star.row.used = true;
+  star.sigma_sky = sigma;
   for (int j = star.box.y0; j < star.box.y1; ++j) {
     for (int i = star.box.x0; i < star.box.x1; ++i) {
-      star.data.push_back(flux * psf.pixel(scaled(x, size), scaled(y, size), i - x, j - y));
-      star.variance.push_back(sigma * sigma);
+      const double light = flux * psf.pixel(scaled(x, size), scaled(y, size), i - x, j - y);
+      star.data.push_back(static_cast<float>(light));
+      star.variance.push_back(static_cast<float>(sigma * sigma));
     }
   }
-  star.neighbours.assign(star.data.size(), 0.0);
+  star.neighbours.assign(star.data.size(), 0.0F);
   star.masked.assign(star.data.size(), 0);
   star.clipped.assign(star.data.size(), 0);
   return star;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "pipelines/photometry/epsf/cell_report.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
 #include "pipelines/photometry/epsf/star_model.hpp"
@@ -36,7 +37,8 @@ void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, 
         if (star.good(k) && std::hypot(u, v) < radius) {
           const double light = star.row.flux * model.p(u, v);
           z.push_back((star.light(k) - light) /
-                      std::sqrt(pixel_variance({gain, kModelError}, star.variance[k], light)));
+                      std::sqrt(pixel_variance({gain, kModelError},
+                                               static_cast<double>(star.variance[k]), light)));
         }
       }
     }
@@ -60,6 +62,66 @@ void residual_moments(const sky::FieldPsf& psf, const std::vector<Star>& stars, 
   }
   d.resid_skew = m3 / std::pow(m2, 1.5);
   d.resid_kurtosis = m4 / (m2 * m2);
+}
+
+/// Mean correlation of the normalised residuals of two stars at the same place of the PSF, the
+/// largest over shifts of up to a pixel. Sums over pairs follow from the sums over stars.
+double residual_correlation(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain) {
+  const double radius = 1.5 * effective_fwhm_pix(psf.model());
+  const int half = static_cast<int>(std::ceil(radius)) + 1;
+  const int side = 2 * half + 1;
+  std::vector<Image<double>> residuals;
+  Image<double> total(side, side);
+  for (const Star& star : stars) {
+    if (!is_core(star)) {
+      continue;
+    }
+    const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+    Image<double> z(side, side);
+    std::size_t k = 0;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+        const double u = x - star.row.x;
+        const double v = y - star.row.y;
+        if (star.good(k) && std::hypot(u, v) < radius) {
+          const double light = star.row.flux * model.p(u, v);
+          const double noise = std::sqrt(
+              pixel_variance({gain, kModelError}, static_cast<double>(star.variance[k]), light));
+          const int i = static_cast<int>(std::lround(u)) + half;
+          const int j = static_cast<int>(std::lround(v)) + half;
+          z(j, i) = (star.light(k) - light) / noise;
+          total(j, i) += z(j, i);
+        }
+      }
+    }
+    residuals.push_back(std::move(z));
+  }
+  if (residuals.size() < 2) {
+    return kNaN;
+  }
+  double own = 0.0;
+  for (const Image<double>& z : residuals) {
+    for (const double value : z.pixels()) {
+      own += value * value;
+    }
+  }
+  const auto pairs = static_cast<double>(residuals.size() - 1);
+  double largest = 0.0;
+  for (int dy = 0; dy <= 1; ++dy) {
+    for (int dx = dy == 0 ? 0 : -1; dx <= 1; ++dx) {
+      double sum = 0.0;
+      for (int j = 1; j + 1 < side; ++j) {
+        for (int i = 1; i + 1 < side; ++i) {
+          sum += total(j, i) * total(j + dy, i + dx);
+          for (const Image<double>& z : residuals) {
+            sum -= z(j, i) * z(j + dy, i + dx);
+          }
+        }
+      }
+      largest = std::max(largest, sum / (own * pairs));
+    }
+  }
+  return largest;
 }
 
 /// Slope of ln chi^2 on ln S/N: a wrong model shows at high S/N first.
@@ -124,7 +186,7 @@ double aperture_ratio(const sky::FieldPsf& psf, const Star& star, double radius)
       const bool good = star.good(k);
       data += good ? star.light(k) : light;
       expected += light;
-      foreign += std::abs(star.neighbours[k]);
+      foreign += std::abs(static_cast<double>(star.neighbours[k]));
       masked += good ? 0.0 : 1.0;
       total += 1.0;
     }
@@ -152,26 +214,24 @@ void aperture_check(const sky::FieldPsf& psf, const std::vector<Star>& stars, Di
   }
 }
 
-/// First whole radius at which the growth curve, as a fraction of its end, reaches `fraction`.
-double growth_radius(const std::vector<double>& growth, double fraction) {
-  for (std::size_t r = 0; r < growth.size(); ++r) {
-    if (growth[r] >= fraction * growth.back()) {
-      return static_cast<double>(r);
-    }
+double root_mean_square(const std::vector<double>& values) {
+  double square = 0.0;
+  for (const double value : values) {
+    square += value * value;
   }
-  return kNaN;
+  return std::sqrt(square / static_cast<double>(values.size()));
 }
 
 /// Pixel-wise medians of the cell's stars and of their residuals, at the rounded positions.
 void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars,
-                 const Options& options, const Frame& frame, CellResult& cell) {
+                 const Options& options, const NearPixels& near, CellResult& cell) {
   const int side = options.cutout_size;
   const int half = (side - 1) / 2;
-  cell.median_star = Image<double>(side, side);
-  cell.median_residual = Image<double>(side, side);
+  cell.n_resid = static_cast<int>(stars.size());
   Image<std::vector<double>> values(side, side);
-  Image<std::vector<double>> residuals(side, side);
-  std::vector<double> plain;
+  Image<std::vector<double>> residuals(side, side);  // relative to the flux
+  Image<std::vector<double>> absolute(side, side);
+  std::vector<double> normalised;
   for (const Star* star : stars) {
     const int cx = static_cast<int>(std::lround(star->row.x));
     const int cy = static_cast<int>(std::lround(star->row.y));
@@ -181,35 +241,49 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
       for (int x = 0; x < side; ++x) {
         const int i = cx - half + x;
         const int j = cy - half + y;
-        if (!frame.data.box().contains(i, j) || frame.mask(j, i) != 0) {
+        const std::ptrdiff_t k = near.offset(j, i);
+        if (k == NearPixels::kAbsent || near.mask()[static_cast<std::size_t>(k)] != 0) {
           continue;
         }
-        const double value = (frame.data(j, i) - star->row.sky) / star->row.flux;
+        const double pixel = static_cast<double>(near.data()[static_cast<std::size_t>(k)]);
+        const double value = (pixel - star->row.sky) / star->row.flux;
+        const double residual = value - model(y, x);
         values(y, x).push_back(value);
-        residuals(y, x).push_back(value - model(y, x));
+        residuals(y, x).push_back(residual);
+        absolute(y, x).push_back(residual * star->row.flux);
+        const double sigma = static_cast<double>(near.sigma()[static_cast<std::size_t>(k)]);
+        normalised.push_back(residual * star->row.flux / sigma);
       }
     }
   }
-  for (std::size_t k = 0; k < values.pixels().size(); ++k) {
-    cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
-    const double residual = median_of(std::move(residuals.pixels()[k]));
-    cell.median_residual.pixels()[k] = residual;
-    plain.push_back(residual);
+  std::vector<double> medians;
+  for (std::vector<double>& pixel : absolute.pixels()) {
+    if (!pixel.empty()) {
+      medians.push_back(median_of(std::move(pixel)));
+    }
   }
-  double square = 0.0;
-  for (const double value : plain) {
-    square += value * value;
+  if (!medians.empty()) {
+    cell.resid_rms = root_mean_square(medians);
+    cell.resid_bias = median_of(std::move(medians));
+    cell.resid_norm_rms = root_mean_square(normalised);
+    cell.resid_norm_bias = median_of(std::move(normalised));
   }
-  cell.resid_rms = std::sqrt(square / static_cast<double>(plain.size()));
-  cell.resid_bias = median_of(std::move(plain));
+  if (options.save_residual_diagnostics) {
+    cell.median_star = Image<double>(side, side);
+    cell.median_residual = Image<double>(side, side);
+    for (std::size_t k = 0; k < values.pixels().size(); ++k) {
+      cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
+      cell.median_residual.pixels()[k] = median_of(std::move(residuals.pixels()[k]));
+    }
+  }
 }
 
 }  // namespace
 
-void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Frame& frame,
+void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain,
               const Options& options, Diagnostics& d) {
-  const double x = 0.5 * frame.data.width();
-  const double y = 0.5 * frame.data.height();
+  const double x = 0.5 * psf.model().width;
+  const double y = 0.5 * psf.model().height;
   const sky::PsfShape shape = psf.shape(x, y);
   d.order = psf.model().order;
   d.beta = psf.model().beta;
@@ -224,7 +298,8 @@ void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Fr
   d.chi2_core_median = chi2.empty() ? kNaN : median_of(std::move(chi2));
   d.chi2_trend = chi2_trend(stars);
   d.shape_scatter = shape_scatter(stars);
-  residual_moments(psf, stars, frame.gain, d);
+  residual_moments(psf, stars, gain, d);
+  d.resid_corr = residual_correlation(psf, stars, gain);
   aperture_check(psf, stars, d);
   d.f_out = psf.light_outside(x, y);
   d.wing_slope = psf.wing_slope();
@@ -235,21 +310,25 @@ void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Fr
   }
 }
 
-std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& input,
-                                       const Options& options, const Frame& frame,
-                                       const std::vector<Star>& stars) {
+std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& band,
+                                       const Options& options, const Selection& selection) {
+  const Input& input = *band.input;
   std::vector<CellResult> cells;
   for (std::size_t i = 0; i < input.cells.size(); ++i) {
     CellResult cell;
     cell.tag = input.cells[i].tag;
-    cell.background = frame.cell_background[i];
+    cell.background = band.cell_background[i];
     std::vector<const Star*> members;
     std::vector<double> chi2;
-    for (const Star& star : stars) {
+    for (const Star& star : selection.stars) {
       if (star.row.cell != static_cast<int>(i) || star.row.wing) {
         continue;
       }
       ++cell.n_candidates;
+      ++cell.n_selected;
+      ++cell.n_extract;
+      cell.n_seed += star.row.origin == "both" ? 1 : 0;
+      cell.n_fitfail += star.row.used ? 0 : 1;
       if (star.row.used) {
         ++cell.n_stars;
         chi2.push_back(star.row.chi2_core);
@@ -258,20 +337,19 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& in
         }
       }
     }
-    if (psf != nullptr) {
+    if (psf == nullptr) {
+      cell.error = "no PSF of this frame";
+    } else {
       const Box& box = input.cells[i].box;
       const double x = 0.5 * (box.x0 + box.x1 - 1);
       const double y = 0.5 * (box.y0 + box.y1 - 1);
       cell.epsf = psf->stamp(x, y, 0.0, 0.0, options.final_psf_size);
       cell.fwhm_pix = psf->fwhm_pix(x, y);
       cell.light_outside = psf->light_outside(x, y);
-      cell.growth = sky::growth_curve(cell.epsf);
-      cell.r50_pix = growth_radius(cell.growth, 0.5);
-      cell.r80_pix = growth_radius(cell.growth, 0.8);
-      cell.r90_pix = growth_radius(cell.growth, 0.9);
+      describe_array(options, cell);
       if (!members.empty()) {
         cell.chi2_core_median = median_of(chi2);
-        stack_stars(*psf, members, options, frame, cell);
+        stack_stars(*psf, members, options, selection.near, cell);
       }
     }
     cells.push_back(std::move(cell));

@@ -8,12 +8,12 @@ namespace skyloom::photometry::epsf {
 
 /// Fills the part of the diagnostics that follows from the PSF and its stars: residual statistics,
 /// chi^2, shape scatter, aperture cross-check, light outside.
-void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, const Frame& frame,
+void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain,
               const Options& options, Diagnostics& diagnostics);
 
 /// One result per cell, in the order of the input. @param psf may be null
-[[nodiscard]] std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Input& input,
-                                                     const Options& options, const Frame& frame,
-                                                     const std::vector<Star>& stars);
+[[nodiscard]] std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& band,
+                                                     const Options& options,
+                                                     const Selection& selection);
 
 }  // namespace skyloom::photometry::epsf

@@ -18,6 +18,9 @@ constexpr double kMaxStep = 0.3;
 constexpr double kMaxShift = 0.4;
 constexpr double kConverged = 2e-3;
 constexpr double kRidge = 1e-3;
+// The steps shrink at least tenfold each: what is left is far below any star's noise.
+constexpr double kFluxStep = 1e-5;
+constexpr double kPlaceStep = 1e-4;
 constexpr double kMinBeta = 1.3;
 constexpr double kMaxBeta = 10.0;
 
@@ -33,21 +36,41 @@ struct StarEquations {
 
 /// Weight of a pixel: inverse variance, reduced beyond 4 sigma (Huber), 0 beyond 25.
 double robust_weight(double variance, double residual) {
-  const double z = std::abs(residual) / std::sqrt(variance);
-  if (!(z <= kCut)) {
+  const double square = residual * residual;
+  if (square <= kHuber * kHuber * variance) {
+    return 1.0 / variance;
+  }
+  if (!(square <= kCut * kCut * variance)) {
     return 0.0;
   }
-  return (z > kHuber ? kHuber / z : 1.0) / variance;
+  return kHuber / std::sqrt(square * variance);
+}
+
+using Sums = std::array<std::array<double, 9>, 9>;
+
+/// Where a row of products has its entries: shape (4), own (flux, x, y, sky), residual.
+constexpr std::size_t kFlux = 4;
+constexpr std::size_t kSky = 7;
+constexpr std::size_t kResidual = 8;
+
+/// Upper triangle of the products of a pixel's row, from entry `First` on.
+template <std::size_t First>
+void add_products(const std::array<double, 9>& row, double weight, Sums& sum) {
+  for (std::size_t i = First; i < 9; ++i) {
+    const double weighted = weight * row[i];
+    for (std::size_t j = i; j < 9; ++j) {
+      sum[i][j] += weighted * row[j];
+    }
+  }
 }
 
 /// Sums over the pixels of a star: columns A (shape, 4), N (own, 4) and the residual.
 template <bool Shape>
-std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarModel& model,
-                                                  const Weighting& weighting) {
-  std::array<std::array<double, 9>, 9> sum{};
+Sums sum_products(const Star& star, const StarModel& model, const Weighting& weighting) {
+  Sums sum{};
   const double flux = star.row.flux;
   // Far from a faint star only the sky is at stake: most pixels need no derivatives.
-  const double reach = model.useful_radius(flux, std::sqrt(median_of(star.variance)));
+  const double reach = model.useful_radius(flux, star.sigma_sky);
   std::size_t k = 0;
   for (int y = star.box.y0; y < star.box.y1; ++y) {
     for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
@@ -56,34 +79,29 @@ std::array<std::array<double, 9>, 9> sum_products(const Star& star, const StarMo
       }
       const double u = x - star.row.x;
       const double v = y - star.row.y;
+      const bool near = u * u + v * v < reach * reach;
       PixelValues pixel;
-      if (u * u + v * v < reach * reach) {
+      if (near) {
         pixel = model.at<Shape>(u, v);
       } else {
         pixel.p = model.p_far(u, v);
       }
       const double light = flux * pixel.p;
       const double residual = star.light(k) - light;
-      const double weight =
-          robust_weight(pixel_variance(weighting, star.variance[k], light), residual);
-      if (weight == 0.0) {
-        continue;
-      }
-      // A star that moves by +dx takes the pixel's offset by -dx.
-      const std::array<double, 9> row = {flux * pixel.lambda,
-                                         flux * pixel.g1,
-                                         flux * pixel.g2,
-                                         flux * pixel.kappa,
-                                         pixel.p,
-                                         -flux * pixel.pu,
-                                         -flux * pixel.pv,
-                                         1.0,
-                                         residual};
-      for (std::size_t i = Shape ? 0 : 4; i < 9; ++i) {
-        const double weighted = weight * row[i];
-        for (std::size_t j = i; j < 9; ++j) {
-          sum[i][j] += weighted * row[j];
-        }
+      const double weight = robust_weight(
+          pixel_variance(weighting, static_cast<double>(star.variance[k]), light), residual);
+      if (near) {
+        // A star that moves by +dx takes the pixel's offset by -dx.
+        add_products<Shape ? 0 : kFlux>(
+            {flux * pixel.lambda, flux * pixel.g1, flux * pixel.g2, flux * pixel.kappa, pixel.p,
+             -flux * pixel.pu, -flux * pixel.pv, 1.0, residual},
+            weight, sum);
+      } else {
+        sum[kFlux][kFlux] += weight * pixel.p * pixel.p;
+        sum[kFlux][kSky] += weight * pixel.p;
+        sum[kFlux][kResidual] += weight * pixel.p * residual;
+        sum[kSky][kSky] += weight;
+        sum[kSky][kResidual] += weight * residual;
       }
     }
   }
@@ -402,7 +420,7 @@ void fit_stars(const sky::FieldPsf& psf, std::vector<Star>& stars, const Weighti
         }
       }
       move_star(star, own);
-      if (std::abs(own[0]) < 1e-6 * star.row.flux && std::hypot(own[1], own[2]) < 1e-5) {
+      if (std::abs(own[0]) < kFluxStep * star.row.flux && std::hypot(own[1], own[2]) < kPlaceStep) {
         break;
       }
     }

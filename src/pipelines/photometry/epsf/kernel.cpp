@@ -5,11 +5,15 @@
 #include <limits>
 #include <utility>
 
+#include "pipelines/photometry/epsf/cell_report.hpp"
+#include "pipelines/photometry/epsf/classic.hpp"
 #include "pipelines/photometry/epsf/diagnostics.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/local_variation.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
 #include "pipelines/photometry/epsf/residual.hpp"
+#include "pipelines/photometry/epsf/second_pass.hpp"
+#include "pipelines/photometry/epsf/star_checks.hpp"
 #include "pipelines/photometry/epsf/stars.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -23,12 +27,21 @@ constexpr int kMinStarsResidual = 4;
 constexpr int kMinStarsVariation = 15;
 constexpr double kMinNorm = 0.8;
 constexpr double kMaxNorm = 1.25;
+constexpr double kNonlinear = 3.0;  // sigma
+constexpr int kMaxWingSteps = 5;    // in one round
+constexpr double kWingConverged = 0.3;
 
 /// Steps of building one band, in the order of build().
 class Builder {
  public:
-  Builder(const Options& options, const Frame& frame, Selection& selection, Result& result)
-      : options_(options), frame_(frame), selection_(selection), result_(result) {}
+  Builder(const Options& options, const Band& band, Selection& selection, Result& result)
+
+      : options_(options),
+        band_(band),
+        gain_(band.gain),
+        sigma_sky_(band.sigma_median),
+        selection_(selection),
+        result_(result) {}
 
   void run() {
     if (count_core(stars()) == 0 || !fit_moffat()) {
@@ -45,8 +58,9 @@ class Builder {
         result_.level_text = std::to_string(core) + " stars";
       }
     }
-    if (options_.method == "epsf" && core >= kMinStarsResidual) {
-      build_full();
+    if (options_.method == "epsf" && core >= kMinStarsResidual && build_full() &&
+        options_.passes > 1) {
+      build_again();
     }
     finish();
   }
@@ -58,15 +72,15 @@ class Builder {
   }
 
   bool fit_moffat() {
-    model_.width = frame_.data.width();
-    model_.height = frame_.data.height();
+    model_.width = band_.box.width();
+    model_.height = band_.box.height();
     const bool one = count_core(stars()) == 1;
     model_.beta = one ? options_.moffat_beta : kStartBeta;
     const double fwhm = kFwhmPerR50 * selection_.locus_r50;
     model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
     model_.g1 = {0.0};
     model_.g2 = {0.0};
-    ShapeFitOptions fit{{frame_.gain, options_.model_error_moffat}, 12, !one};
+    ShapeFitOptions fit{{gain_, options_.model_error_moffat}, 12, !one};
     if (!shape_with_rejection(fit)) {
       return false;
     }
@@ -104,38 +118,93 @@ class Builder {
     return true;
   }
 
-  void build_full() {
+  bool build_full() {
     const sky::FieldPsfModel moffat = model_;
     const std::vector<Star> before = stars();
     if (options_.residual) {
       model_ = with_residual_basis(std::move(model_), options_);
     }
-    std::string wrong;
-    for (int round = 0; round < options_.rounds && wrong.empty(); ++round) {
-      wrong = run_round(round);
-    }
-    if (wrong.empty()) {
-      wrong = vary_locally();
+    std::string wrong = run_rounds(0, options_.rounds + (selection_.crowded ? 1 : 0));
+    if (wrong.empty() && drops_bright_stars()) {
+      wrong = run_rounds(1, options_.rounds);
     }
     if (!wrong.empty()) {
       model_ = moffat;
       stars() = before;
       result_.level_text = wrong;
       result_.diagnostics.flux_err_pred = std::numeric_limits<double>::quiet_NaN();
-      return;
+      return false;
     }
     if (options_.residual) {
       result_.level = working(model_).is_constant() ? PsfLevel::constant : PsfLevel::field;
     } else if (!working(model_).is_constant()) {
       result_.level = PsfLevel::moffat_field;
     }
+    return true;
+  }
+
+  /// Leaves bright stars out of the core when they have another size than faint ones. Asked for the
+  /// full model only: of a PSF that is no Moffat, a Moffat fit has a size that depends on the S/N.
+  bool drops_bright_stars() {
+    const double significance = size_flux_significance(stars());
+    if (std::abs(significance) < kNonlinear) {
+      return false;
+    }
+    const double saturation = band_.input->saturation_scaled;
+    const int dropped = std::isfinite(saturation) ? drop_brightest(stars(), saturation) : 0;
+    result_.warnings.push_back("the size of stars depends on their flux (" +
+                               std::to_string(significance) + " sigma); " +
+                               std::to_string(dropped) + " bright stars left out");
+    if (dropped > 0) {
+      forget_local_variation();
+    }
+    return dropped > 0;
+  }
+
+  void forget_local_variation() {
+    model_.gp_x.clear();
+    model_.gp_y.clear();
+    model_.gp_weight = {};
+    model_.gp_tau = {};
+  }
+
+  /// The rounds once more, with catalogued sources near the stars subtracted.
+  void build_again() {
+    const sky::FieldPsfModel first = model_;
+    const std::vector<Star> before = stars();
+    const Diagnostics diagnostics = result_.diagnostics;
+    const auto psf =
+        std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
+    const int refined = subtract_catalogued(psf, band_, options_, selection_);
+    if (refined == 0) {
+      return;
+    }
+    forget_local_variation();
+    const std::string wrong = run_rounds(1, options_.rounds);
+    if (!wrong.empty()) {
+      model_ = first;
+      stars() = before;
+      result_.diagnostics = diagnostics;
+      result_.warnings.push_back("second pass given up: " + wrong);
+      return;
+    }
+    result_.diagnostics.n_refined = refined;
+  }
+
+  /// @return what is wrong with the model; empty = nothing
+  std::string run_rounds(int begin, int end) {
+    std::string wrong;
+    for (int round = begin; round < end && wrong.empty(); ++round) {
+      wrong = run_round(round);
+    }
+    return wrong.empty() ? vary_locally() : wrong;
   }
 
   /// @return what is wrong with the model; empty = nothing
   std::string run_round(int round) {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     if (round > 0) {
-      subtract_neighbours(frame_, working(model_), selection_);
+      subtract_neighbours(working(model_), sigma_sky_, selection_);
       if (model_.order > 0) {
         ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true});
         if (!refined.ok) {
@@ -144,18 +213,46 @@ class Builder {
         model_ = std::move(refined.model);
       }
     }
-    fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
-    result_.diagnostics.clipped_fraction =
-        clip_pixels(working(model_), stars(), frame_.gain, round < 2 ? 0.6 : 0.3);
-    if (round > 0) {
-      reject_by_chi2(working(model_), stars(), frame_.gain);
+    std::string wrong;
+    for (int step = 0; step < kMaxWingSteps; ++step) {
+      fit_stars(working(model_), stars(), shape, round == 0 ? 8 : 4);
+      if (round == 1 && step == 0) {
+        check_noise();
+      }
+      result_.diagnostics.clipped_fraction =
+          clip_pixels(working(model_), stars(), gain_, round < 2 ? 0.6 : 0.3);
+      if (round > 0 && step == 0) {
+        reject_by_chi2(working(model_), stars(), gain_);
+      }
+      if (!options_.residual) {
+        break;
+      }
+      wrong = solve();
+      if (!wrong.empty() || wing_step_ < kWingConverged) {
+        break;
+      }
     }
-    return options_.residual ? solve() : std::string();
+    return wrong;
+  }
+
+  /// Gain or sky noise that are wrong show in the cores of all stars alike.
+  void check_noise() {
+    measure_core_chi2(working(model_), stars(), gain_);
+    const double factor = noise_factor(stars());
+    if (factor == 1.0) {
+      return;
+    }
+    scale_noise(stars(), factor);
+    gain_ /= factor;
+    sigma_sky_ *= std::sqrt(factor);
+    result_.diagnostics.noise_factor *= factor;
+    result_.warnings.push_back("chi2 per pixel is " + std::to_string(factor) +
+                               " at all S/N: gain or sky noise are wrong");
   }
 
   std::string solve() {
-    ResidualSolution solution = solve_residual(working(model_), stars(), options_, frame_.gain,
-                                               frame_.sigma_median, hyper_);
+    ResidualSolution solution =
+        solve_residual(working(model_), stars(), options_, gain_, sigma_sky_, hyper_);
     if (!solution.ok) {
       return "the system of wing and residual is singular";
     }
@@ -172,6 +269,7 @@ class Builder {
     }
     model_ = std::move(solution.model);
     hyper_ = solution.hyper;
+    wing_step_ = solution.wing_step;
     Diagnostics& d = result_.diagnostics;
     d.sigma_r = hyper_.sigma_r;
     d.sigma_q = hyper_.sigma_q;
@@ -194,7 +292,7 @@ class Builder {
   }
 
   std::string vary_locally() {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     fit_stars(working(model_), stars(), shape, 4);
     ShapeFit step = fit_shape(model_, stars(), {shape, 1, true});
     if (!step.ok) {
@@ -217,28 +315,31 @@ class Builder {
   }
 
   void finish() {
-    const Weighting shape{frame_.gain, options_.model_error_shape};
+    const Weighting shape{gain_, options_.model_error_shape};
     auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
     measure_excess(model_, stars(), {shape, 1, true});
-    measure_core_chi2(*psf, stars(), frame_.gain);
-    diagnose(*psf, stars(), frame_, options_, result_.diagnostics);
+    measure_core_chi2(*psf, stars(), gain_);
+    diagnose(*psf, stars(), gain_, options_, result_.diagnostics);
     result_.psf = std::move(psf);
   }
 
   const Options& options_;
-  const Frame& frame_;
+  const Band& band_;
+  double gain_;
+  double sigma_sky_;
   Selection& selection_;
   Result& result_;
   sky::FieldPsfModel model_;
   HyperParameters hyper_;
   bool beta_on_bound_ = false;
+  double wing_step_ = 0.0;
 };
 
 void count_stars(const Selection& selection, Result& result) {
   Diagnostics& d = result.diagnostics;
-  d.n_detections = static_cast<int>(selection.objects.size());
+  d.n_detections = selection.n_detections;
   d.n_candidates = selection.n_candidates;
   d.locus_r50_pix = selection.locus_r50;
   for (const Star& star : selection.stars) {
@@ -264,6 +365,14 @@ void add_warnings(const Options& options, Result& result) {
     result.warnings.push_back("apertures and PSF disagree by " + std::to_string(100.0 * d.apcor) +
                               " %");
   }
+  if (d.resid_corr > 0.1) {
+    result.warnings.push_back("residuals of the stars are correlated: " +
+                              std::to_string(d.resid_corr));
+  }
+  if (d.f_out > 0.02) {
+    result.warnings.push_back("epsf.final_psf_size leaves out " + std::to_string(100.0 * d.f_out) +
+                              " % of the light");
+  }
 }
 
 }  // namespace
@@ -282,6 +391,8 @@ std::string to_string(PsfLevel level) {
       return "constant";
     case PsfLevel::field:
       return "field";
+    case PsfLevel::cells:
+      return "cells";
   }
   return "unknown";
 }
@@ -298,17 +409,25 @@ std::string to_string(Rejected reason) {
       return "chi2";
     case Rejected::fit:
       return "fit";
+    case Rejected::nonlinear:
+      return "nonlinear";
   }
   return "unknown";
 }
 
 Result build(const Input& input, const Options& options) {
+  if (options.method == "anderson-king") {
+    return build_classic(input, options);
+  }
   Result result;
-  const Frame frame = prepare_frame(input, options, result.warnings);
-  Selection selection = select_stars(input, options, frame);
-  Builder(options, frame, selection, result).run();
+  const Band band = survey_band(input, options, result.warnings);
+  Selection selection = select_stars(band, options, result.warnings);
+  Builder(options, band, selection, result).run();
   count_stars(selection, result);
-  result.cells = describe_cells(result.psf.get(), input, options, frame, selection.stars);
+  result.cells = describe_cells(result.psf.get(), band, options, selection);
+  if (options.save_star_montage_max > 0) {
+    result.cutouts = star_cutouts(input, options, result.stars);
+  }
   add_warnings(options, result);
   return result;
 }

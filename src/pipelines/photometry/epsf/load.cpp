@@ -1,10 +1,28 @@
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/fit/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
 
 namespace skyloom::photometry {
+
+epsf::Options effective_options(const Config& config) {
+  epsf::Options options = config.epsf.kernel;
+  options.local_variation = config.epsf.local_variation == "auto";
+  options.residual = config.epsf.residual == "auto";
+  options.moffat_beta = config.moffat_psf.beta;
+  if (config.epsf.oversamp > 0) {
+    options.oversamp = config.epsf.oversamp;
+  } else {
+    // The classical array has one sample per pixel unless more are asked for; tables of the field
+    // model interpolate to 0.05 % with two (epsf.md 8).
+    options.oversamp = options.method == "anderson-king" ? 1 : 2;
+  }
+  return options;
+}
 
 std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
                                                     const engine::Products& before, Log& log) {
@@ -73,20 +91,25 @@ Placed placed_sources(const EpsfStage::Context& context, const Field& field, std
   return out;
 }
 
-std::vector<epsf::CatalogueSource> catalogue_sources(const Table& sources, const Placed& placed,
-                                                     const Box& frame) {
+std::vector<epsf::CatalogueSource> catalogue_sources(const Config& config, const Table& sources,
+                                                     const Placed& placed, const Box& frame) {
   std::vector<epsf::CatalogueSource> out;
   if (!sources.has("TYPE")) {
     return out;
   }
   const auto& type = sources.get<std::string>("TYPE");
+  const std::vector<fit::SourceStart> starts =
+      config.epsf.kernel.passes > 1 ? starting_values(config, sources, placed.rows, {})
+                                    : std::vector<fit::SourceStart>(placed.x.size());
   for (std::size_t i = 0; i < placed.x.size(); ++i) {
     const std::string& name = type[placed.rows.first + i];
     const bool known =
         name == "STAR" || name == "EXP" || name == "DEV" || name == "SERSIC" || name == "GAL";
     if (known && std::isfinite(placed.x[i]) && std::isfinite(placed.y[i]) &&
         frame.contains(placed.x[i], placed.y[i])) {
-      out.push_back({placed.x[i], placed.y[i], name == "STAR"});
+      const fit::SourceStart& start = starts[i];
+      out.push_back({placed.x[i], placed.y[i], name == "STAR", start.type, start.re_pix,
+                     start.axis_ratio, start.phi_deg, start.sersic_n});
     }
   }
   return out;
@@ -106,6 +129,21 @@ std::vector<epsf::Cell> cells_of(const Config& config, const Table& sources, con
   return active_cells(config, frame, x, y);
 }
 
+/// Reads boxes of the used part of a frame as the kernel wants them.
+std::function<epsf::Pixels(const Box&)> box_reader(const surveys::FrameSpec& spec,
+                                                   const surveys::FrameInfo& info,
+                                                   const Box& used) {
+  auto reader = std::make_shared<surveys::FrameReader>(spec, info);
+  return [reader, used](const Box& box) {
+    surveys::FramePixels pixels =
+        reader->read({box.x0 + used.x0, box.x1 + used.x0, box.y0 + used.y0, box.y1 + used.y0});
+    for (float& w : pixels.invvar.pixels()) {
+      w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
+    }
+    return epsf::Pixels{std::move(pixels.data), std::move(pixels.invvar), std::move(pixels.bad)};
+  };
+}
+
 }  // namespace
 
 EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const engine::Unit& unit) {
@@ -118,19 +156,11 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   input.band = info.band;
   input.frame = static_cast<int>(row);
   input.log = context.log;
-  input.options = config.epsf.kernel;
-  input.options.local_variation = config.epsf.local_variation == "auto";
-  input.options.residual = config.epsf.residual == "auto";
-  input.options.moffat_beta = config.moffat_psf.beta;
+  input.options = effective_options(config);
   const Box used = field.used_box(frame);
-  surveys::FrameReader reader(field.specs[frame], info);
-  surveys::FramePixels pixels = reader.read(used);
-  input.kernel.sigma_sky = std::move(pixels.invvar);
-  for (float& w : input.kernel.sigma_sky.pixels()) {
-    w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
-  }
-  input.kernel.data = std::move(pixels.data);
-  input.kernel.bad = std::move(pixels.bad);
+  input.kernel.width = used.width();
+  input.kernel.height = used.height();
+  input.kernel.read = box_reader(field.specs[frame], info, used);
   input.kernel.gain_e_per_flux = std::isfinite(info.egain) ? info.egain / info.scale : 0.0;
   input.kernel.saturation_scaled = info.saturate_adu * info.scale;
   input.kernel.fwhm_guess_pix = info.fwhm_pix;
@@ -139,7 +169,7 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   const Placed placed = placed_sources(context, field, frame, wcs);
   input.kernel.known_stars =
       known_stars(gaia_of(config, context, field), wcs, frame_box, info.band);
-  input.kernel.catalogue = catalogue_sources(*context.sources, placed, frame_box);
+  input.kernel.catalogue = catalogue_sources(config, *context.sources, placed, frame_box);
   input.kernel.cells = cells_of(config, *context.sources, field, placed, frame_box);
   return input;
 }

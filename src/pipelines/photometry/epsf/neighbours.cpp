@@ -16,13 +16,13 @@ constexpr double kChi2Error = 0.01;
 
 /// Model of one neighbour for flux 1 and where it lies.
 struct Patch {
-  Box box;     // on the frame
+  Box box;     // inside the band
   int x0 = 0;  // of the stamp
   int y0 = 0;
-  Image<double> p;
+  Image<float> p;
   double flux = 0.0;
 
-  [[nodiscard]] double at(int y, int x) const { return p(y - y0, x - x0); }
+  [[nodiscard]] double at(int y, int x) const { return static_cast<double>(p(y - y0, x - x0)); }
 };
 
 /// Half size that reaches down to a tenth of the sky noise.
@@ -34,43 +34,83 @@ int useful_radius(const sky::FieldPsfModel& model, double flux, double sigma) {
   return static_cast<int>(std::clamp(std::ceil(radius), 8.0, 60.0));
 }
 
-Patch make_patch(const sky::FieldPsf& psf, const Frame& frame, double x, double y, double flux) {
-  const int half = useful_radius(psf.model(), flux, frame.sigma_median);
-  const int cx = static_cast<int>(std::lround(x));
-  const int cy = static_cast<int>(std::lround(y));
-  Patch patch;
-  patch.x0 = cx - half;
-  patch.y0 = cy - half;
-  patch.box = Box{cx - half, cx + half + 1, cy - half, cy + half + 1}.intersect(frame.data.box());
-  patch.p = psf.stamp(x, y, x - cx, y - cy, 2 * half + 1);
-  return patch;
-}
+/// The light of all neighbours on the pixels that are kept, and their amplitudes.
+class Crowd {
+ public:
+  Crowd(const sky::FieldPsf& psf, double sigma_sky, const NearPixels& near)
+      : psf_(psf), sigma_sky_(sigma_sky), near_(near), light_(near.data().size(), 0.0F) {}
 
-void add(const Patch& patch, double flux, Image<double>& light) {
-  for (int y = patch.box.y0; y < patch.box.y1; ++y) {
-    for (int x = patch.box.x0; x < patch.box.x1; ++x) {
-      light(y, x) += flux * patch.at(y, x);
-    }
+  [[nodiscard]] Patch make_patch(double x, double y, double flux) const {
+    const int half = useful_radius(psf_.model(), flux, sigma_sky_);
+    const int cx = static_cast<int>(std::lround(x));
+    const int cy = static_cast<int>(std::lround(y));
+    Patch patch;
+    patch.x0 = cx - half;
+    patch.y0 = cy - half;
+    patch.box = Box{cx - half, cx + half + 1, cy - half, cy + half + 1}.intersect(near_.band());
+    const Image<double> stamp = psf_.stamp(x, y, x - cx, y - cy, 2 * half + 1);
+    patch.p = Image<float>(stamp.width(), stamp.height());
+    std::transform(stamp.pixels().begin(), stamp.pixels().end(), patch.p.pixels().begin(),
+                   [](double value) { return static_cast<float>(value); });
+    return patch;
   }
-}
 
-/// Amplitude of a patch against what the other light leaves.
-double amplitude(const Frame& frame, const Patch& patch, const Image<double>& light, double sky) {
-  const double limit =
-      kCoreFraction * *std::max_element(patch.p.pixels().begin(), patch.p.pixels().end());
-  double product = 0.0;
-  double square = 0.0;
-  for (int y = patch.box.y0; y < patch.box.y1; ++y) {
-    for (int x = patch.box.x0; x < patch.box.x1; ++x) {
+  void add(const Patch& patch, double flux) {
+    each_kept(patch.box, [&](std::size_t k, int y, int x) {
+      light_[k] += static_cast<float>(flux * patch.at(y, x));
+    });
+  }
+
+  /// Amplitude of a patch against what the other light leaves.
+  [[nodiscard]] double amplitude(const Patch& patch, double sky) const {
+    const double limit = kCoreFraction * static_cast<double>(*std::max_element(
+                                             patch.p.pixels().begin(), patch.p.pixels().end()));
+    double product = 0.0;
+    double square = 0.0;
+    each_kept(patch.box, [&](std::size_t k, int y, int x) {
       const double p = patch.at(y, x);
-      if (frame.mask(y, x) == 0 && p > limit) {
-        product += p * (frame.data(y, x) - sky - light(y, x) + patch.flux * p);
+      if (p > limit && near_.mask()[k] == 0) {
+        product += p * (static_cast<double>(near_.data()[k]) - sky -
+                        static_cast<double>(light_[k]) + patch.flux * p);
         square += p * p;
+      }
+    });
+    return square > 0.0 ? std::max(product / square, 0.0) : 0.0;
+  }
+
+  /// Light of all but one, on a star's stamp.
+  void put_on(Star& star, const Patch* own) const {
+    std::size_t i = 0;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x, ++i) {
+        const bool inside = own != nullptr && own->box.contains(x, y);
+        const double others =
+            static_cast<double>(light_[static_cast<std::size_t>(near_.offset(y, x))]) -
+            (inside ? own->flux * own->at(y, x) : 0.0);
+        star.neighbours[i] =
+            static_cast<float>(others) + (star.galaxies.empty() ? 0.0F : star.galaxies[i]);
       }
     }
   }
-  return square > 0.0 ? std::max(product / square, 0.0) : 0.0;
-}
+
+ private:
+  template <class Visit>
+  void each_kept(const Box& box, Visit&& visit) const {
+    for (int y = box.y0; y < box.y1; ++y) {
+      for (int x = box.x0; x < box.x1; ++x) {
+        const std::ptrdiff_t k = near_.offset(y, x);
+        if (k != NearPixels::kAbsent) {
+          visit(static_cast<std::size_t>(k), y, x);
+        }
+      }
+    }
+  }
+
+  const sky::FieldPsf& psf_;
+  double sigma_sky_;
+  const NearPixels& near_;
+  std::vector<float> light_;
+};
 
 template <class Visit>
 void each_good_pixel(const Star& star, Visit&& visit) {
@@ -95,7 +135,8 @@ double mean_chi2(const sky::FieldPsf& psf, const Star& star, const Weighting& we
     if (star.clipped[k] == 0 && r >= inner && r < outer) {
       const double light = star.row.flux * model.p(u, v);
       const double residual = star.light(k) - light;
-      sum += residual * residual / pixel_variance(weighting, star.variance[k], light);
+      sum += residual * residual /
+             pixel_variance(weighting, static_cast<double>(star.variance[k]), light);
       ++count;
     }
   });
@@ -110,8 +151,8 @@ double effective_fwhm_pix(const sky::FieldPsfModel& model) {
   return std::sqrt(fwhm * fwhm + 0.7);
 }
 
-void subtract_neighbours(const Frame& frame, const sky::FieldPsf& psf, Selection& selection) {
-  Image<double> light(frame.data.width(), frame.data.height());
+void subtract_neighbours(const sky::FieldPsf& psf, double sigma_sky, Selection& selection) {
+  Crowd crowd(psf, sigma_sky, selection.near);
   std::vector<double> skies;
   for (const Star& star : selection.stars) {
     if (star.row.used) {
@@ -127,18 +168,19 @@ void subtract_neighbours(const Frame& frame, const sky::FieldPsf& psf, Selection
       patches.emplace_back();
       continue;
     }
-    Patch patch = star != nullptr
-                      ? make_patch(psf, frame, star->row.x, star->row.y, star->row.flux)
-                      : make_patch(psf, frame, neighbour.x, neighbour.y, neighbour.flux);
+    Patch patch = star != nullptr ? crowd.make_patch(star->row.x, star->row.y, star->row.flux)
+                                  : crowd.make_patch(neighbour.x, neighbour.y, neighbour.flux);
     patch.flux = star != nullptr ? star->row.flux : 0.0;
-    add(patch, patch.flux, light);
+    if (star != nullptr) {
+      crowd.add(patch, patch.flux);
+    }
     patches.push_back(std::move(patch));
   }
   for (int sweep = 0; sweep < 2; ++sweep) {
     for (std::size_t k = 0; k < patches.size(); ++k) {
       if (selection.neighbours[k].star < 0) {
-        const double flux = amplitude(frame, patches[k], light, sky);
-        add(patches[k], flux - patches[k].flux, light);
+        const double flux = crowd.amplitude(patches[k], sky);
+        crowd.add(patches[k], flux - patches[k].flux);
         patches[k].flux = flux;
       }
     }
@@ -150,14 +192,7 @@ void subtract_neighbours(const Frame& frame, const sky::FieldPsf& psf, Selection
     }
   }
   for (std::size_t i = 0; i < selection.stars.size(); ++i) {
-    Star& star = selection.stars[i];
-    std::size_t k = 0;
-    for (int y = star.box.y0; y < star.box.y1; ++y) {
-      for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
-        const bool inside = own[i] != nullptr && own[i]->box.contains(x, y);
-        star.neighbours[k] = light(y, x) - (inside ? own[i]->flux * own[i]->at(y, x) : 0.0);
-      }
-    }
+    crowd.put_on(selection.stars[i], own[i]);
   }
 }
 
@@ -177,7 +212,8 @@ double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
       const Weighting weighting{gain, r < 1.5 * fwhm ? kInnerError : outer_error};
       const double residual = star.light(k) - light;
       const double z =
-          std::abs(residual) / std::sqrt(pixel_variance(weighting, star.variance[k], light));
+          std::abs(residual) /
+          std::sqrt(pixel_variance(weighting, static_cast<double>(star.variance[k]), light));
       star.clipped[k] = z <= (r < fwhm ? 8.0 : 5.0) ? 0 : 1;
       clipped += star.clipped[k];
       total += 1.0;

@@ -14,7 +14,7 @@ namespace skyloom::photometry::epsf {
 
 /// Amplitudes of all star-like detections at fixed positions (stars of the set use their fit), and
 /// from them `Star::neighbours` of every star.
-void subtract_neighbours(const Frame& frame, const sky::FieldPsf& psf, Selection& selection);
+void subtract_neighbours(const sky::FieldPsf& psf, double sigma_sky, Selection& selection);
 
 /// Marks pixels that no model within its error can explain.
 /// @param outer_error of the model outside 1.5 FWHM; large, since a wing that the model lacks must

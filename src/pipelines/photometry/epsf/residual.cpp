@@ -16,6 +16,7 @@ namespace skyloom::photometry::epsf {
 namespace {
 
 constexpr double kBrightSnr = 300.0;
+constexpr double kMostDimming = -0.6;  // of the wing at a knot, in one step
 
 struct SkyPrior {
   double mean = 0.0;
@@ -75,14 +76,20 @@ class LinearSystem {
 
   /// Columns of one pixel at unit flux: indices and values of the non-zero ones.
   struct Row {
-    std::vector<std::size_t> index;
-    std::vector<double> value;
+    std::array<std::size_t, 48> index{};
+    std::array<double, 48> value{};
+    std::size_t n = 0;
     double target = 0.0;  // q part of the current model, A_q q0, minus the wing model, per flux
+
+    void push(std::size_t i, double v) {
+      index[n] = i;
+      value[n++] = v;
+    }
   };
 
-  void fill_row(const StarModel& model, double u, double v, Row& row) const {
-    row.index.clear();
-    row.value.clear();
+  /// @return P and its position derivatives
+  PixelValues fill_row(const StarModel& model, double u, double v, Row& row) const {
+    row.n = 0;
     const double inverse_norm = 1.0 / psf_.norm();
     add_core(u, v, inverse_norm, row);
     std::array<double, 32> hats{};
@@ -91,11 +98,11 @@ class LinearSystem {
     const std::vector<double>& q = psf_.model().q;
     for (std::size_t k = 0; k < q.size(); ++k) {
       if (hats[k] != 0.0) {
-        row.index.push_back(core_ + k);
-        row.value.push_back(hats[k] * inverse_norm);
+        row.push(core_ + k, hats[k] * inverse_norm);
         row.target += hats[k] * inverse_norm * q[k];
       }
     }
+    return model.from_wing(wing, u, v);
   }
 
   void add_star(const Star& star, const SkyPrior& prior) {
@@ -112,9 +119,9 @@ class LinearSystem {
         }
         const double u = x - star.row.x;
         const double v = y - star.row.y;
-        const PixelValues pixel = model.at<false>(u, v);
-        const double weight = 1.0 / pixel_variance(weighting_, star.variance[k], flux * pixel.p);
-        fill_row(model, u, v, row);
+        const PixelValues pixel = fill_row(model, u, v, row);
+        const double weight =
+            1.0 / pixel_variance(weighting_, static_cast<double>(star.variance[k]), flux * pixel.p);
         const double target = star.light(k) + flux * row.target;
         add_pixel(row, flux, weight, target, {pixel.p, pixel.pu, pixel.pv, 1.0}, sums);
       }
@@ -149,9 +156,8 @@ class LinearSystem {
       for (int i = std::max(i0, 0); i < std::min(i0 + 4, side); ++i) {
         const int node = index_[static_cast<std::size_t>(j * side + i)];
         if (node >= 0) {
-          row.index.push_back(static_cast<std::size_t>(node));
-          row.value.push_back(scale * wu[static_cast<std::size_t>(i - i0)] *
-                              wv[static_cast<std::size_t>(j - j0)]);
+          row.push(static_cast<std::size_t>(node), scale * wu[static_cast<std::size_t>(i - i0)] *
+                                                       wv[static_cast<std::size_t>(j - j0)]);
         }
       }
     }
@@ -159,10 +165,10 @@ class LinearSystem {
 
   void add_pixel(const Row& row, double flux, double weight, double target,
                  const std::array<double, 4>& own, StarSums& sums) {
-    for (std::size_t i = 0; i < row.index.size(); ++i) {
+    for (std::size_t i = 0; i < row.n; ++i) {
       const double a = weight * flux * row.value[i];
       double* line = h_.data() + row.index[i] * size_;
-      for (std::size_t j = 0; j < row.index.size(); ++j) {
+      for (std::size_t j = 0; j < row.n; ++j) {
         line[row.index[j]] += a * flux * row.value[j];
       }
       b_[row.index[i]] += a * target;
@@ -321,7 +327,7 @@ void predict_flux_error(const sky::FieldPsf& psf, const LinearSystem& system,
         }
         if (pass == 3) {
           system.fill_row(star, x, y, row);
-          for (std::size_t i = 0; i < row.index.size(); ++i) {
+          for (std::size_t i = 0; i < row.n; ++i) {
             for (std::size_t m = 0; m < 4; ++m) {
               sums.an[4 * row.index[i] + m] += weight * own[m] * row.value[i];
             }
@@ -426,7 +432,12 @@ ResidualSolution solve_residual(const sky::FieldPsf& psf, const std::vector<Star
   solution.model = model;
   const auto border = best.z.begin() + static_cast<std::ptrdiff_t>(system.core());
   solution.model.c.assign(best.z.begin(), border);
-  solution.model.q.assign(border, best.z.end());
+  for (std::size_t k = 0; k < model.q.size(); ++k) {
+    // The system is linear in the light, m e^q (1 + change).
+    const double change = border[static_cast<std::ptrdiff_t>(k)] - model.q[k];
+    solution.model.q[k] += std::log1p(std::max(change, kMostDimming));
+    solution.wing_step = std::max(solution.wing_step, std::abs(change));
+  }
   solution.hyper = hyper;
   predict_flux_error(psf, system, options, gain, sigma_sky, posterior, solution);
   solution.ok = true;

@@ -24,7 +24,8 @@ struct ResidualSolution {
   sky::FieldPsfModel model;  ///< with new c and q
   HyperParameters hyper;
   double ln_evidence = 0.0;
-  double flux_err = 0.0;  ///< predicted error of a bright star's flux, fraction
+  double wing_step = 0.0;  ///< largest change of the wing factor at a knot that was asked for
+  double flux_err = 0.0;   ///< predicted error of a bright star's flux, fraction
   double flux_err_core = 0.0;
   double flux_err_wing = 0.0;
 };
@@ -33,7 +34,9 @@ struct ResidualSolution {
 [[nodiscard]] sky::FieldPsfModel with_residual_basis(sky::FieldPsfModel model,
                                                      const Options& options);
 
-/// New c and q around the current model. `ok` is false when a factorisation fails.
+/// New c and q around the current model. The light is linear in exp(q), not in q: where the wing
+/// has to change by more than a fraction, the solution is a step on the way. `ok` is false when a
+/// factorisation fails.
 /// @param gauge false leaves the invisible directions free (for the test that shows why not)
 [[nodiscard]] ResidualSolution solve_residual(const sky::FieldPsf& psf,
                                               const std::vector<Star>& stars,

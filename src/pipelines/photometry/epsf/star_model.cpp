@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::array<double, 2> kPoint2 = {-0.28867513459481287, 0.28867513459481287};
 constexpr std::array<double, 2> kWeight2 = {0.5, 0.5};
+constexpr std::array<double, 3> kPoint3 = {-0.3872983346207417, 0.0, 0.3872983346207417};
+constexpr std::array<double, 3> kWeight3 = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
 constexpr std::array<double, 4> kPoint4 = {-0.43056815579702629, -0.16999052179242813,
                                            0.16999052179242813, 0.43056815579702629};
 constexpr std::array<double, 4> kWeight4 = {0.17392742256872693, 0.32607257743127307,
@@ -64,79 +66,109 @@ StarModel::StarModel(const sky::FieldPsf& psf, const sky::PsfShape& shape, doubl
   k2_ = 1.0 / (1.0 - shape.g1 * shape.g1 - shape.g2 * shape.g2);
   inverse_alpha2_ = 1.0 / (alpha * alpha);
   peak_ = (psf.profile().beta() - 1.0) / (std::numbers::pi * alpha * alpha);
-  fine2_ = 9.0 * alpha * alpha;
+  alpha2_ = alpha * alpha;
   const std::vector<double>& knots = psf.profile().knots();
   knot_step_ = knots.size() >= 2 ? knots[1] - knots[0] : 0.0;
   norm_slope_ = norm_slope;
+  fine_ = make_rule(kPoint4, kWeight4);
+  middle_ = make_rule(kPoint3, kWeight3);
+  coarse_ = make_rule(kPoint2, kWeight2);
 }
 
-template <class Visit>
-void StarModel::each_point(double u, double v, Visit&& visit) const {
-  if (u * u + v * v < fine2_) {
-    for (std::size_t j = 0; j < 4; ++j) {
-      for (std::size_t i = 0; i < 4; ++i) {
-        visit(u + kPoint4[i], v + kPoint4[j], kWeight4[i] * kWeight4[j]);
-      }
-    }
-  } else {
-    for (std::size_t j = 0; j < 2; ++j) {
-      for (std::size_t i = 0; i < 2; ++i) {
-        visit(u + kPoint2[i], v + kPoint2[j], kWeight2[i] * kWeight2[j]);
-      }
+template <std::size_t N>
+StarModel::Rule StarModel::make_rule(const std::array<double, N>& point,
+                                     const std::array<double, N>& weight) const {
+  Rule rule;
+  for (std::size_t j = 0; j < N; ++j) {
+    for (std::size_t i = 0; i < N; ++i) {
+      const auto k = static_cast<std::size_t>(rule.n++);
+      rule.first[k] = first(point[i], point[j]);
+      rule.second[k] = second(point[i], point[j]);
+      rule.weight[k] = weight[i] * weight[j];
     }
   }
+  return rule;
 }
 
 template <bool Shape>
 PixelValues StarModel::at(double u, double v) const {
   const sky::RadialProfile& profile = psf_.profile();
+  const Rule& rule = rule_at(u, v);
+  const double scale = k2_ * inverse_alpha2_;
+  const double u1 = first(u, v);
+  const double v1 = second(u, v);
+  double light = 0.0;
+  double light_s = 0.0;  // times ln(1 + t)/2
+  double bend[5] = {};   // df/dt times first, second, first^2, first second, second^2
+  for (std::size_t k = 0; k < static_cast<std::size_t>(rule.n); ++k) {
+    const double a = u1 + rule.first[k];
+    const double b = v1 + rule.second[k];
+    const double t = scale * (a * a + b * b);
+    const sky::RadialProfile::Value value = profile.value(t);
+    const double f = rule.weight[k] * value.f;
+    const double slope = rule.weight[k] * value.df_dt;
+    light += f;
+    bend[0] += slope * a;
+    bend[1] += slope * b;
+    if constexpr (Shape) {
+      bend[2] += slope * a * a;
+      bend[3] += slope * a * b;
+      bend[4] += slope * b * b;
+      light_s += f * profile.half_log(t);
+    }
+  }
   const double g1 = shape_.g1;
   const double g2 = shape_.g2;
-  PixelValues sum;
-  each_point(u, v, [&](double a, double b, double weight) {
-    const double first = (1.0 - g1) * a - g2 * b;
-    const double second = -g2 * a + (1.0 + g1) * b;
-    const double scale = k2_ * inverse_alpha2_;
-    const double t = scale * (first * first + second * second);
-    const sky::RadialProfile::Value value = profile.value(t);
-    const double slope = weight * value.df_dt;
-    sum.p += weight * value.f;
-    sum.pu += slope * 2.0 * scale * (first * (1.0 - g1) - second * g2);
-    sum.pv += slope * 2.0 * scale * (second * (1.0 + g1) - first * g2);
-    if constexpr (Shape) {
-      sum.lambda -= 2.0 * (weight * value.f + t * slope);
-      sum.g1 += slope * 2.0 * (g1 * k2_ * t + scale * (second * b - first * a));
-      sum.g2 += slope * 2.0 * (g2 * k2_ * t - scale * (first * b + second * a));
-      sum.kappa += weight * value.f * (1.0 - 2.0 * (profile.beta() - 1.0) * profile.half_log(t));
-    }
-  });
-  const double scale = peak_ / psf_.norm();
-  sum.p *= scale;
-  sum.pu *= scale;
-  sum.pv *= scale;
-  sum.lambda *= scale;
-  sum.g1 *= scale;
-  sum.g2 *= scale;
-  sum.kappa *= scale;
-  add_residual(u, v, sum);
+  const double norm = peak_ / psf_.norm();
+  PixelValues out;
+  out.p = norm * light;
+  out.pu = norm * 2.0 * scale * (bend[0] * (1.0 - g1) - bend[1] * g2);
+  out.pv = norm * 2.0 * scale * (bend[1] * (1.0 + g1) - bend[0] * g2);
   if constexpr (Shape) {
-    sum.kappa -= norm_slope_ * sum.p;
+    // Of the sums over t, and over first and second times the offset, which is k2 ((1 + g1) first
+    // + g2 second, g2 first + (1 - g1) second).
+    const double t = scale * (bend[2] + bend[4]);
+    const double first_u = k2_ * ((1.0 + g1) * bend[2] + g2 * bend[3]);
+    const double first_v = k2_ * (g2 * bend[2] + (1.0 - g1) * bend[3]);
+    const double second_u = k2_ * ((1.0 + g1) * bend[3] + g2 * bend[4]);
+    const double second_v = k2_ * (g2 * bend[3] + (1.0 - g1) * bend[4]);
+    out.lambda = -2.0 * norm * (light + t);
+    out.g1 = 2.0 * norm * (g1 * k2_ * t + scale * (second_v - first_u));
+    out.g2 = 2.0 * norm * (g2 * k2_ * t - scale * (first_v + second_u));
+    out.kappa = norm * (light - 2.0 * (profile.beta() - 1.0) * light_s);
   }
-  return sum;
+  add_residual(u, v, out);
+  if constexpr (Shape) {
+    out.kappa -= norm_slope_ * out.p;
+  }
+  return out;
 }
 
 template PixelValues StarModel::at<true>(double u, double v) const;
 template PixelValues StarModel::at<false>(double u, double v) const;
 
 double StarModel::p(double u, double v) const {
-  return at<false>(u, v).p;
+  const sky::RadialProfile& profile = psf_.profile();
+  const Rule& rule = rule_at(u, v);
+  const double scale = k2_ * inverse_alpha2_;
+  const double u1 = first(u, v);
+  const double v1 = second(u, v);
+  double light = 0.0;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(rule.n); ++k) {
+    const double a = u1 + rule.first[k];
+    const double b = v1 + rule.second[k];
+    light += rule.weight[k] * profile.f(scale * (a * a + b * b));
+  }
+  PixelValues out;
+  out.p = peak_ / psf_.norm() * light;
+  add_residual(u, v, out);
+  return out.p;
 }
 
 double StarModel::p_far(double u, double v) const {
-  const double first = (1.0 - shape_.g1) * u - shape_.g2 * v;
-  const double second = -shape_.g2 * u + (1.0 + shape_.g1) * v;
-  return peak_ / psf_.norm() *
-         psf_.profile().f(k2_ * inverse_alpha2_ * (first * first + second * second));
+  const double a = first(u, v);
+  const double b = second(u, v);
+  return peak_ / psf_.norm() * psf_.profile().f(k2_ * inverse_alpha2_ * (a * a + b * b));
 }
 
 double StarModel::useful_radius(double flux, double sigma) const {
@@ -150,19 +182,25 @@ double StarModel::useful_radius(double flux, double sigma) const {
 WingValues StarModel::wing(double u, double v, double* hats) const {
   const sky::RadialProfile& profile = psf_.profile();
   const std::size_t last = profile.knots().size() - 1;
-  WingValues sum;
-  each_point(u, v, [&](double a, double b, double weight) {
-    const double first = (1.0 - shape_.g1) * a - shape_.g2 * b;
-    const double second = -shape_.g2 * a + (1.0 + shape_.g1) * b;
-    const double scale = k2_ * inverse_alpha2_;
-    const double t = scale * (first * first + second * second);
+  const Rule& rule = rule_at(u, v);
+  const double scale = k2_ * inverse_alpha2_;
+  const double per_knot = 1.0 / knot_step_;
+  const double u1 = first(u, v);
+  const double v1 = second(u, v);
+  double sum = 0.0;
+  double bend_first = 0.0;
+  double bend_second = 0.0;
+  for (std::size_t n = 0; n < static_cast<std::size_t>(rule.n); ++n) {
+    const double a = u1 + rule.first[n];
+    const double b = v1 + rule.second[n];
+    const double t = scale * (a * a + b * b);
     const sky::RadialProfile::Value value = profile.value(t);
-    const double light = peak_ * weight * value.f;
-    const double slope = peak_ * weight * value.df_dt * 2.0 * scale;
-    sum.u0 += light;
-    sum.du += slope * (first * (1.0 - shape_.g1) - second * shape_.g2);
-    sum.dv += slope * (second * (1.0 + shape_.g1) - first * shape_.g2);
-    const double place = profile.half_log(t) / knot_step_;
+    const double light = peak_ * rule.weight[n] * value.f;
+    const double slope = rule.weight[n] * value.df_dt;
+    sum += light;
+    bend_first += slope * a;
+    bend_second += slope * b;
+    const double place = profile.half_log(t) * per_knot;
     const auto k = static_cast<std::size_t>(place);
     if (k < last) {
       const double part = place - static_cast<double>(k);
@@ -175,8 +213,20 @@ WingValues StarModel::wing(double u, double v, double* hats) const {
     } else {
       hats[last] += light;
     }
-  });
-  return sum;
+  }
+  const double factor = peak_ * 2.0 * scale;
+  return {sum, factor * (bend_first * (1.0 - shape_.g1) - bend_second * shape_.g2),
+          factor * (bend_second * (1.0 + shape_.g1) - bend_first * shape_.g2)};
+}
+
+PixelValues StarModel::from_wing(const WingValues& wing, double u, double v) const {
+  const double scale = 1.0 / psf_.norm();
+  PixelValues out;
+  out.p = scale * wing.u0;
+  out.pu = scale * wing.du;
+  out.pv = scale * wing.dv;
+  add_residual(u, v, out);
+  return out;
 }
 
 void StarModel::add_residual(double u, double v, PixelValues& values) const {

@@ -42,10 +42,31 @@ class StarModel {
   [[nodiscard]] double useful_radius(double flux, double sigma) const;
   /// <m e^q> without norm and residual; adds <m e^q hat_k> to hats[k], which the caller zeroes.
   [[nodiscard]] WingValues wing(double u, double v, double* hats) const;
+  /// P and its position derivatives from what wing() returned for the pixel.
+  [[nodiscard]] PixelValues from_wing(const WingValues& wing, double u, double v) const;
 
  private:
-  template <class Visit>
-  void each_point(double u, double v, Visit&& visit) const;
+  /// Points of one quadrature rule in the frame where the PSF is round.
+  struct Rule {
+    int n = 0;
+    std::array<double, 16> first{};
+    std::array<double, 16> second{};
+    std::array<double, 16> weight{};
+  };
+  template <std::size_t N>
+  [[nodiscard]] Rule make_rule(const std::array<double, N>& point,
+                               const std::array<double, N>& weight) const;
+  /// The rule for a pixel: fine where the profile bends.
+  [[nodiscard]] const Rule& rule_at(double u, double v) const {
+    const double r2 = u * u + v * v;
+    return r2 < alpha2_ ? fine_ : r2 < 9.0 * alpha2_ ? middle_ : coarse_;
+  }
+  [[nodiscard]] double first(double u, double v) const {
+    return (1.0 - shape_.g1) * u - shape_.g2 * v;
+  }
+  [[nodiscard]] double second(double u, double v) const {
+    return -shape_.g2 * u + (1.0 + shape_.g1) * v;
+  }
   void add_residual(double u, double v, PixelValues& values) const;
 
   const sky::FieldPsf& psf_;
@@ -53,7 +74,10 @@ class StarModel {
   double k2_ = 1.0;
   double inverse_alpha2_ = 1.0;
   double peak_ = 0.0;
-  double fine2_ = 0.0;
+  double alpha2_ = 0.0;
+  Rule fine_;
+  Rule middle_;
+  Rule coarse_;
   double norm_slope_ = 0.0;  // d ln norm / d kappa
   double knot_step_ = 0.0;
 };

@@ -3,121 +3,25 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
+#include <utility>
 
 namespace skyloom::photometry::epsf {
 namespace {
 
 constexpr double kMaxAxisRatio = 1.8;
 constexpr double kLocusSnr = 40.0;
-constexpr double kSaturatedSnr = 300.0;
-constexpr double kFragmentRadius = 15.0;  // one saturated star is one object within this
-constexpr double kDropRadius = 12.0;
 constexpr double kNeighbourLocus = 0.15;
 constexpr double kNeighbourSnr = 5.0;
-
-/// True when any pixel within `reach` of the rounded position has one of the bits.
-bool any_bad(const Frame& frame, double x, double y, int reach, std::uint8_t bits) {
-  const Box box =
-      Box{static_cast<int>(std::lround(x)) - reach, static_cast<int>(std::lround(x)) + reach + 1,
-          static_cast<int>(std::lround(y)) - reach, static_cast<int>(std::lround(y)) + reach + 1}
-          .intersect(frame.data.box());
-  for (int j = box.y0; j < box.y1; ++j) {
-    for (int i = box.x0; i < box.x1; ++i) {
-      if ((frame.bad(j, i) & bits) != 0 || (bits == 0xFF && frame.mask(j, i) != 0)) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
-std::vector<Object> measure(const Frame& frame, const std::vector<sky::Detection>& detections,
-                            double radius) {
-  std::vector<Object> objects;
-  for (const sky::Detection& detection : detections) {
-    Object object;
-    object.detection = detection;
-    object.owner = static_cast<int>(objects.size());
-    const sky::ApertureSum sum = sky::sum_circle(
-        frame.data.view(), frame.sigma.view(), frame.mask.view(), detection.x, detection.y, radius);
-    object.flux = sum.flux;
-    object.snr = sum.error > 0.0 ? sum.flux / sum.error : 0.0;
-    object.r50 = sky::half_light_radius(frame.data.view(), frame.mask.view(), detection.x,
-                                        detection.y, std::max(6.0 * detection.a, 3.0));
-    objects.push_back(object);
-  }
-  return objects;
-}
-
-/// Centre of the connected saturated pixels next to a position; false when they are few.
-bool saturated_centre(const Frame& frame, double& x, double& y) {
-  const auto is_saturated = [&](int i, int j) { return (frame.bad(j, i) & kBadSaturated) != 0; };
-  const Box around = Box{static_cast<int>(std::lround(x)) - 2, static_cast<int>(std::lround(x)) + 3,
-                         static_cast<int>(std::lround(y)) - 2, static_cast<int>(std::lround(y)) + 3}
-                         .intersect(frame.data.box());
-  const Box reach = around.grown(20).intersect(frame.data.box());
-  Image<std::uint8_t> seen(reach.width(), reach.height());
-  std::vector<std::pair<int, int>> stack;
-  for (int j = around.y0; j < around.y1 && stack.empty(); ++j) {
-    for (int i = around.x0; i < around.x1 && stack.empty(); ++i) {
-      if (is_saturated(i, j)) {
-        stack.emplace_back(i, j);
-        seen(j - reach.y0, i - reach.x0) = 1;
-      }
-    }
-  }
-  double sum_x = 0.0;
-  double sum_y = 0.0;
-  int count = 0;
-  while (!stack.empty()) {
-    const auto [i, j] = stack.back();
-    stack.pop_back();
-    sum_x += i;
-    sum_y += j;
-    ++count;
-    for (int b = std::max(j - 1, reach.y0); b < std::min(j + 2, reach.y1); ++b) {
-      for (int a = std::max(i - 1, reach.x0); a < std::min(i + 2, reach.x1); ++a) {
-        if (seen(b - reach.y0, a - reach.x0) == 0 && is_saturated(a, b)) {
-          seen(b - reach.y0, a - reach.x0) = 1;
-          stack.emplace_back(a, b);
-        }
-      }
-    }
-  }
-  if (count < 5) {
-    return false;
-  }
-  x = sum_x / count;
-  y = sum_y / count;
-  return true;
-}
-
-/// Marks saturated objects and gives their fragments to the brightest of them.
-void mark_saturated(const Frame& frame, std::vector<Object>& objects) {
-  std::vector<std::size_t> order(objects.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return objects[a].flux > objects[b].flux; });
-  for (const std::size_t i : order) {
-    Object& object = objects[i];
-    if (object.owner != static_cast<int>(i) || object.snr < kSaturatedSnr ||
-        !any_bad(frame, object.detection.x, object.detection.y, 2, kBadSaturated)) {
-      continue;
-    }
-    object.saturated = true;
-    saturated_centre(frame, object.detection.x, object.detection.y);
-    for (std::size_t k = 0; k < objects.size(); ++k) {
-      Object& other = objects[k];
-      const double distance = std::hypot(other.detection.x - object.detection.x,
-                                         other.detection.y - object.detection.y);
-      const bool touched = any_bad(frame, other.detection.x, other.detection.y, 2, kBadSaturated);
-      if (k != i && !other.saturated && distance < (touched ? kFragmentRadius : kDropRadius)) {
-        other.owner = static_cast<int>(i);
-      }
-    }
-  }
-}
+constexpr double kFwhmPerR50 = 1.9;
+constexpr int kMaskGrowth = 2;  // pixels, of other objects and, for wing stars, of bad pixels
+// Crowding: below so many candidates neighbours may be closer and brighter.
+constexpr int kFewCandidates = 8;
+constexpr double kCrowdedR50 = 3.0;
+constexpr double kCrowdedFraction = 0.2;
+// Two modes of the locus, for example a seeing jump inside a mosaic.
+constexpr double kModesDiffer = 0.10;
+constexpr double kTwoModeTolerance = 0.2;
+constexpr std::size_t kMinOfMode = 8;
 
 /// Mode by repeated half-samples: the densest half of the sorted values, until three remain.
 double half_sample_mode(std::vector<double> values) {
@@ -142,20 +46,33 @@ double half_sample_mode(std::vector<double> values) {
   return count > 0 ? sum / static_cast<double>(count) : 0.0;
 }
 
-template <class Positions>
-const typename Positions::value_type* nearest(const Positions& list, double x, double y,
-                                              double radius) {
-  const typename Positions::value_type* best = nullptr;
-  double distance = radius;
-  for (const auto& entry : list) {
-    const double d = std::hypot(entry.x - x, entry.y - y);
-    if (d <= distance && (best == nullptr || d < distance)) {
-      best = &entry;
-      distance = d;
-    }
+/// Entries with x and y, found by position.
+template <class Entry>
+class PositionIndex {
+ public:
+  explicit PositionIndex(std::vector<Entry> entries) : entries_(std::move(entries)) {
+    std::stable_sort(entries_.begin(), entries_.end(),
+                     [](const Entry& a, const Entry& b) { return a.y < b.y; });
   }
-  return best;
-}
+
+  [[nodiscard]] const Entry* nearest(double x, double y, double radius) const {
+    const Entry* best = nullptr;
+    double distance = radius;
+    auto entry = std::lower_bound(entries_.begin(), entries_.end(), y - radius,
+                                  [](const Entry& e, double value) { return e.y < value; });
+    for (; entry != entries_.end() && entry->y <= y + radius; ++entry) {
+      const double d = std::hypot(entry->x - x, entry->y - y);
+      if (d <= distance && (best == nullptr || d < distance)) {
+        best = &*entry;
+        distance = d;
+      }
+    }
+    return best;
+  }
+
+ private:
+  std::vector<Entry> entries_;
+};
 
 /// What the outside knows about each object.
 struct Knowledge {
@@ -165,241 +82,364 @@ struct Knowledge {
 };
 
 Knowledge match(const Input& input, const Options& options, const std::vector<Object>& objects) {
-  std::vector<KnownStar> known;
-  std::copy_if(input.known_stars.begin(), input.known_stars.end(), std::back_inserter(known),
-               [&](const KnownStar& star) {
-                 return star.mag >= options.gaia_mag_min && star.mag <= options.gaia_mag_max;
-               });
+  std::vector<KnownStar> wanted;
+  if (options.psfstar_mode != "sep") {
+    std::copy_if(input.known_stars.begin(), input.known_stars.end(), std::back_inserter(wanted),
+                 [&](const KnownStar& star) {
+                   return star.mag >= options.gaia_mag_min && star.mag <= options.gaia_mag_max;
+                 });
+  }
+  const PositionIndex<KnownStar> known(std::move(wanted));
+  const PositionIndex<CatalogueSource> catalogue(input.catalogue);
   Knowledge result;
-  const bool use_gaia = options.psfstar_mode != "sep";
   for (const Object& object : objects) {
     const double x = object.detection.x;
     const double y = object.detection.y;
     const double radius = options.gaia_match_r_pix;
-    result.gaia.push_back(use_gaia && nearest(known, x, y, radius) != nullptr ? 1 : 0);
-    const CatalogueSource* row = nearest(input.catalogue, x, y, radius);
+    result.gaia.push_back(known.nearest(x, y, radius) != nullptr ? 1 : 0);
+    const CatalogueSource* row = catalogue.nearest(x, y, radius);
     result.typed_star.push_back(row != nullptr && row->is_star ? 1 : 0);
     result.typed_other.push_back(row != nullptr && !row->is_star ? 1 : 0);
   }
   return result;
 }
 
-bool is_round_enough(const Object& object) {
-  return object.detection.b > 0.0 && object.detection.a < kMaxAxisRatio * object.detection.b &&
-         std::isfinite(object.r50);
-}
+/// Steps of select_stars(), in order.
+class Chooser {
+ public:
+  Chooser(const Band& band, const Options& options, const Objects& objects)
+      : band_(band),
+        input_(*band.input),
+        options_(options),
+        objects_(objects.list),
+        segments_(objects.segments),
+        knowledge_(match(input_, options, objects.list)),
+        tolerance_(options.locus_tolerance) {}
 
-double stellar_locus(const std::vector<Object>& objects, const Knowledge& knowledge) {
-  std::vector<double> all;
-  std::vector<double> bright;
-  std::vector<double> known;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    const Object& object = objects[i];
-    if (object.saturated || object.owner != static_cast<int>(i) || !is_round_enough(object)) {
-      continue;
+  Selection run(std::vector<std::string>& warnings) {
+    Selection selection;
+    selection.near = NearPixels(band_.box);
+    selection.n_detections = static_cast<int>(objects_.size());
+    selection.locus_r50 = locus_ = stellar_locus();
+    if (!(locus_ > 0.0)) {
+      return selection;
     }
-    if (object.snr > 0.5 * kLocusSnr) {
-      all.push_back(object.r50);
+    if (has_two_modes()) {
+      tolerance_ = std::max(tolerance_, kTwoModeTolerance);
+      warnings.emplace_back(
+          "the size of stars differs by more than 10 % between halves of the image");
     }
-    if (object.snr > kLocusSnr) {
-      bright.push_back(object.r50);
-      if (knowledge.gaia[i] != 0 || knowledge.typed_star[i] != 0) {
-        known.push_back(object.r50);
+    choose(selection);
+    if (selection.crowded) {
+      warnings.emplace_back(
+          "few isolated stars: stars with closer and brighter neighbours are used");
+    }
+    collect_neighbours(selection);
+    selection.near.fill(band_);
+    for (Star& star : selection.stars) {
+      fill_star(selection.near, star);
+    }
+    return selection;
+  }
+
+ private:
+  [[nodiscard]] bool is_round_enough(const Object& object) const {
+    return object.detection.b > 0.0 && object.detection.a < kMaxAxisRatio * object.detection.b &&
+           std::isfinite(object.r50);
+  }
+
+  /// Objects whose size may say something about the stars'.
+  [[nodiscard]] bool is_sizeable(std::size_t i, double snr) const {
+    const Object& object = objects_[i];
+    return !object.saturated && object.owner == static_cast<int>(i) && is_round_enough(object) &&
+           object.snr > snr;
+  }
+
+  [[nodiscard]] double stellar_locus() const {
+    std::vector<double> all;
+    std::vector<double> bright;
+    std::vector<double> known;
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (is_sizeable(i, 0.5 * kLocusSnr)) {
+        all.push_back(objects_[i].r50);
       }
-    }
-  }
-  if (known.size() >= 5) {
-    return median_of(std::move(known));
-  }
-  return half_sample_mode(bright.size() >= 3 ? std::move(bright) : std::move(all));
-}
-
-bool is_isolated(const Options& options, const std::vector<Object>& objects, std::size_t i) {
-  const Object& object = objects[i];
-  const double radius = options.isolation_r50 * object.r50;
-  for (std::size_t k = 0; k < objects.size(); ++k) {
-    const bool other = objects[k].owner != object.owner;
-    if (other && objects[k].flux > options.isolation_flux_frac * object.flux &&
-        std::hypot(objects[k].detection.x - object.detection.x,
-                   objects[k].detection.y - object.detection.y) < radius) {
-      return false;
-    }
-  }
-  return true;
-}
-
-bool is_candidate(const Input& input, const Options& options, const Frame& frame,
-                  const Selection& selection, const Knowledge& knowledge, std::size_t i) {
-  const Object& object = selection.objects[i];
-  const double x = object.detection.x;
-  const double y = object.detection.y;
-  if (object.saturated || object.owner != static_cast<int>(i) ||
-      object.snr < options.gaia_snr_min || !is_round_enough(object)) {
-    return false;
-  }
-  const double tolerance = std::max(options.locus_tolerance, 2.5 / object.snr);
-  const int half = (options.final_psf_size - 1) / 2;
-  const bool inside = x >= half && y >= half && x < frame.data.width() - half - 0.5 &&
-                      y < frame.data.height() - half - 0.5;
-  const bool unsaturated =
-      !std::isfinite(input.saturation_scaled) ||
-      object.detection.peak < input.saturation_scaled / options.gaia_seed_sat_div;
-  const bool wanted = options.psfstar_mode != "gaia" || knowledge.gaia[i] != 0;
-  return inside && unsaturated && wanted &&
-         std::abs(object.r50 - selection.locus_r50) < tolerance * selection.locus_r50 &&
-         !(options.reject_galaxies && knowledge.typed_other[i] != 0) &&
-         !any_bad(frame, x, y, 1, 0xFF) && is_isolated(options, selection.objects, i);
-}
-
-/// Masked pixels of a stamp: bad ones (grown for wing stars) and those near other objects.
-std::vector<std::uint8_t> stamp_mask(const Frame& frame, const Selection& selection, const Box& box,
-                                     int object, bool wing) {
-  constexpr int kGrow = 2;
-  std::vector<std::uint8_t> masked;
-  for (int y = box.y0; y < box.y1; ++y) {
-    for (int x = box.x0; x < box.x1; ++x) {
-      bool bad = frame.mask(y, x) != 0;
-      const Box around =
-          Box{x - kGrow, x + kGrow + 1, y - kGrow, y + kGrow + 1}.intersect(frame.data.box());
-      for (int j = around.y0; j < around.y1 && !bad; ++j) {
-        for (int i = around.x0; i < around.x1 && !bad; ++i) {
-          const int label = selection.segments(j, i);
-          bad = (wing && frame.mask(j, i) != 0) ||
-                (label != 0 &&
-                 selection.objects[static_cast<std::size_t>(label - 1)].owner != object);
+      if (is_sizeable(i, kLocusSnr)) {
+        bright.push_back(objects_[i].r50);
+        if (knowledge_.gaia[i] != 0 || knowledge_.typed_star[i] != 0) {
+          known.push_back(objects_[i].r50);
         }
       }
-      masked.push_back(bad ? 1 : 0);
     }
+    if (known.size() >= 5) {
+      return median_of(std::move(known));
+    }
+    return half_sample_mode(bright.size() >= 3 ? std::move(bright) : std::move(all));
   }
-  return masked;
-}
 
-Star make_star(const Options& options, const Frame& frame, const Selection& selection,
-               std::size_t i, const StarRow& row) {
-  const Object& object = selection.objects[i];
-  Star star;
-  star.row = row;
-  star.object = static_cast<int>(i);
-  int half = (options.final_psf_size - 1) / 2;
-  if (row.wing) {
-    half = std::max(half, static_cast<int>(std::ceil(options.wing_radius_pix)));
-  }
-  const int x = static_cast<int>(std::lround(object.detection.x));
-  const int y = static_cast<int>(std::lround(object.detection.y));
-  star.box = Box{x - half, x + half + 1, y - half, y + half + 1}.intersect(frame.data.box());
-  star.masked = stamp_mask(frame, selection, star.box, object.owner, row.wing);
-  std::vector<double> sky;
-  for (int j = star.box.y0; j < star.box.y1; ++j) {
-    for (int k = star.box.x0; k < star.box.x1; ++k) {
-      const bool good = star.masked[star.data.size()] == 0;
-      star.data.push_back(frame.data(j, k));
-      star.variance.push_back(static_cast<double>(frame.sigma(j, k)) * frame.sigma(j, k));
-      if (good && std::hypot(k - row.x, j - row.y) > options.star_local_bkg_annulus_rin_pix) {
-        sky.push_back(frame.data(j, k));
+  /// True when either pair of halves of the image has well-populated modes that differ.
+  [[nodiscard]] bool has_two_modes() const {
+    std::vector<double> halves[4];
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (is_sizeable(i, kLocusSnr)) {
+        const sky::Detection& d = objects_[i].detection;
+        halves[d.x < 0.5 * band_.box.width() ? 0 : 1].push_back(objects_[i].r50);
+        halves[d.y < 0.5 * band_.box.height() ? 2 : 3].push_back(objects_[i].r50);
       }
     }
+    double mode[4] = {};
+    bool clear[4] = {};
+    for (std::size_t k = 0; k < 4; ++k) {
+      mode[k] = half_sample_mode(halves[k]);
+      const auto members = static_cast<std::size_t>(std::count_if(
+          halves[k].begin(), halves[k].end(),
+          [&](double r50) { return std::abs(r50 - mode[k]) < 0.5 * kModesDiffer * mode[k]; }));
+      clear[k] = members >= std::max(kMinOfMode, halves[k].size() / 4);
+    }
+    const auto differ = [&](std::size_t a, std::size_t b) {
+      return clear[a] && clear[b] &&
+             std::abs(mode[a] - mode[b]) > kModesDiffer * std::min(mode[a], mode[b]);
+    };
+    return differ(0, 1) || differ(2, 3);
   }
-  star.neighbours.assign(star.data.size(), 0.0);
-  star.clipped.assign(star.data.size(), 0);
-  star.row.sky = median_of(std::move(sky));
-  star.row.flux = 1.1 * object.flux;
-  return star;
-}
 
-StarRow make_row(const Input& input, const Object& object, bool gaia, bool wing) {
-  StarRow row;
-  row.x = object.detection.x;
-  row.y = object.detection.y;
-  row.flux = object.flux;
-  row.snr = object.snr;
-  row.r50_pix = object.r50;
-  row.wing = wing;
-  row.cell = cell_of(input.cells, row.x, row.y);
-  row.origin = gaia ? "both" : "sep";
-  return row;
-}
-
-void choose(const Input& input, const Options& options, const Frame& frame,
-            const Knowledge& knowledge, Selection& selection) {
-  std::vector<std::size_t> core;
-  std::vector<std::size_t> wings;
-  for (std::size_t i = 0; i < selection.objects.size(); ++i) {
-    if (is_candidate(input, options, frame, selection, knowledge, i)) {
-      core.push_back(i);
-    }
-    if (selection.objects[i].saturated && options.use_saturated_wings) {
-      wings.push_back(i);
-    }
+  [[nodiscard]] bool is_isolated(std::size_t i, double r50s, double fraction) const {
+    const Object& object = objects_[i];
+    const double radius = r50s * object.r50;
+    return std::none_of(objects_.begin(), objects_.end(), [&](const Object& other) {
+      return other.owner != object.owner && other.flux > fraction * object.flux &&
+             std::abs(other.detection.y - object.detection.y) < radius &&
+             std::hypot(other.detection.x - object.detection.x,
+                        other.detection.y - object.detection.y) < radius;
+    });
   }
-  selection.n_candidates = static_cast<int>(core.size());
-  const bool prefer_gaia = options.psfstar_mode == "sep+gaia";
-  const auto brighter = [&](std::size_t a, std::size_t b) {
-    if (prefer_gaia && knowledge.gaia[a] != knowledge.gaia[b]) {
-      return knowledge.gaia[a] > knowledge.gaia[b];
+
+  /// Everything a candidate must be but isolated.
+  [[nodiscard]] bool looks_like_star(std::size_t i) const {
+    const Object& object = objects_[i];
+    const double x = object.detection.x;
+    const double y = object.detection.y;
+    if (!is_sizeable(i, options_.gaia_snr_min) || object.near_bad) {
+      return false;
     }
-    return selection.objects[a].snr > selection.objects[b].snr;
-  };
-  std::stable_sort(core.begin(), core.end(), brighter);
-  std::stable_sort(wings.begin(), wings.end(), brighter);
-  std::vector<int> taken(input.cells.size() + 1, 0);
-  for (const std::size_t i : core) {
-    StarRow row = make_row(input, selection.objects[i], knowledge.gaia[i] != 0, false);
-    int& count = taken[static_cast<std::size_t>(row.cell + 1)];
-    if (count < options.max_stars) {
-      ++count;
+    const double tolerance = std::max(tolerance_, 2.5 / object.snr);
+    const int half = (options_.final_psf_size - 1) / 2;
+    const bool inside = x >= half && y >= half && x < band_.box.width() - half - 0.5 &&
+                        y < band_.box.height() - half - 0.5;
+    const bool unsaturated =
+        !std::isfinite(input_.saturation_scaled) ||
+        object.detection.peak < input_.saturation_scaled / options_.gaia_seed_sat_div;
+    const bool wanted = options_.psfstar_mode != "gaia" || knowledge_.gaia[i] != 0;
+    return inside && unsaturated && wanted && std::abs(object.r50 - locus_) < tolerance * locus_ &&
+           !(options_.reject_galaxies && knowledge_.typed_other[i] != 0);
+  }
+
+  [[nodiscard]] std::vector<std::size_t> candidates(bool& crowded) const {
+    std::vector<std::size_t> alike;
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (looks_like_star(i)) {
+        alike.push_back(i);
+      }
+    }
+    const auto isolated = [&](double r50s, double fraction) {
+      std::vector<std::size_t> out;
+      std::copy_if(alike.begin(), alike.end(), std::back_inserter(out),
+                   [&](std::size_t i) { return is_isolated(i, r50s, fraction); });
+      return out;
+    };
+    std::vector<std::size_t> out = isolated(options_.isolation_r50, options_.isolation_flux_frac);
+    if (out.size() < kFewCandidates) {
+      std::vector<std::size_t> relaxed =
+          isolated(std::min(options_.isolation_r50, kCrowdedR50),
+                   std::max(options_.isolation_flux_frac, kCrowdedFraction));
+      crowded = relaxed.size() > out.size();
+      out = std::move(relaxed);
+    }
+    return out;
+  }
+
+  void choose(Selection& selection) const {
+    std::vector<std::size_t> core = candidates(selection.crowded);
+    std::vector<std::size_t> wings;
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (objects_[i].saturated && options_.use_saturated_wings) {
+        wings.push_back(i);
+      }
+    }
+    selection.n_candidates = static_cast<int>(core.size());
+    const bool prefer_gaia = options_.psfstar_mode == "sep+gaia";
+    const auto brighter = [&](std::size_t a, std::size_t b) {
+      if (prefer_gaia && knowledge_.gaia[a] != knowledge_.gaia[b]) {
+        return knowledge_.gaia[a] > knowledge_.gaia[b];
+      }
+      return objects_[a].snr > objects_[b].snr;
+    };
+    std::stable_sort(core.begin(), core.end(), brighter);
+    std::stable_sort(wings.begin(), wings.end(), brighter);
+    std::vector<int> taken(input_.cells.size() + 1, 0);
+    for (const std::size_t i : core) {
+      StarRow row = make_row(i, false);
+      int& count = taken[static_cast<std::size_t>(row.cell + 1)];
+      if (count < options_.max_stars) {
+        ++count;
+        row.used = true;
+        selection.stars.push_back(make_star(i, row, selection.near));
+      } else {
+        row.reason = Rejected::quota;
+        selection.left_out.push_back(row);
+      }
+    }
+    for (const std::size_t i : wings) {
+      StarRow row = make_row(i, true);
       row.used = true;
-      selection.stars.push_back(make_star(options, frame, selection, i, row));
-    } else {
-      row.reason = Rejected::quota;
-      selection.left_out.push_back(row);
+      selection.stars.push_back(make_star(i, row, selection.near));
     }
   }
-  for (const std::size_t i : wings) {
-    StarRow row = make_row(input, selection.objects[i], knowledge.gaia[i] != 0, true);
-    row.used = true;
-    selection.stars.push_back(make_star(options, frame, selection, i, row));
-  }
-}
 
-void collect_neighbours(Selection& selection) {
-  std::vector<int> star_of(selection.objects.size(), -1);
-  for (std::size_t k = 0; k < selection.stars.size(); ++k) {
-    star_of[static_cast<std::size_t>(selection.stars[k].object)] = static_cast<int>(k);
+  [[nodiscard]] StarRow make_row(std::size_t i, bool wing) const {
+    const Object& object = objects_[i];
+    StarRow row;
+    row.x = object.detection.x;
+    row.y = object.detection.y;
+    row.flux = object.flux;
+    row.snr = object.snr;
+    row.r50_pix = object.r50;
+    row.wing = wing;
+    row.cell = cell_of(input_.cells, row.x, row.y);
+    row.origin = knowledge_.gaia[i] != 0 ? "both" : "sep";
+    return row;
   }
-  for (std::size_t i = 0; i < selection.objects.size(); ++i) {
-    const Object& object = selection.objects[i];
-    const bool star_like =
-        object.owner == static_cast<int>(i) && !object.saturated && object.snr > kNeighbourSnr &&
-        std::abs(object.r50 - selection.locus_r50) < kNeighbourLocus * selection.locus_r50;
-    if (star_like || star_of[i] >= 0) {
-      selection.neighbours.push_back(
-          {object.detection.x, object.detection.y, std::max(object.flux, 0.0), star_of[i]});
+
+  /// A star without its pixels, which are asked for.
+  Star make_star(std::size_t i, const StarRow& row, NearPixels& near) const {
+    Star star;
+    star.row = row;
+    star.object = static_cast<int>(i);
+    star.peak = objects_[i].detection.peak;
+    int half = (options_.final_psf_size - 1) / 2;
+    if (row.wing) {
+      half = std::max(half, static_cast<int>(std::ceil(options_.wing_radius_pix)));
     }
+    const int x = static_cast<int>(std::lround(row.x));
+    const int y = static_cast<int>(std::lround(row.y));
+    const auto square = [&](int reach) {
+      return Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(band_.box);
+    };
+    star.box = square(half);
+    near.want(star.box.grown(kMaskGrowth));
+    if (!row.wing) {
+      // The position may still move by a pixel before the cell's cut-outs are stacked.
+      near.want(square((options_.cutout_size + 1) / 2));
+    }
+    return star;
   }
-  std::stable_sort(selection.neighbours.begin(), selection.neighbours.end(),
-                   [](const Neighbour& a, const Neighbour& b) { return a.flux > b.flux; });
-}
+
+  /// Half size of what a neighbour needs: far enough that its light is below the noise.
+  [[nodiscard]] int light_radius(double flux) const {
+    const double alpha = kFwhmPerR50 * locus_ / 1.13;  // Moffat of beta 2.5, a wide one
+    const double peak = flux * 1.5 / (3.14 * alpha * alpha);
+    const double contrast = std::max(peak / (0.1 * band_.sigma_median), 1.0);
+    const double radius = 1.7 * alpha * std::sqrt(std::pow(contrast, 0.4) - 1.0);
+    return static_cast<int>(std::clamp(std::ceil(radius), 10.0, 60.0));
+  }
+
+  void collect_neighbours(Selection& selection) const {
+    std::vector<int> star_of(objects_.size(), -1);
+    for (std::size_t k = 0; k < selection.stars.size(); ++k) {
+      star_of[static_cast<std::size_t>(selection.stars[k].object)] = static_cast<int>(k);
+    }
+    const int core = static_cast<int>(std::ceil(2.5 * kFwhmPerR50 * locus_));
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      const Object& object = objects_[i];
+      const bool star_like = object.owner == static_cast<int>(i) && !object.saturated &&
+                             object.snr > kNeighbourSnr &&
+                             std::abs(object.r50 - locus_) < kNeighbourLocus * locus_;
+      const double flux = std::max(object.flux, 0.0);
+      if (star_of[i] < 0 && !(star_like && shines_on_star(object, flux, selection.stars))) {
+        continue;
+      }
+      selection.neighbours.push_back({object.detection.x, object.detection.y, flux, star_of[i]});
+      const int x = static_cast<int>(std::lround(object.detection.x));
+      const int y = static_cast<int>(std::lround(object.detection.y));
+      selection.near.want(Box{x, x + 1, y, y + 1}.grown(core));
+    }
+    std::stable_sort(selection.neighbours.begin(), selection.neighbours.end(),
+                     [](const Neighbour& a, const Neighbour& b) { return a.flux > b.flux; });
+  }
+
+  [[nodiscard]] bool shines_on_star(const Object& object, double flux,
+                                    const std::vector<Star>& stars) const {
+    const int reach = light_radius(flux);
+    return std::any_of(stars.begin(), stars.end(), [&](const Star& star) {
+      return star.box.grown(reach).contains(object.detection.x, object.detection.y);
+    });
+  }
+
+  /// Masked pixels of a stamp: bad ones (grown for wing stars) and those near other objects.
+  [[nodiscard]] std::vector<std::uint8_t> stamp_mask(const NearPixels& near,
+                                                     const Star& star) const {
+    const int own = objects_[static_cast<std::size_t>(star.object)].owner;
+    const Box wide = star.box.grown(kMaskGrowth).intersect(band_.box);
+    const Image<std::int32_t> labels = segments_.at(wide);
+    Image<std::uint8_t> spoilt(wide.width(), wide.height());
+    for (int y = wide.y0; y < wide.y1; ++y) {
+      for (int x = wide.x0; x < wide.x1; ++x) {
+        const std::int32_t label = labels(y - wide.y0, x - wide.x0);
+        const std::ptrdiff_t k = near.offset(y, x);
+        const bool bad = star.row.wing && k != NearPixels::kAbsent &&
+                         near.mask()[static_cast<std::size_t>(k)] != 0;
+        const bool foreign = label >= 0 && objects_[static_cast<std::size_t>(label)].owner != own;
+        spoilt(y - wide.y0, x - wide.x0) = bad || foreign ? 1 : 0;
+      }
+    }
+    const Image<std::uint8_t> grown = sky::dilated(spoilt.view(), kMaskGrowth);
+    std::vector<std::uint8_t> masked;
+    for (int y = star.box.y0; y < star.box.y1; ++y) {
+      for (int x = star.box.x0; x < star.box.x1; ++x) {
+        const auto k = static_cast<std::size_t>(near.offset(y, x));
+        masked.push_back(near.mask()[k] != 0 || grown(y - wide.y0, x - wide.x0) != 0 ? 1 : 0);
+      }
+    }
+    return masked;
+  }
+
+  void fill_star(const NearPixels& near, Star& star) const {
+    star.masked = stamp_mask(near, star);
+    std::vector<double> sky;
+    for (int j = star.box.y0; j < star.box.y1; ++j) {
+      for (int i = star.box.x0; i < star.box.x1; ++i) {
+        const auto k = static_cast<std::size_t>(near.offset(j, i));
+        const bool good = star.masked[star.data.size()] == 0;
+        star.data.push_back(near.data()[k]);
+        star.variance.push_back(near.sigma()[k] * near.sigma()[k]);
+        if (good &&
+            std::hypot(i - star.row.x, j - star.row.y) > options_.star_local_bkg_annulus_rin_pix) {
+          sky.push_back(static_cast<double>(near.data()[k]));
+        }
+      }
+    }
+    star.neighbours.assign(star.data.size(), 0.0F);
+    star.clipped.assign(star.data.size(), 0);
+    star.row.sky = median_of(std::move(sky));
+    star.sigma_sky = std::sqrt(median_of({star.variance.begin(), star.variance.end()}));
+    star.row.flux *= 1.1;
+  }
+
+  const Band& band_;
+  const Input& input_;
+  const Options& options_;
+  const std::vector<Object>& objects_;
+  const Segments& segments_;
+  Knowledge knowledge_;
+  double tolerance_;
+  double locus_ = 0.0;
+};
 
 }  // namespace
 
-Selection select_stars(const Input& input, const Options& options, const Frame& frame) {
-  Selection selection;
-  sky::DetectionOptions detection;
-  detection.threshold_sigma = options.detect_sigma;
-  sky::Detections found =
-      sky::detect(frame.data.view(), frame.sigma.view(), frame.mask.view(), detection);
-  selection.segments = std::move(found.segments);
-  const double fwhm = std::isfinite(input.fwhm_guess_pix) ? input.fwhm_guess_pix : 4.0;
-  selection.objects = measure(frame, found.objects, std::max(4.0, fwhm));
-  mark_saturated(frame, selection.objects);
-  const Knowledge knowledge = match(input, options, selection.objects);
-  selection.locus_r50 = stellar_locus(selection.objects, knowledge);
-  if (selection.locus_r50 > 0.0) {
-    choose(input, options, frame, knowledge, selection);
-    collect_neighbours(selection);
-  }
-  return selection;
+Selection select_stars(const Band& band, const Options& options,
+                       std::vector<std::string>& warnings) {
+  const Objects objects = find_objects(band, options);
+  return Chooser(band, options, objects).run(warnings);
 }
 
 }  // namespace skyloom::photometry::epsf

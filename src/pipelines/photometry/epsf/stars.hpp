@@ -1,53 +1,38 @@
 #pragma once
-// Detection, the stellar locus, choice of stars, and the pixels of each.
+// The stellar locus, choice of stars, and the pixels of each.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "pipelines/photometry/epsf/frame.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
-#include "skyloom/sky/detection.hpp"
+#include "pipelines/photometry/epsf/objects.hpp"
 
 namespace skyloom::photometry::epsf {
-
-/// The band image as all steps see it: background subtracted, bad pixels 0.
-struct Frame {
-  Image<float> data;
-  Image<float> sigma;        ///< median of the good ones where bad
-  Image<std::uint8_t> bad;   ///< bits of Input::bad, and not finite
-  Image<std::uint8_t> mask;  ///< 1 = bad
-  double sigma_median = 0.0;
-  double gain = 0.0;
-  std::vector<BackgroundStats> cell_background;
-};
-
-/// A detection with its aperture flux and size.
-struct Object {
-  sky::Detection detection;
-  double flux = 0.0;
-  double snr = 0.0;
-  double r50 = 0.0;
-  bool saturated = false;
-  int owner = 0;  ///< index of the object its pixels belong to (fragments)
-};
 
 /// One star of the set and its pixels; arrays are row by row over `box`.
 struct Star {
   StarRow row;
   int object = 0;
   Box box;
-  std::vector<double> data;
-  std::vector<double> neighbours;    ///< model of all other star-like objects
-  std::vector<double> variance;      ///< of the sky
+  std::vector<float> data;
+  std::vector<float> neighbours;     ///< model of all other objects that have one
+  std::vector<float> galaxies;       ///< the part of it that the second pass fixed; may be empty
+  std::vector<float> variance;       ///< of the sky
   std::vector<std::uint8_t> masked;  ///< bad, or of another object
   std::vector<std::uint8_t> clipped;
+  double sigma_sky = 1.0;              ///< median over the stamp
+  double peak = 0.0;                   ///< brightest pixel of the detection
   double excess[3] = {0.0, 0.0, 0.0};  ///< lambda, g1, g2 it would have on its own
   double excess_error[3] = {1.0, 1.0, 1.0};
 
   /// True when pixel k of the stamp counts.
   [[nodiscard]] bool good(std::size_t k) const { return masked[k] == 0 && clipped[k] == 0; }
   /// Light of the star in pixel k: without neighbours and sky.
-  [[nodiscard]] double light(std::size_t k) const { return data[k] - neighbours[k] - row.sky; }
+  [[nodiscard]] double light(std::size_t k) const {
+    return static_cast<double>(data[k]) - static_cast<double>(neighbours[k]) - row.sky;
+  }
 };
 
 /// A star-like detection that is subtracted from the stamps of others.
@@ -59,21 +44,18 @@ struct Neighbour {
 };
 
 struct Selection {
-  std::vector<Object> objects;
-  Image<std::int32_t> segments;
+  int n_detections = 0;
   double locus_r50 = 0.0;
   int n_candidates = 0;
+  bool crowded = false;           ///< isolation had to be relaxed
   std::vector<Star> stars;        ///< core stars by decreasing S/N, then wing stars
   std::vector<StarRow> left_out;  ///< candidates over the quota of their cell
   std::vector<Neighbour> neighbours;
+  NearPixels near{Box{}};  ///< covers stamps, cut-outs and the cores of neighbours
 };
 
-/// @throws UnitError when nothing is good
-[[nodiscard]] Frame prepare_frame(const Input& input, const Options& options,
-                                  std::vector<std::string>& warnings);
-
-[[nodiscard]] Selection select_stars(const Input& input, const Options& options,
-                                     const Frame& frame);
+[[nodiscard]] Selection select_stars(const Band& band, const Options& options,
+                                     std::vector<std::string>& warnings);
 
 /// Cell that holds a position; -1 = none.
 [[nodiscard]] int cell_of(const std::vector<Cell>& cells, double x, double y);

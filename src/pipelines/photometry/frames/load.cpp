@@ -11,7 +11,7 @@
 namespace skyloom::photometry {
 namespace {
 
-constexpr int kStripRows = 256;
+constexpr int kStripRows = 128;
 
 /// Whether every frame of a band that holds a position is saturated there: 1 + that, 0 = none holds
 /// it. Positions are visited from bottom to top, so that compressed images are decompressed once.
@@ -176,11 +176,14 @@ FramesStage::Input::White load_white(const Config& config, FramesStage::OpenFiel
   }
   white.cropped = white.box.intersect(used);
   white.y0 = white.cropped.y0 - used.y0;
+  std::vector<surveys::FrameReader*> readers;
   for (std::size_t i = 0; i < field.size(); ++i) {
     if (field.on_grid[i] != 0) {
-      white.frames.push_back(open.readers[i]->read(white.box));
+      readers.push_back(open.readers[i].get());
     }
   }
+  white.n_frames = readers.size();
+  white.read = [readers](std::size_t frame, const Box& box) { return readers[frame]->read(box); };
   return white;
 }
 

@@ -87,11 +87,23 @@ Image<float> part_of(const Image<float>& image, const Box& box) {
 }
 
 void stack_white(const FramesStage::Input::White& in, FramesStage::Result& result) {
-  frames::WhiteStack stack(in.box.width(), in.box.height());
-  for (const surveys::FramePixels& frame : in.frames) {
-    stack.add(frame.data.view(), frame.invvar.view());
+  constexpr int kStripRows = 128;
+  Image<float> mean(in.box.width(), in.box.height());
+  Image<float> sigma(in.box.width(), in.box.height());
+  for (int y = in.box.y0; y < in.box.y1; y += kStripRows) {
+    const Box strip{in.box.x0, in.box.x1, y, std::min(y + kStripRows, in.box.y1)};
+    frames::WhiteStack stack(strip.width(), strip.height());
+    for (std::size_t i = 0; i < in.n_frames; ++i) {
+      const surveys::FramePixels frame = in.read(i, strip);
+      stack.add(frame.data.view(), frame.invvar.view());
+    }
+    const auto at = static_cast<std::ptrdiff_t>(y - in.box.y0) * in.box.width();
+    const Image<float> strip_mean = stack.mean();
+    const Image<float> strip_sigma = stack.sigma();
+    std::copy(strip_mean.pixels().begin(), strip_mean.pixels().end(), mean.pixels().begin() + at);
+    std::copy(strip_sigma.pixels().begin(), strip_sigma.pixels().end(),
+              sigma.pixels().begin() + at);
   }
-  const Image<float> mean = stack.mean();
   if (in.binning > 0) {
     result.preview = frames::block_means(mean.view(), in.binning);
     result.preview_y0 = in.box.y0 / in.binning;
@@ -101,7 +113,7 @@ void stack_white(const FramesStage::Input::White& in, FramesStage::Result& resul
                    in.cropped.y1 - in.box.y0};
     result.y0 = in.y0;
     result.white = part_of(mean, part);
-    result.sigma = part_of(stack.sigma(), part);
+    result.sigma = part_of(sigma, part);
   }
 }
 

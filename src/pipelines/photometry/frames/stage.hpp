@@ -3,6 +3,7 @@
 // completes them with Gaia stars, and stacks the white image of every field. Units of a field: its
 // catalogue, every frame, and row chunks of the white stack.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,7 +60,10 @@ struct FramesStage {
       Box cropped;      ///< the part of it that belongs to the white frame; may be empty
       int y0 = 0;       ///< row of the white frame where that begins
       int binning = 0;  ///< of the picture before cropping; 0 = not kept
-      std::vector<surveys::FramePixels> frames;
+      std::size_t n_frames = 0;
+      /// Image pixels of a frame on the field's grid; strip by strip, since the rows of all frames
+      /// at once would be too much. Valid while the context is.
+      std::function<surveys::FramePixels(std::size_t frame, const Box& box)> read;
     };
     std::string field;  ///< its name; "" when there is only one
     std::optional<Sources> sources;

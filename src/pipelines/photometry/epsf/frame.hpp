@@ -1,0 +1,85 @@
+#pragma once
+// The pixels of a band, read part by part: noise, mask and background of the whole band are
+// measured once, then any box can be had as all later steps see it. Nothing here keeps an image.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipelines/photometry/epsf/kernel.hpp"
+#include "skyloom/sky/background.hpp"
+
+namespace skyloom::photometry::epsf {
+
+/// A box of the band: background subtracted, bad pixels 0. Images are indexed from the box's
+/// corner.
+struct Frame {
+  Box box;
+  Image<float> data;
+  Image<float> sigma;        ///< median of the band's good ones where bad
+  Image<std::uint8_t> bad;   ///< bits of Pixels::bad, and not finite
+  Image<std::uint8_t> mask;  ///< 1 = bad
+};
+
+struct Band {
+  const Input* input = nullptr;
+  Box box;
+  double sigma_median = 0.0;
+  double gain = 0.0;
+  std::optional<sky::MeshBackground> background;
+  std::vector<BackgroundStats> cell_background;  ///< in the order of Input::cells
+  std::vector<Box> tiles;                        ///< cover the band without overlap, row by row
+
+  /// @param part inside the band   @throws UnitError (bad_input) when sizes differ
+  [[nodiscard]] Frame read(const Box& part) const;
+};
+
+/// Measures noise and background tile by tile.
+/// @throws UnitError (no_good_data) when nothing is good
+[[nodiscard]] Band survey_band(const Input& input, const Options& options,
+                               std::vector<std::string>& warnings);
+
+/// The pixels near stars and their neighbours, in blocks of 16 x 16, kept for the whole build.
+class NearPixels {
+ public:
+  static constexpr std::ptrdiff_t kAbsent = -1;
+
+  explicit NearPixels(const Box& band);
+
+  /// Asks for all pixels of a box (its part inside the band).
+  void want(const Box& box);
+  /// Reads what was asked for, from bottom to top.
+  void fill(const Band& band);
+
+  /// Place of a pixel in data(), sigma() and mask(); kAbsent when it is not kept.
+  [[nodiscard]] std::ptrdiff_t offset(int y, int x) const {
+    if (!band_.contains(x, y)) {
+      return kAbsent;
+    }
+    const std::int32_t block = blocks_[static_cast<std::size_t>(y / kBlock) * columns_ +
+                                       static_cast<std::size_t>(x / kBlock)];
+    return block < 0 ? kAbsent
+                     : static_cast<std::ptrdiff_t>(block) * kBlock * kBlock +
+                           (y % kBlock) * kBlock + x % kBlock;
+  }
+  [[nodiscard]] const std::vector<float>& data() const { return data_; }
+  [[nodiscard]] const std::vector<float>& sigma() const { return sigma_; }
+  [[nodiscard]] const std::vector<std::uint8_t>& mask() const { return mask_; }
+  [[nodiscard]] const Box& band() const { return band_; }
+
+ private:
+  static constexpr int kBlock = 16;
+
+  void copy(const Frame& frame);
+
+  Box band_;
+  std::size_t columns_;
+  std::vector<std::int32_t> blocks_;  ///< number of each block, -1 = not kept
+  std::vector<float> data_;
+  std::vector<float> sigma_;
+  std::vector<std::uint8_t> mask_;
+};
+
+}  // namespace skyloom::photometry::epsf
