@@ -10,13 +10,12 @@ namespace skyloom::sky {
 RadialProfile::RadialProfile(double beta, std::vector<double> knots, std::vector<double> q)
     : beta_(beta), knots_(std::move(knots)), q_(std::move(q)) {
   if (knots_.size() >= 2) {
-    const std::size_t last = knots_.size() - 1;
-    const double raw = (q_[last] - q_[last - 1]) / (knots_[last] - knots_[last - 1]);
-    end_slope_ = std::min(std::max(raw, -1.0), 2.0 * (beta_ - 1.0) - 0.8);
+    const double raw = raw_end_slope(knots_, q_);
+    end_slope_ = limited_end_slope(raw, beta_);
     end_slope_free_ = end_slope_ == raw;
   }
   nodes_.resize(kNodes);
-  log_slope_.resize(kNodes);
+  bends_.resize(kNodes);
   for (int i = 0; i < kNodes; ++i) {
     const double w = i / kPerUnit;
     const double t = w * w;
@@ -25,8 +24,18 @@ RadialProfile::RadialProfile(double beta, std::vector<double> knots, std::vector
     const double log_slope = 0.5 * slope(s) - beta_;
     const auto k = static_cast<std::size_t>(i);
     nodes_[k] = {value, value * log_slope * 2.0 * w / (1.0 + t) / kPerUnit};
+  }
+  for (int i = 0; i + 1 < kNodes; ++i) {
+    // The slope of q jumps at its knots: that of the interval's middle holds for all of it.
+    const double low = i / kPerUnit;
     const double middle = (i + 0.5) / kPerUnit;
-    log_slope_[k] = 0.5 * slope(0.5 * std::log1p(middle * middle)) - beta_;
+    const double high = (i + 1) / kPerUnit;
+    const double power = 0.5 * slope(0.5 * std::log1p(middle * middle)) - beta_;
+    const auto k = static_cast<std::size_t>(i);
+    const double start = nodes_[k].f * power / (1.0 + low * low);
+    const double rise = nodes_[k + 1].f * power / (1.0 + high * high) - start;
+    const double centre = hermite(nodes_[k], nodes_[k + 1], 0.5) * power / (1.0 + middle * middle);
+    bends_[k] = {start, rise, 4.0 * (start + 0.5 * rise - centre)};
   }
 }
 
@@ -71,21 +80,33 @@ double RadialProfile::slope(double s) const {
   return (q_[k + 1] - q_[k]) / (knots_[k + 1] - knots_[k]);
 }
 
-double RadialProfile::integral() const {
-  if (knots_.empty()) {
+double RadialProfile::raw_end_slope(const std::vector<double>& knots,
+                                    const std::vector<double>& q) {
+  const std::size_t last = knots.size() - 1;
+  return (q[last] - q[last - 1]) / (knots[last] - knots[last - 1]);
+}
+
+double RadialProfile::limited_end_slope(double raw, double beta) {
+  return std::min(std::max(raw, -1.0), 2.0 * (beta - 1.0) - 0.8);
+}
+
+double RadialProfile::integral(double beta, const std::vector<double>& knots,
+                               const std::vector<double>& q) {
+  if (knots.empty()) {
     return 1.0;
   }
-  const double e = 2.0 * (beta_ - 1.0);
+  const double e = 2.0 * (beta - 1.0);
   double sum = 0.0;
-  for (std::size_t k = 0; k + 1 < knots_.size(); ++k) {
+  for (std::size_t k = 0; k + 1 < knots.size(); ++k) {
     // The exponent is linear on the segment; expm1 keeps the flat case exact.
-    const double length = knots_[k + 1] - knots_[k];
-    const double rate = (q_[k + 1] - q_[k]) / length - e;
-    const double start = e * std::exp(q_[k] - e * knots_[k]);
+    const double length = knots[k + 1] - knots[k];
+    const double rate = (q[k + 1] - q[k]) / length - e;
+    const double start = e * std::exp(q[k] - e * knots[k]);
     sum +=
         std::abs(rate * length) < 1e-12 ? start * length : start * std::expm1(rate * length) / rate;
   }
-  return sum + e * std::exp(q_.back() - e * knots_.back()) / (e - end_slope_);
+  const double end = knots.size() >= 2 ? limited_end_slope(raw_end_slope(knots, q), beta) : 0.0;
+  return sum + e * std::exp(q.back() - e * knots.back()) / (e - end);
 }
 
 }  // namespace skyloom::sky

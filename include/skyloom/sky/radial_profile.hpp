@@ -28,7 +28,7 @@ class RadialProfile {
     const auto i = static_cast<std::size_t>(scaled);
     return hermite(nodes_[i], nodes_[i + 1], scaled - static_cast<double>(i));
   }
-  /// F(t) and its derivative.
+  /// F(t) and its derivative, the latter to about 1e-4.
   [[nodiscard]] Value value(double t) const {
     const double scaled = std::sqrt(t) * kPerUnit;
     if (!(scaled < kNodes - 1)) {
@@ -36,8 +36,10 @@ class RadialProfile {
       return {value, value * (0.5 * end_slope_ - beta_) / (1.0 + t)};
     }
     const auto i = static_cast<std::size_t>(scaled);
-    const double value = hermite(nodes_[i], nodes_[i + 1], scaled - static_cast<double>(i));
-    return {value, value * log_slope_[i] / (1.0 + t)};
+    const double part = scaled - static_cast<double>(i);
+    const Bend& bend = bends_[i];
+    return {hermite(nodes_[i], nodes_[i + 1], part),
+            bend.start + part * (bend.rise + (part - 1.0) * bend.curve)};
   }
 
   /// s = ln(1 + t)/2, absolute accuracy about 1e-8.
@@ -55,7 +57,10 @@ class RadialProfile {
   [[nodiscard]] double exact(double t) const;
   [[nodiscard]] double q(double s) const;
   /// Integral over the plane of (beta - 1)/(pi alpha^2) F(rho^2/alpha^2): 1 for a pure Moffat.
-  [[nodiscard]] double integral() const;
+  [[nodiscard]] double integral() const { return integral(beta_, knots_, q_); }
+  /// The same without building a profile and its table.
+  [[nodiscard]] static double integral(double beta, const std::vector<double>& knots,
+                                       const std::vector<double>& q);
   /// Slope of q beyond the last knot, limited so that the integral exists.
   [[nodiscard]] double end_slope() const { return end_slope_; }
   /// True when that limit does not act.
@@ -78,6 +83,9 @@ class RadialProfile {
                                      u * (a.slope + b.slope - 2.0 * rise)));
   }
   [[nodiscard]] double slope(double s) const;
+  /// Slope of the last segment, and within its limits.
+  static double raw_end_slope(const std::vector<double>& knots, const std::vector<double>& q);
+  static double limited_end_slope(double raw, double beta);
   static const std::vector<Node>& half_log_table();
 
   double beta_;
@@ -86,7 +94,12 @@ class RadialProfile {
   double end_slope_ = 0.0;
   bool end_slope_free_ = true;
   std::vector<Node> nodes_;
-  std::vector<double> log_slope_;  // d ln F / d ln(1 + t) in the middle of each interval
+  struct Bend {
+    double start;  // dF/dt at the beginning of an interval
+    double rise;   // to its end
+    double curve;  // of the parabola through its middle
+  };
+  std::vector<Bend> bends_;
 };
 
 }  // namespace skyloom::sky

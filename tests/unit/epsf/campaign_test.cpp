@@ -11,7 +11,7 @@ namespace {
 
 void check_ten_seeds(std::size_t kind) {
   const auto [name, truth] = campaign_psfs().at(kind);
-  const CampaignScore score = run_campaign(name, truth, 10, 1024);
+  const CampaignScore score = run_campaign(name, truth, 10);
   CAPTURE(name, score.pooled.bias, score.pooled.scatter, score.psf_bias, score.psf_scatter);
   CHECK(score.built == 10);
   CHECK(std::abs(score.pooled.bias) < 0.004);

@@ -56,16 +56,15 @@ inline std::vector<std::pair<std::string, TruePsf>> campaign_psfs() {
           {"kolm", {{kolmogorov}}}};
 }
 
-/// 400 objects per 1024 x 1024 pixels, 40 % of them galaxies.
-inline FieldOptions campaign_options(std::uint64_t seed, int size) {
-  const double part = size * size / 1048576.0;
+/// 400 objects, 40 % of them galaxies.
+inline FieldOptions campaign_options(std::uint64_t seed) {
   FieldOptions options;
-  options.size = size;
-  options.n_stars = static_cast<int>(237 * part);
-  options.n_galaxies = static_cast<int>(160 * part);
-  options.n_saturated = static_cast<int>(std::ceil(3 * part));
+  options.size = 1024;
+  options.n_stars = 237;
+  options.n_galaxies = 160;
+  options.n_saturated = 3;
   options.min_separation_pix = 8.0;
-  options.n_bad_pixels = static_cast<int>(500 * part);
+  options.n_bad_pixels = 500;
   options.seed = seed;
   return options;
 }
@@ -156,15 +155,13 @@ struct CampaignScore {
   int built = 0;
 };
 
-inline CampaignScore run_campaign(const std::string& name, const TruePsf& truth, int seeds,
-                                  int size) {
+inline CampaignScore run_campaign(const std::string& name, const TruePsf& truth, int seeds) {
   CampaignScore total;
   std::vector<double> all;
   std::vector<double> biases;
   std::vector<double> scatters;
   for (int seed = 1; seed <= seeds; ++seed) {
-    const FieldScore score =
-        score_field(truth, campaign_options(static_cast<std::uint64_t>(seed), size));
+    const FieldScore score = score_field(truth, campaign_options(static_cast<std::uint64_t>(seed)));
     if (!score.result.psf) {
       continue;
     }

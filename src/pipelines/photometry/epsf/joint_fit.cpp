@@ -339,7 +339,9 @@ ShapeFit fit_shape(sky::FieldPsfModel model, std::vector<Star>& stars,
     }
   }
   result.ok = true;
-  measure_excess(model, stars, options);
+  if (options.measure_excess) {
+    measure_excess(model, stars, options);
+  }
   result.model = std::move(model);
   return result;
 }

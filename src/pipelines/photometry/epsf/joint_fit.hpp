@@ -29,6 +29,7 @@ struct ShapeFitOptions {
   Weighting weighting;
   int max_rounds = 8;
   bool free_beta = true;
+  bool measure_excess = true;  ///< bring the stars' excess shapes up to date at the end
 };
 
 struct ShapeFit {

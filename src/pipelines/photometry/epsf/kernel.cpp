@@ -80,7 +80,7 @@ class Builder {
     model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
     model_.g1 = {0.0};
     model_.g2 = {0.0};
-    ShapeFitOptions fit{{gain_, options_.model_error_moffat}, 12, !one};
+    ShapeFitOptions fit{{gain_, options_.model_error_moffat}, 12, !one, true};
     if (!shape_with_rejection(fit)) {
       return false;
     }
@@ -206,7 +206,7 @@ class Builder {
     if (round > 0) {
       subtract_neighbours(working(model_), sigma_sky_, selection_);
       if (model_.order > 0) {
-        ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true});
+        ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true, false});
         if (!refined.ok) {
           return "the shape refinement is singular";
         }
@@ -287,14 +287,14 @@ class Builder {
     for (const double c : model.c) {
       sum += c;
     }
-    return sky::RadialProfile(model.beta, model.knots, model.q).integral() +
+    return sky::RadialProfile::integral(model.beta, model.knots, model.q) +
            model.node_spacing_pix * model.node_spacing_pix * sum;
   }
 
   std::string vary_locally() {
     const Weighting shape{gain_, options_.model_error_shape};
     fit_stars(working(model_), stars(), shape, 4);
-    ShapeFit step = fit_shape(model_, stars(), {shape, 1, true});
+    ShapeFit step = fit_shape(model_, stars(), {shape, 1, true, true});
     if (!step.ok) {
       return "the shape refinement is singular";
     }
@@ -319,7 +319,7 @@ class Builder {
     auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
-    measure_excess(model_, stars(), {shape, 1, true});
+    measure_excess(model_, stars(), {shape, 1, true, true});
     measure_core_chi2(*psf, stars(), gain_);
     diagnose(*psf, stars(), gain_, options_, result_.diagnostics);
     result_.psf = std::move(psf);

@@ -134,6 +134,15 @@ class LinearSystem {
     project(sums);
   }
 
+  /// To be called after the last star.
+  void finish() {
+    for (std::size_t i = 0; i < size_; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        h_[i * size_ + j] = h_[j * size_ + i];
+      }
+    }
+  }
+
   [[nodiscard]] const std::vector<double>& h() const { return h_; }
   [[nodiscard]] const std::vector<double>& b() const { return b_; }
   [[nodiscard]] double yy() const { return yy_; }
@@ -168,7 +177,8 @@ class LinearSystem {
     for (std::size_t i = 0; i < row.n; ++i) {
       const double a = weight * flux * row.value[i];
       double* line = h_.data() + row.index[i] * size_;
-      for (std::size_t j = 0; j < row.n; ++j) {
+      // Indices rise along a row: the upper triangle suffices.
+      for (std::size_t j = i; j < row.n; ++j) {
         line[row.index[j]] += a * flux * row.value[j];
       }
       b_[row.index[i]] += a * target;
@@ -206,7 +216,7 @@ class LinearSystem {
         }
       }
       double* line = h_.data() + i * size_;
-      for (std::size_t j = 0; j < size_; ++j) {
+      for (std::size_t j = i; j < size_; ++j) {
         const double* other = sums.an.data() + 4 * j;
         line[j] -= projected[0] * other[0] + projected[1] * other[1] + projected[2] * other[2] +
                    projected[3] * other[3];
@@ -419,6 +429,7 @@ ResidualSolution solve_residual(const sky::FieldPsf& psf, const std::vector<Star
       system.add_star(star, prior);
     }
   }
+  system.finish();
   const PriorGeometry geometry = prior_geometry(model);
   const WingPrior wing(model, gauge);
   CorePrior core;

@@ -40,10 +40,11 @@ double norm_kappa_slope(const sky::FieldPsf& psf) {
   }
   constexpr double kStep = 1e-4;
   const double excess = profile.beta() - 1.0;
-  const sky::RadialProfile up(1.0 + excess * std::exp(kStep), profile.knots(), profile.q_values());
-  const sky::RadialProfile down(1.0 + excess * std::exp(-kStep), profile.knots(),
-                                profile.q_values());
-  return (up.integral() - down.integral()) / (2.0 * kStep * psf.norm());
+  const auto at = [&](double change) {
+    return sky::RadialProfile::integral(1.0 + excess * std::exp(change), profile.knots(),
+                                        profile.q_values());
+  };
+  return (at(kStep) - at(-kStep)) / (2.0 * kStep * psf.norm());
 }
 
 std::vector<double> norm_gradient(const sky::RadialProfile& profile) {
@@ -52,9 +53,9 @@ std::vector<double> norm_gradient(const sky::RadialProfile& profile) {
   for (std::size_t k = 0; k < gradient.size(); ++k) {
     std::vector<double> q = profile.q_values();
     q[k] += kStep;
-    const double up = sky::RadialProfile(profile.beta(), profile.knots(), q).integral();
+    const double up = sky::RadialProfile::integral(profile.beta(), profile.knots(), q);
     q[k] -= 2.0 * kStep;
-    const double down = sky::RadialProfile(profile.beta(), profile.knots(), q).integral();
+    const double down = sky::RadialProfile::integral(profile.beta(), profile.knots(), q);
     gradient[k] = (up - down) / (2.0 * kStep);
   }
   return gradient;
