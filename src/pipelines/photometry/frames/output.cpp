@@ -97,12 +97,11 @@ void stack_white(const FramesStage::Input::White& in, FramesStage::Result& resul
       const surveys::FramePixels frame = in.read(i, strip);
       stack.add(frame.data.view(), frame.invvar.view());
     }
-    const auto at = static_cast<std::ptrdiff_t>(y - in.box.y0) * in.box.width();
-    const Image<float> strip_mean = stack.mean();
-    const Image<float> strip_sigma = stack.sigma();
-    std::copy(strip_mean.pixels().begin(), strip_mean.pixels().end(), mean.pixels().begin() + at);
-    std::copy(strip_sigma.pixels().begin(), strip_sigma.pixels().end(),
-              sigma.pixels().begin() + at);
+    const auto at = static_cast<std::ptrdiff_t>(y - in.box.y0) * strip.width();
+    const Image<float> mean_part = stack.mean();
+    const Image<float> sigma_part = stack.sigma();
+    std::copy(mean_part.pixels().begin(), mean_part.pixels().end(), mean.pixels().begin() + at);
+    std::copy(sigma_part.pixels().begin(), sigma_part.pixels().end(), sigma.pixels().begin() + at);
   }
   if (in.binning > 0) {
     result.preview = frames::block_means(mean.view(), in.binning);

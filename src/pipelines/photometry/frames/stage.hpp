@@ -61,8 +61,8 @@ struct FramesStage {
       int y0 = 0;       ///< row of the white frame where that begins
       int binning = 0;  ///< of the picture before cropping; 0 = not kept
       std::size_t n_frames = 0;
-      /// Image pixels of a frame on the field's grid; strip by strip, since the rows of all frames
-      /// at once would be too much. Valid while the context is.
+      /// Part of a frame on the field's grid, image pixels; strip by strip, since the rows of all
+      /// frames at once would be too much. Valid while the context is.
       std::function<surveys::FramePixels(std::size_t frame, const Box& box)> read;
     };
     std::string field;  ///< its name; "" when there is only one
