@@ -152,21 +152,33 @@ void ConfigSpec::table(std::string name, std::string help) {
 }
 
 void ConfigSpec::add(std::string name, Field field, Key key) {
-  Entry entry{std::move(name), field, std::move(key), false, {}, {}, {}, field_text(field)};
+  Entry entry{std::move(name), field, std::move(key), false, {}, {}, {}, field_text(field), false};
   entries_.push_back(std::move(entry));
 }
 
 void ConfigSpec::ignore(std::string name, std::string why) {
-  Entry entry{
-      std::move(name), static_cast<bool*>(nullptr), Key{std::move(why)}, true, {}, {}, {}, {}};
+  Entry entry{std::move(name),
+              static_cast<bool*>(nullptr),
+              Key{std::move(why)},
+              true,
+              {},
+              {},
+              {},
+              {},
+              false};
   entries_.push_back(std::move(entry));
 }
 
 void ConfigSpec::add_nested(std::string name, Key key, Fill fill, Each each, Each blank) {
-  Entry entry{std::move(name),  static_cast<bool*>(nullptr),
-              std::move(key),   false,
-              std::move(fill),  std::move(each),
-              std::move(blank), "[]"};
+  Entry entry{std::move(name),
+              static_cast<bool*>(nullptr),
+              std::move(key),
+              false,
+              std::move(fill),
+              std::move(each),
+              std::move(blank),
+              "[]",
+              false};
   entries_.push_back(std::move(entry));
 }
 
@@ -205,6 +217,9 @@ void ConfigSpec::apply(const ConfigValue& document, const std::string& file,
                        const std::string& base_folder) {
   warnings_.clear();
   ignored_seen_.clear();
+  for (Entry& entry : entries_) {
+    entry.was_set = false;
+  }
   if (base_field_ != nullptr) {
     *base_field_ = base_folder;
   }
@@ -215,6 +230,38 @@ void ConfigSpec::apply(const ConfigValue& document, const std::string& file,
       text += " " + name + " (" + find(name)->key.help + ")";
     }
     warnings_.push_back(text);
+  }
+  warn_without_effect();
+}
+
+void ConfigSpec::warn_without_effect() {
+  // One line per deciding key, in order of declaration.
+  std::vector<std::pair<std::string, std::string>> lists;
+  for (const Entry& entry : entries_) {
+    if (!entry.was_set || entry.key.effective_with.empty()) {
+      continue;
+    }
+    const Entry* decider = find(entry.key.effective_with);
+    const std::string* const* text =
+        decider != nullptr ? std::get_if<std::string*>(&decider->field) : nullptr;
+    if (text == nullptr) {
+      throw FatalError("key " + entry.name + " depends on " + entry.key.effective_with +
+                       ", which is no text");
+    }
+    const auto& with = entry.key.effective_for;
+    if (std::find(with.begin(), with.end(), **text) != with.end()) {
+      continue;
+    }
+    const std::string why = decider->name + " = " + toml_quoted(**text);
+    auto list = std::find_if(lists.begin(), lists.end(),
+                             [&](const auto& known) { return known.first == why; });
+    if (list == lists.end()) {
+      list = lists.insert(list, {why, ""});
+    }
+    list->second += (list->second.empty() ? "" : ", ") + entry.name;
+  }
+  for (const auto& [why, names] : lists) {
+    warnings_.push_back(file_ + ": without effect with " + why + ": " + names);
   }
 }
 
@@ -239,6 +286,7 @@ void ConfigSpec::apply_table(const ConfigValue::TableMap& table, const std::stri
         ignored_seen_.push_back(name);
       } else {
         set(*entry, value, shown);
+        entry->was_set = true;
       }
       continue;
     }

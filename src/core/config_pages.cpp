@@ -13,8 +13,20 @@ namespace skyloom {
 
 namespace {
 
-std::string comment_of(const Key& key, const std::string& range) {
+/// The help, and with what other key it has an effect.
+std::string help_of_key(const Key& key) {
   std::string out = key.help;
+  if (!key.effective_with.empty()) {
+    out += "; only with " + key.effective_with + " = ";
+    for (std::size_t i = 0; i < key.effective_for.size(); ++i) {
+      out += (i > 0 ? " or " : "") + key.effective_for[i];
+    }
+  }
+  return out;
+}
+
+std::string comment_of(const Key& key, const std::string& range) {
+  std::string out = help_of_key(key);
   if (!key.unit.empty()) {
     out += " [" + key.unit + "]";
   }
@@ -109,7 +121,7 @@ std::string ConfigSpec::markdown(std::string_view title) const {
   };
   const auto row = [&](const std::string& name, const Entry& entry, const ConfigSpec& spec) {
     out += "| `" + name + "` | `" + escaped(entry.initial) + "` | " + entry.key.unit + " | " +
-           escaped(spec.describe(entry)) + " | " + escaped(entry.key.help) + " |\n";
+           escaped(spec.describe(entry)) + " | " + escaped(help_of_key(entry.key)) + " |\n";
   };
   for (const Entry& entry : entries_) {
     if (entry.ignored) {

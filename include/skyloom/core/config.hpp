@@ -34,6 +34,10 @@ struct Key {
   std::vector<std::string> stages = {};   ///< stages whose results depend on it; empty = none
   bool input_path = false;                ///< relative to the configuration file
   bool number_as_text = false;            ///< a text field that also takes a number
+  /// Key of a text that decides whether this one has an effect, and the texts for which it has one;
+  /// empty = always. Setting it for another text is a warning.
+  std::string effective_with = {};
+  std::vector<std::string> effective_for = {};
 };
 
 /// The declared keys of one pipeline, bound to the fields of its Config struct, which must outlive
@@ -113,10 +117,11 @@ class ConfigSpec {
     Field field;
     Key key;
     bool ignored = false;
-    Fill fill;            // arrays of tables only
-    Each each;            // visits the elements of an array of tables
-    Each blank;           // visits one element with defaults
-    std::string initial;  // default value as TOML text
+    Fill fill;             // arrays of tables only
+    Each each;             // visits the elements of an array of tables
+    Each blank;            // visits one element with defaults
+    std::string initial;   // default value as TOML text
+    bool was_set = false;  // by the last apply()
   };
 
   void add_nested(std::string name, Key key, Fill fill, Each each, Each blank);
@@ -125,6 +130,7 @@ class ConfigSpec {
   void apply_table(const ConfigValue::TableMap& table, const std::string& path,
                    const std::string& prefix);
   void set(Entry& entry, const ConfigValue& value, const std::string& shown);
+  void warn_without_effect();
   [[nodiscard]] Entry* find(std::string_view name);
   [[nodiscard]] bool is_table(std::string_view name) const;
   [[nodiscard]] std::string nearest(std::string_view name) const;

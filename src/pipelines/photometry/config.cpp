@@ -481,12 +481,19 @@ void check(Config& c) {
                       "expected at most " + shortest(c.zp.gaia_mag_max));
   }
   check_pictures(c);
-  for (const auto& [name, size] : {std::pair{"epsf.final_psf_size", c.epsf.kernel.final_psf_size},
-                                   std::pair{"epsf.cutout_size", c.epsf.kernel.cutout_size}}) {
+  for (const auto& [name, size] :
+       {std::pair{"epsf.final_psf_size", c.epsf.kernel.final_psf_size},
+        std::pair{"epsf.cutout_size", c.epsf.kernel.cutout_size},
+        std::pair{"epsf.recenter_boxsize", c.epsf.kernel.recenter_boxsize}}) {
     if (size % 2 == 0) {
       throw ConfigError(name, "value " + std::to_string(size) + " is even",
                         "expected an odd number");
     }
+  }
+  const std::vector<double>& q = c.epsf.kernel.q_range;
+  if (q.size() != 2 || !(q[0] <= q[1])) {
+    throw ConfigError("epsf.q_range", q.size() != 2 ? "wrong length" : "the least is the largest",
+                      "expected [least, largest]");
   }
 }
 

@@ -101,6 +101,9 @@ struct Config {
     std::string evaluate = "source";
     std::string local_variation = "auto";
     std::string residual = "auto";
+    int oversamp = 0;          ///< 0 = 1 for anderson-king, 2 otherwise
+    bool interpolate = false;  ///< arrays of cells bilinear between their centres
+    bool diagnostics_show_colorbar = true;
     epsf::Options kernel;
   } epsf;
 

@@ -79,14 +79,14 @@ web::PictureRow patch_pictures(const ReportInput& input, const Field& field, std
   for (std::size_t i = 0; i < residual.pixels().size(); ++i) {
     residual.pixels()[i] = (data.pixels()[i] - model.pixels()[i]) / sigma.pixels()[i];
   }
-  const auto [low, high] = quantiles_of(data, 0.01, 0.997);
+  const auto levels = quantiles_of(data, 0.01, 0.997);
   const std::string& tag = patches.get<std::string>("patch_tag")[patch];
   const auto picture = [&](const char* title, const Image<float>& pixels) {
     web::Picture p;
     p.title = title;
     p.pixels = pixels;
-    p.low = low;
-    p.high = high;
+    p.low = levels.first;
+    p.high = levels.second;
     p.stretch = "asinh";
     p.unit = "scaled flux / pixel";
     p.scale = std::clamp(300.0 / std::max(base.width(), base.height()), 1.0, 6.0);

@@ -153,8 +153,9 @@ std::pair<double, double> zscale(const Image<float>& image) {
     }
     n_used = static_cast<std::size_t>(std::accumulate(used.begin(), used.end(), 0));
   }
-  const auto middle = static_cast<double>(values.size() / 2);
-  const double median = values[values.size() / 2];
+  const std::size_t half = values.size() / 2;
+  const auto middle = static_cast<double>(half);
+  const double median = values[half];
   const double slope = line.second / kContrast;
   const double low = std::max<double>(values.front(), median - middle * slope);
   const double high = std::min<double>(

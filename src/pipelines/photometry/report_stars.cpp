@@ -167,6 +167,7 @@ web::Picture cell_picture(const ReportInput& input, std::size_t cell, Image<floa
   picture.pixel_size = binning;
   picture.x0 = box.x0 + 0.5 * (binning - 1);
   picture.y0 = box.y0 + 0.5 * (binning - 1);
+  picture.color_bar = input.config.epsf.diagnostics_show_colorbar;
   return picture;
 }
 
@@ -360,6 +361,7 @@ std::vector<web::Block> local_backgrounds(const ReportInput& input, const Table&
     for (web::Picture* picture : {&raw, &ring, &subtracted}) {
       picture->scale = std::clamp(150.0 / raw.pixels.width(), 1.0, 4.0);
       picture->unit = kUnit;
+      picture->color_bar = input.config.epsf.diagnostics_show_colorbar;
       out.pictures.push_back(std::move(*picture));
     }
   }
@@ -379,7 +381,7 @@ void draw_stars(const ReportInput& input, std::size_t cell, SectionWriter& secti
       stamps = &input.products.table("epsf", "star_stamps");
       rows = rows_of_cell(input, *stamps, cell);
     }
-    if (rows.empty()) {
+    if (rows.empty() && input.config.epsf.kernel.save_star_montage_max > 0) {
       own = read_stamps(input, cell);
       stamps = &own;
       rows = rows_of_cell(input, own, cell);
@@ -389,8 +391,10 @@ void draw_stars(const ReportInput& input, std::size_t cell, SectionWriter& secti
   if (rows.empty()) {
     return;
   }
-  section.draw("residuals of " + label,
-               [&] { return residual_histogram(input, *stamps, rows, cell); });
+  if (input.config.epsf.kernel.save_residual_diagnostics) {
+    section.draw("residuals of " + label,
+                 [&] { return residual_histogram(input, *stamps, rows, cell); });
+  }
   if (stamps->has("annulus")) {
     section.draw("local backgrounds of " + label,
                  [&] { return local_backgrounds(input, *stamps, rows, cell); });

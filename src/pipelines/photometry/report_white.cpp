@@ -228,9 +228,9 @@ web::Picture gaia_overlay(const FieldView& view) {
   }
   picture.markers = {originals, matched, added, saturated_gaia, saturated, cropped};
   const Table& boxes = view.input.products.table("frames", "gaia_boxes");
-  const auto [row, end] = view.input.survey.rows(boxes, view.field);
-  if (row < end) {
-    const auto at = [&](const char* column) { return boxes.get<std::int32_t>(column)[row]; };
+  const auto rows = view.input.survey.rows(boxes, view.field);
+  if (rows.first < rows.second) {
+    const auto at = [&](const char* column) { return boxes.get<std::int32_t>(column)[rows.first]; };
     picture.markers.push_back(
         outline("selection box", "#ffeb3b", {at("x0"), at("x1"), at("y0"), at("y1")}, true));
   }

@@ -125,6 +125,35 @@ TEST_CASE("Ignored keys give one warning") {
         "run.toml: accepted without effect: find.workers (ranks come from mpirun)");
 }
 
+TEST_CASE("Keys without effect for what another key says are named in one warning") {
+  struct Methods {
+    std::string method = "fast";
+    int steps = 3;
+    double width = 1.0;
+    bool both = true;
+  } settings;
+  ConfigSpec spec;
+  spec.add("find.method", &settings.method, Key{.help = "method", .choices = {"fast", "exact"}});
+  Key exact{.help = "steps"};
+  exact.effective_with = "find.method";
+  exact.effective_for = {"exact"};
+  spec.add("find.steps", &settings.steps, exact);
+  spec.add("find.width", &settings.width, exact);
+  spec.add("find.both", &settings.both, Key{.help = "always"});
+  const auto apply = [&](ConfigValue::TableMap keys) {
+    spec.apply(value(ConfigValue::TableMap{{"find", value(std::move(keys))}}), "run.toml", "/base");
+    return spec.warnings();
+  };
+  const auto two =
+      apply({{"steps", value(std::int64_t{5})}, {"both", value(false)}, {"width", value(2.0)}});
+  REQUIRE(two.size() == 1);
+  CHECK(two[0] == "run.toml: without effect with find.method = \"fast\": find.steps, find.width");
+  CHECK(apply({{"both", value(true)}}).empty());
+  CHECK(
+      apply({{"steps", value(std::int64_t{5})}, {"method", value(std::string("exact"))}}).empty());
+  CHECK(spec.markdown("Keys").find("steps; only with find.method = exact") != std::string::npos);
+}
+
 TEST_CASE("Template, values of a stage and reference come from the declarations") {
   Settings settings;
   ConfigSpec spec;

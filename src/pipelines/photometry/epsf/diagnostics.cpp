@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "pipelines/photometry/epsf/cell_report.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
 #include "pipelines/photometry/epsf/star_model.hpp"
@@ -213,14 +214,12 @@ void aperture_check(const sky::FieldPsf& psf, const std::vector<Star>& stars, Di
   }
 }
 
-/// First whole radius at which the growth curve, as a fraction of its end, reaches `fraction`.
-double growth_radius(const std::vector<double>& growth, double fraction) {
-  for (std::size_t r = 0; r < growth.size(); ++r) {
-    if (growth[r] >= fraction * growth.back()) {
-      return static_cast<double>(r);
-    }
+double root_mean_square(const std::vector<double>& values) {
+  double square = 0.0;
+  for (const double value : values) {
+    square += value * value;
   }
-  return kNaN;
+  return std::sqrt(square / static_cast<double>(values.size()));
 }
 
 /// Pixel-wise medians of the cell's stars and of their residuals, at the rounded positions.
@@ -228,11 +227,11 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
                  const Options& options, const NearPixels& near, CellResult& cell) {
   const int side = options.cutout_size;
   const int half = (side - 1) / 2;
-  cell.median_star = Image<double>(side, side);
-  cell.median_residual = Image<double>(side, side);
+  cell.n_resid = static_cast<int>(stars.size());
   Image<std::vector<double>> values(side, side);
-  Image<std::vector<double>> residuals(side, side);
-  std::vector<double> plain;
+  Image<std::vector<double>> residuals(side, side);  // relative to the flux
+  Image<std::vector<double>> absolute(side, side);
+  std::vector<double> normalised;
   for (const Star* star : stars) {
     const int cx = static_cast<int>(std::lround(star->row.x));
     const int cy = static_cast<int>(std::lround(star->row.y));
@@ -248,23 +247,35 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
         }
         const double pixel = static_cast<double>(near.data()[static_cast<std::size_t>(k)]);
         const double value = (pixel - star->row.sky) / star->row.flux;
+        const double residual = value - model(y, x);
         values(y, x).push_back(value);
-        residuals(y, x).push_back(value - model(y, x));
+        residuals(y, x).push_back(residual);
+        absolute(y, x).push_back(residual * star->row.flux);
+        const double sigma = static_cast<double>(near.sigma()[static_cast<std::size_t>(k)]);
+        normalised.push_back(residual * star->row.flux / sigma);
       }
     }
   }
-  for (std::size_t k = 0; k < values.pixels().size(); ++k) {
-    cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
-    const double residual = median_of(std::move(residuals.pixels()[k]));
-    cell.median_residual.pixels()[k] = residual;
-    plain.push_back(residual);
+  std::vector<double> medians;
+  for (std::vector<double>& pixel : absolute.pixels()) {
+    if (!pixel.empty()) {
+      medians.push_back(median_of(std::move(pixel)));
+    }
   }
-  double square = 0.0;
-  for (const double value : plain) {
-    square += value * value;
+  if (!medians.empty()) {
+    cell.resid_rms = root_mean_square(medians);
+    cell.resid_bias = median_of(std::move(medians));
+    cell.resid_norm_rms = root_mean_square(normalised);
+    cell.resid_norm_bias = median_of(std::move(normalised));
   }
-  cell.resid_rms = std::sqrt(square / static_cast<double>(plain.size()));
-  cell.resid_bias = median_of(std::move(plain));
+  if (options.save_residual_diagnostics) {
+    cell.median_star = Image<double>(side, side);
+    cell.median_residual = Image<double>(side, side);
+    for (std::size_t k = 0; k < values.pixels().size(); ++k) {
+      cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
+      cell.median_residual.pixels()[k] = median_of(std::move(residuals.pixels()[k]));
+    }
+  }
 }
 
 }  // namespace
@@ -314,6 +325,10 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& ban
         continue;
       }
       ++cell.n_candidates;
+      ++cell.n_selected;
+      ++cell.n_extract;
+      cell.n_seed += star.row.origin == "both" ? 1 : 0;
+      cell.n_fitfail += star.row.used ? 0 : 1;
       if (star.row.used) {
         ++cell.n_stars;
         chi2.push_back(star.row.chi2_core);
@@ -322,17 +337,16 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& ban
         }
       }
     }
-    if (psf != nullptr) {
+    if (psf == nullptr) {
+      cell.error = "no PSF of this frame";
+    } else {
       const Box& box = input.cells[i].box;
       const double x = 0.5 * (box.x0 + box.x1 - 1);
       const double y = 0.5 * (box.y0 + box.y1 - 1);
       cell.epsf = psf->stamp(x, y, 0.0, 0.0, options.final_psf_size);
       cell.fwhm_pix = psf->fwhm_pix(x, y);
       cell.light_outside = psf->light_outside(x, y);
-      cell.growth = sky::growth_curve(cell.epsf);
-      cell.r50_pix = growth_radius(cell.growth, 0.5);
-      cell.r80_pix = growth_radius(cell.growth, 0.8);
-      cell.r90_pix = growth_radius(cell.growth, 0.9);
+      describe_array(options, cell);
       if (!members.empty()) {
         cell.chi2_core_median = median_of(chi2);
         stack_stars(*psf, members, options, selection.near, cell);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "pipelines/photometry/epsf/cell_report.hpp"
+#include "pipelines/photometry/epsf/classic.hpp"
 #include "pipelines/photometry/epsf/diagnostics.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/local_variation.hpp"
@@ -389,6 +391,8 @@ std::string to_string(PsfLevel level) {
       return "constant";
     case PsfLevel::field:
       return "field";
+    case PsfLevel::cells:
+      return "cells";
   }
   return "unknown";
 }
@@ -412,12 +416,18 @@ std::string to_string(Rejected reason) {
 }
 
 Result build(const Input& input, const Options& options) {
+  if (options.method == "anderson-king") {
+    return build_classic(input, options);
+  }
   Result result;
   const Band band = survey_band(input, options, result.warnings);
   Selection selection = select_stars(band, options, result.warnings);
   Builder(options, band, selection, result).run();
   count_stars(selection, result);
   result.cells = describe_cells(result.psf.get(), band, options, selection);
+  if (options.save_star_montage_max > 0) {
+    result.cutouts = star_cutouts(input, options, result.stars);
+  }
   add_warnings(options, result);
   return result;
 }

@@ -2,7 +2,8 @@
 // Builds the effective PSF of one band from its image: detection, choice of stars, joint Moffat
 // fit, wing and core residual, local variation, diagnostics. One call per band; a pure function of
 // its arguments. The image is read tile by tile through a callback and never held whole. The model
-// and its evaluation are sky/field_psf.hpp.
+// and its evaluation are sky/field_psf.hpp. Method "anderson-king" builds one array per cell
+// instead (classic.hpp, sky/grid_psf.hpp).
 
 #include <array>
 #include <cstdint>
@@ -50,7 +51,7 @@ struct Cell {
 
 /// The effective keys of [epsf].
 struct Options {
-  std::string method = "epsf";  ///< epsf | moffat (no wing, no residual)
+  std::string method = "epsf";  ///< epsf | anderson-king | moffat (no wing, no residual)
   int poly_order_max = 2;
   bool local_variation = true;  ///< false = off
   bool residual = true;         ///< false = off
@@ -88,8 +89,33 @@ struct Options {
   double background_source_mask_sigma = 3.0;
   int background_mask_dilate = 1;
   double star_local_bkg_annulus_rin_pix = 20.0;  ///< start of the stars' sky
-  int residual_diag_max_stars = 100;
-  double moffat_beta = 3.5;  ///< fixed when there is a single star
+  int residual_diag_max_stars = 100;             ///< per cell
+  bool save_patch_background_diagnostics = true;
+  bool save_growth_curve = true;
+  bool save_residual_diagnostics = true;
+  int save_star_montage_max = 100;  ///< stars per cell whose pixels are kept
+  double moffat_beta = 3.5;         ///< fixed when there is a single star
+
+  // Method anderson-king alone.
+  double thresh_sigma = 10.0;  ///< of the detection of candidates
+  int minarea = 25;
+  std::vector<double> q_range = {0.7, 1.3};  ///< of a/b
+  int edge_pad = 10;                         ///< beyond half a cut-out
+  double min_sep = 30.0;                     ///< pixels between PSF stars
+  bool gaia_snap_to_sep = true;
+  double gaia_forced_k_fwhm = 1.5;  ///< seeds' aperture in FWHM
+  double gaia_forced_rmin_pix = 3.0;
+  double gaia_forced_rmax_pix = 15.0;
+  int gaia_seed_sat_r = 5;  ///< half size of the box of the peak
+  int maxiters = 30;
+  bool do_clip = true;
+  int recenter_boxsize = 9;  ///< odd, pixels
+  bool star_local_bkg_subtract = true;
+  double star_local_bkg_annulus_rout_pix = 30.0;
+  double star_local_bkg_sigma = 3.0;
+  int star_local_bkg_minpix = 30;
+  bool save_star_local_background_diagnostics = true;
+  std::string wing_model = "radial";  ///< none | radial
 };
 
 /// A box of the band, (y, x); all three of the box's size.
@@ -122,6 +148,7 @@ enum class PsfLevel : std::uint8_t {
   moffat_field = 3,       ///< Moffat of varying shape, no residual
   constant = 4,           ///< residual and wing, constant shape
   field = 5,              ///< everything
+  cells = 6,              ///< method anderson-king: an array per cell
 };
 [[nodiscard]] std::string to_string(PsfLevel level);
 
@@ -162,24 +189,72 @@ struct BackgroundStats {
   double masked_fraction = 0.0;
 };
 
+/// Backgrounds of a cell's stars.
+struct LocalBackgroundStats {
+  int n_stars = 0;                                           ///< measured
+  int n_ok = 0;                                              ///< with enough pixels
+  double median = std::numeric_limits<double>::quiet_NaN();  ///< over these, flux per pixel
+  double mean = std::numeric_limits<double>::quiet_NaN();
+};
+
+/// Block means of a cell for pictures; (y, x), at most kCellPictureSide on a side.
+struct CellPicture {
+  int binning = 1;          ///< pixels per side of a block
+  Image<float> raw;         ///< scaled flux; NaN without a good pixel; may be empty
+  Image<float> background;  ///< the mesh; may be empty
+};
+inline constexpr int kCellPictureSide = 96;
+
 struct CellResult {
   std::string tag;
-  Image<double> epsf;  ///< at the cell centre, native sampling, final_psf_size; may be empty
-  int n_stars = 0;     ///< core stars used
+  std::string error;     ///< why there is no array; empty = there is one
+  Image<double> epsf;    ///< at the cell centre, native sampling, final_psf_size; may be empty
+  Image<float> samples;  ///< method anderson-king: the array at its own sampling, for the fit
+  int n_stars = 0;       ///< core stars used
   int n_candidates = 0;
+  int n_seed = 0;      ///< Gaia stars among the chosen
+  int n_selected = 0;  ///< chosen
+  int n_extract = 0;   ///< with a cut-out
+  int n_fitfail = 0;   ///< of these, dropped because their fit failed
+  LocalBackgroundStats local_background;
   double fwhm_pix = std::numeric_limits<double>::quiet_NaN();
   double r50_pix = std::numeric_limits<double>::quiet_NaN();
   double r80_pix = std::numeric_limits<double>::quiet_NaN();
   double r90_pix = std::numeric_limits<double>::quiet_NaN();
   double light_outside = std::numeric_limits<double>::quiet_NaN();
   std::vector<double> growth;
+  /// Of the array: within half its side.
+  double ee_edge = std::numeric_limits<double>::quiet_NaN();
+  double edge_median = std::numeric_limits<double>::quiet_NaN();  ///< of the outermost samples
+  double edge_mean = std::numeric_limits<double>::quiet_NaN();
+  double epsf_min = std::numeric_limits<double>::quiet_NaN();
+  double epsf_max = std::numeric_limits<double>::quiet_NaN();
   double chi2_core_median = std::numeric_limits<double>::quiet_NaN();
   /// Of the median residual, flux unit.
   double resid_bias = std::numeric_limits<double>::quiet_NaN();
   double resid_rms = std::numeric_limits<double>::quiet_NaN();
+  int n_resid = 0;  ///< stars behind the residuals
+  /// Median and root mean square of residual over noise, all pixels of these stars.
+  double resid_norm_bias = std::numeric_limits<double>::quiet_NaN();
+  double resid_norm_rms = std::numeric_limits<double>::quiet_NaN();
   Image<double> median_residual;  ///< over stars of (data - model)/flux; empty without stars
   Image<double> median_star;      ///< over stars of (data - sky)/flux
   BackgroundStats background;
+  CellPicture picture;
+};
+
+/// Pixels of one star for pictures.
+struct StarCutout {
+  int star = -1;  ///< row of Result::stars
+  int x0 = 0;     ///< first column of the cut-out in the frame
+  int y0 = 0;
+  double x = 0.0;  ///< position at which the star was chosen, pixels of the frame
+  double y = 0.0;
+  Image<float> raw;           ///< scaled flux; NaN = bad
+  double background = 0.0;    ///< subtracted, flux per pixel
+  int background_pixels = 0;  ///< behind it
+  std::string background_status = "disabled";
+  Image<std::uint8_t> annulus;  ///< 1 = one of these pixels; may be empty
 };
 
 struct Diagnostics {
@@ -233,6 +308,7 @@ struct Result {
   Diagnostics diagnostics;
   std::vector<StarRow> stars;
   std::vector<CellResult> cells;      ///< in the order of Input::cells
+  std::vector<StarCutout> cutouts;    ///< the first of every cell
   std::vector<std::string> warnings;  ///< one line each
 };
 

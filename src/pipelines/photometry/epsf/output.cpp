@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/epsf/output_arrays.hpp"
 
 namespace skyloom::photometry {
 
@@ -19,7 +19,8 @@ TableSchema bands_schema() {
           {{"band", Type::text, "", "filter"},
            {"frame", Type::int32, "", "row of /frames"},
            {"psf_level", Type::int32, "",
-            "0 none, 1 fixed beta, 2 Moffat, 3 Moffat field, 4 constant, 5 full field"},
+            "0 none, 1 fixed beta, 2 Moffat, 3 Moffat field, 4 constant, 5 full field, 6 an array "
+            "per cell"},
            {"psf_level_text", Type::text, "", "why not a higher level"},
            {"n_detections", Type::int32, "", "objects found"},
            {"n_candidates", Type::int32, "", "star candidates"},
@@ -73,19 +74,39 @@ TableSchema cells_schema(const epsf::Options& options) {
        {"y0", Type::int32, "pix", "first row"},
        {"y1", Type::int32, "pix", "end of its rows"},
        {"status", Type::text, "", "ok or fail"},
-       {"nstars_extract", Type::int32, "", "candidate stars in the cell"},
+       {"error", Type::text, "", "why it failed"},
+       {"psfstar_mode", Type::text, "", "where its stars come from: sep, gaia or sep+gaia"},
+       {"nstars_seed", Type::int32, "", "Gaia stars among the chosen"},
+       {"nstars_sel", Type::int32, "", "stars chosen"},
+       {"nstars_extract", Type::int32, "", "of these, with pixels"},
        {"nstars_used", Type::int32, "", "stars used"},
+       {"nstars_fitfail", Type::int32, "", "stars dropped because their fit failed"},
        {"fwhm_pix", Type::float64, "pix", "FWHM at the cell's centre"},
        {"ee_r50_pix", Type::float64, "pix", "radius of half of the light"},
        {"ee_r80_pix", Type::float64, "pix", "radius of 80 % of the light"},
        {"ee_r90_pix", Type::float64, "pix", "radius of 90 % of the light"},
+       {"ee_edge", Type::float64, "", "light within half the side of the array"},
+       {"epsf_edge_median", Type::float64, "", "median of its outermost rows and columns"},
+       {"epsf_edge_mean", Type::float64, "", "their mean"},
+       {"epsf_min", Type::float64, "", "smallest sample"},
+       {"epsf_max", Type::float64, "", "largest sample"},
        {"f_out", Type::float64, "", "light outside the stamp"},
        {"chi2_core_median", Type::float64, "", "median chi2 per pixel of the stars' cores"},
-       {"resid_bias", Type::float64, "", "median of the median residual"},
-       {"resid_rms", Type::float64, "", "its root mean square"},
+       {"resid_nstars", Type::int32, "", "stars behind the residuals"},
+       {"resid_bias", Type::float64, "", "median of the median residual, scaled flux"},
+       {"resid_rms", Type::float64, "", "its root mean square, scaled flux"},
+       {"resid_norm_bias", Type::float64, "", "median of residual over noise, all pixels"},
+       {"resid_norm_rms", Type::float64, "", "its root mean square"},
+       {"local_bkg_nstars", Type::int32, "", "stars whose own background was measured"},
+       {"local_bkg_ok_nstars", Type::int32, "", "of these, with enough pixels"},
+       {"local_bkg_median", Type::float64, "", "median of these, scaled flux per pixel"},
+       {"local_bkg_mean", Type::float64, "", "their mean"},
        {"background_status", Type::text, "", "ok, error or disabled"},
+       {"background_error", Type::text, "", "what failed"},
        {"background_median", Type::float64, "", "median of the mesh background, scaled flux"},
+       {"background_mean", Type::float64, "", "its mean"},
        {"background_rms_median", Type::float64, "", "median of the background rms, scaled flux"},
+       {"background_rms_mean", Type::float64, "", "its mean"},
        {"background_masked_fraction", Type::float64, "", "pixels masked for it"},
        {"growth",
         Type::float64,
@@ -174,19 +195,39 @@ void append_cell(const EpsfStage::Result& result, std::size_t index, const epsf:
   table.set(row, "y0", cell.box.y0);
   table.set(row, "y1", cell.box.y1);
   table.set(row, "status", c.epsf.empty() ? "fail" : "ok");
-  table.set(row, "nstars_extract", c.n_candidates);
+  table.set(row, "error", c.error);
+  table.set(row, "psfstar_mode", options.psfstar_mode);
+  table.set(row, "nstars_seed", c.n_seed);
+  table.set(row, "nstars_sel", c.n_selected);
+  table.set(row, "nstars_extract", c.n_extract);
   table.set(row, "nstars_used", c.n_stars);
+  table.set(row, "nstars_fitfail", c.n_fitfail);
   table.set(row, "fwhm_pix", c.fwhm_pix);
   table.set(row, "ee_r50_pix", c.r50_pix);
   table.set(row, "ee_r80_pix", c.r80_pix);
   table.set(row, "ee_r90_pix", c.r90_pix);
+  table.set(row, "ee_edge", c.ee_edge);
+  table.set(row, "epsf_edge_median", c.edge_median);
+  table.set(row, "epsf_edge_mean", c.edge_mean);
+  table.set(row, "epsf_min", c.epsf_min);
+  table.set(row, "epsf_max", c.epsf_max);
   table.set(row, "f_out", c.light_outside);
   table.set(row, "chi2_core_median", c.chi2_core_median);
+  table.set(row, "resid_nstars", c.n_resid);
   table.set(row, "resid_bias", c.resid_bias);
   table.set(row, "resid_rms", c.resid_rms);
+  table.set(row, "resid_norm_bias", c.resid_norm_bias);
+  table.set(row, "resid_norm_rms", c.resid_norm_rms);
+  table.set(row, "local_bkg_nstars", c.local_background.n_stars);
+  table.set(row, "local_bkg_ok_nstars", c.local_background.n_ok);
+  table.set(row, "local_bkg_median", c.local_background.median);
+  table.set(row, "local_bkg_mean", c.local_background.mean);
   table.set(row, "background_status", c.background.status);
+  table.set(row, "background_error", c.background.text);
   table.set(row, "background_median", c.background.map_median);
+  table.set(row, "background_mean", c.background.map_mean);
   table.set(row, "background_rms_median", c.background.rms_median);
+  table.set(row, "background_rms_mean", c.background.rms_mean);
   table.set(row, "background_masked_fraction", c.background.masked_fraction);
   std::vector<double> growth(growth_steps(options.final_psf_size),
                              std::numeric_limits<double>::quiet_NaN());
@@ -268,6 +309,7 @@ Schema epsf_schema(const Config& config, const Survey& survey) {
         {"parameter", Type::text, "", "name, see docs/pipelines/photometry.md"},
         {"index", Type::int32, "", "position in the parameter's array; -1 = the array is empty"},
         {"value", Type::float64, "", "value"}}}};
+  add_array_tables(effective_options(config), schema);
   add_field_column(schema, survey);
   return schema;
 }
@@ -278,6 +320,7 @@ void EpsfStage::append(const Config& config, const Result& result, engine::Rows&
     append_cell(result, i, config.epsf.kernel, rows.table("cells"));
   }
   append_stars(result, rows.table("stars"));
+  append_arrays(effective_options(config), result, rows);
   if (result.kernel.psf != nullptr) {
     append_model(result, rows.table("psf_models"));
   }

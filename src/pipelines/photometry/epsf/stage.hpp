@@ -52,6 +52,9 @@ struct EpsfStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
+/// The kernel's options as the configuration means them: "auto" and 0 resolved.
+epsf::Options effective_options(const Config& config);
+
 /// Cells of a frame that hold at least one active source (or all, as configured).
 /// @param x, y positions of the active sources in pixels of the frame that are used
 std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,

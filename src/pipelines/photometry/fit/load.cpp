@@ -129,11 +129,20 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
     }
   }
   open.psfs = choose_psfs(config, field, *context.before);
+  open.cell_psfs = choose_cell_psfs(config, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
     if (!open.psfs[i].fallback_reason.empty()) {
       context.log->warning("{}: fallback PSF {}: {}",
                            context.survey.key(field, frame_key(field, i)), open.psfs[i].model,
                            open.psfs[i].fallback_reason);
+    }
+    const std::vector<CellPsf>& cells = open.cell_psfs[i];
+    const auto fallbacks = std::count_if(
+        cells.begin(), cells.end(), [](const CellPsf& cell) { return !cell.choice.used_epsf; });
+    if (fallbacks > 0) {
+      context.log->warning("{}: fallback PSF {} in {} of {} cells",
+                           context.survey.key(field, frame_key(field, i)),
+                           config.patch_run.psf_fallback_model, fallbacks, cells.size());
     }
   }
 }

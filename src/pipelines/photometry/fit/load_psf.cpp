@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
 #include "pipelines/photometry/fit/stage.hpp"
 #include "skyloom/sky/field_psf.hpp"
+#include "skyloom/sky/grid_psf.hpp"
 #include "skyloom/surveys/psf_file.hpp"
 
 namespace skyloom::photometry {
@@ -67,6 +69,31 @@ void choose_model(const Config& config, PsfChoice& choice) {
   }
 }
 
+/// Notes that an ePSF of so few stars is not used; @return true when it is not.
+bool has_too_few_stars(const Config& config, int n_stars, PsfChoice& choice) {
+  const int least = config.patch_run.min_epsf_nstars_for_use;
+  if (least > 0 && n_stars < least) {
+    choice.low_stars = true;
+    choice.fallback_reason =
+        fmt::format("low-star ePSF (nstars_used={} < min_epsf_nstars_for_use={})", n_stars, least);
+  }
+  return choice.low_stars;
+}
+
+/// The array in one row of /psf_grids.
+Image<float> stored_array(const Table& grids, std::size_t row) {
+  const auto side = static_cast<int>(grids.columns()[grids.position("samples")].shape[0]);
+  const auto& samples = grids.get<float>("samples");
+  Image<float> array(side, side);
+  const std::size_t n = array.pixels().size();
+  std::copy_n(samples.begin() + static_cast<std::ptrdiff_t>(row * n), n, array.pixels().begin());
+  return array;
+}
+
+bool has_arrays(const Config& config) {
+  return config.epsf.kernel.method == "anderson-king";
+}
+
 /// The PSF model of a frame, or null when the stage epsf has none.
 std::shared_ptr<const sky::Psf> stored_psf(const Table& models, int frame) {
   const auto& frames = models.get<std::int32_t>("frame");
@@ -105,6 +132,11 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
       out.push_back(std::move(choice));
       continue;
     }
+    if (has_arrays(config)) {
+      choose_fallback(config, field.infos[i], choice);  // where no cell is near
+      out.push_back(std::move(choice));
+      continue;
+    }
     const auto row_of_frame = static_cast<int>(field.first_frame + i);
     const auto model = stored_psf(models, row_of_frame);
     int n_stars = 0;
@@ -113,13 +145,10 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
         n_stars = bands.get<std::int32_t>("n_stars")[row];
       }
     }
-    const int least = config.patch_run.min_epsf_nstars_for_use;
     if (model == nullptr) {
       choice.fallback_reason = "missing ePSF";
-    } else if (least > 0 && n_stars < least) {
-      choice.low_stars = true;
-      choice.fallback_reason = fmt::format(
-          "low-star ePSF (nstars_used={} < min_epsf_nstars_for_use={})", n_stars, least);
+    } else {
+      has_too_few_stars(config, n_stars, choice);
     }
     choice.used_epsf = choice.fallback_reason.empty();
     if (choice.used_epsf) {
@@ -129,6 +158,68 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
       choose_fallback(config, field.infos[i], choice);
     }
     out.push_back(std::move(choice));
+  }
+  return out;
+}
+
+namespace {
+
+/// Cells of the frame in one row of /frames.
+std::vector<CellPsf> cells_of_frame(const Config& config, const Table& grids,
+                                    const surveys::FrameInfo& info, int frame) {
+  const auto number = [&](const char* column, std::size_t row) {
+    return grids.get<std::int32_t>(column)[row];
+  };
+  std::vector<CellPsf> cells;
+  std::vector<sky::GridPsfCell> arrays;
+  int oversamp = 1;
+  for (std::size_t i = 0; i < grids.rows(); ++i) {
+    if (number("frame", i) != frame) {
+      continue;
+    }
+    CellPsf cell;
+    cell.box = {number("x0", i), number("x1", i), number("y0", i), number("y1", i)};
+    if (grids.get<std::uint8_t>("built")[i] == 0) {
+      cell.choice.fallback_reason = "missing ePSF";
+    } else if (!has_too_few_stars(config, number("nstars_used", i), cell.choice)) {
+      oversamp = number("oversamp", i);
+      arrays.push_back({0.5 * (cell.box.x0 + cell.box.x1 - 1),
+                        0.5 * (cell.box.y0 + cell.box.y1 - 1), stored_array(grids, i)});
+      if (!config.epsf.interpolate) {
+        cell.choice.psf = sky::make_stamp_psf(arrays.back().samples, oversamp, false);
+      }
+    }
+    cells.push_back(std::move(cell));
+  }
+  std::shared_ptr<const sky::Psf> between;
+  if (config.epsf.interpolate && !arrays.empty()) {
+    between = std::make_shared<const sky::GridPsf>(std::move(arrays), oversamp, true);
+  }
+  for (CellPsf& cell : cells) {
+    PsfChoice& choice = cell.choice;
+    choice.used_epsf = choice.fallback_reason.empty();
+    if (!choice.used_epsf) {
+      choose_fallback(config, info, choice);
+      continue;
+    }
+    if (choice.psf == nullptr) {
+      choice.psf = between;
+    }
+    choose_model(config, choice);
+  }
+  return cells;
+}
+
+}  // namespace
+
+std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
+                                                   const engine::Products& before) {
+  std::vector<std::vector<CellPsf>> out(field.size());
+  for (std::size_t i = 0; i < field.size() && has_arrays(config); ++i) {
+    if (field.specs[i].psf.empty()) {
+      out[i] = cells_of_frame(config, before.table("epsf", "psf_grids"), field.infos[i],
+                              static_cast<int>(field.first_frame + i));
+    }
   }
   return out;
 }
@@ -146,14 +237,14 @@ std::pair<std::size_t, Box> cell_of(const Config& config, const Field& field, co
   return {cells.size(), base};
 }
 
-/// The PSF of a frame where it sees the centre of a box of the white frame.
-sky::PsfStamp stamp_at(const FitStage::OpenField& open, std::size_t frame, const Box& box) {
+/// Where a frame sees the centre of a box of the white frame, in pixels of its PSF.
+std::pair<double, double> centre_in(const FitStage::OpenField& open, std::size_t frame,
+                                    const Box& box) {
   const std::vector<double> x{0.5 * (box.x0 + box.x1 - 1)};
   const std::vector<double> y{0.5 * (box.y0 + box.y1 - 1)};
-  const PsfChoice& choice = open.psfs[frame];
   if (open.field->on_grid[frame] != 0) {
-    const int origin = choice.in_image_pixels ? open.field->origin(frame) : 0;
-    return choice.psf->at(x[0] + origin, y[0] + origin);
+    const int origin = open.psfs[frame].in_image_pixels ? open.field->origin(frame) : 0;
+    return {x[0] + origin, y[0] + origin};
   }
   std::vector<double> ra(1);
   std::vector<double> dec(1);
@@ -161,17 +252,40 @@ sky::PsfStamp stamp_at(const FitStage::OpenField& open, std::size_t frame, const
   std::vector<double> v(1);
   open.white_wcs->to_sky(x, y, ra, dec);
   open.wcs[frame]->to_pixel(ra, dec, u, v);
-  return choice.psf->at(u[0], v[0]);
+  return {u[0], v[0]};
+}
+
+/// The choice of a frame for the patches of a cell of the white frame: that of the frame's own cell
+/// which holds its centre, or of the nearest one when none does.
+const PsfChoice& choice_for(const FitStage::OpenField& open, std::size_t frame, const Box& cell) {
+  const PsfChoice* best = &open.psfs[frame];
+  if (open.cell_psfs[frame].empty()) {
+    return *best;
+  }
+  const auto [x, y] = centre_in(open, frame, cell);
+  double distance = std::numeric_limits<double>::infinity();
+  for (const CellPsf& candidate : open.cell_psfs[frame]) {
+    const Box& box = candidate.box;
+    const double d = box.contains(x, y) ? -1.0
+                                        : std::hypot(0.5 * (box.x0 + box.x1 - 1) - x,
+                                                     0.5 * (box.y0 + box.y1 - 1) - y);
+    if (d < distance) {
+      distance = d;
+      best = &candidate.choice;
+    }
+  }
+  return *best;
 }
 
 /// Made when a patch of the cell first needs it; a PSF that is the same everywhere has one for all
 /// cells.
-const CellMixture& cell_mixture(FitStage::OpenField& open, std::size_t frame, std::size_t number,
-                                const Box& cell) {
-  const PsfChoice& choice = open.psfs[frame];
-  CellMixture& entry = open.mixtures[{frame, choice.psf->is_constant() ? 0 : number}];
+const CellMixture& cell_mixture(FitStage::OpenField& open, const PsfChoice& choice,
+                                std::size_t frame, std::size_t number, const Box& cell) {
+  const bool same_everywhere = choice.psf->is_constant() && open.cell_psfs[frame].empty();
+  CellMixture& entry = open.mixtures[{frame, same_everywhere ? 0 : number}];
   if (entry.mixture.terms.empty()) {
-    entry.mixture = sky::fit_psf_mixture(stamp_at(open, frame, cell), choice.n_gaussians);
+    const auto [x, y] = centre_in(open, frame, cell);
+    entry.mixture = sky::fit_psf_mixture(choice.psf->at(x, y), choice.n_gaussians);
     if (choice.gaussians == Gaussians::all) {
       entry.psf = sky::make_mixture_psf(entry.mixture);
     }
@@ -183,18 +297,19 @@ const CellMixture& cell_mixture(FitStage::OpenField& open, std::size_t frame, st
 
 std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
                                           std::size_t frame, FitStage::Patch& patch) {
-  const PsfChoice& choice = open.psfs[frame];
   const auto [number, cell] = cell_of(config, *open.field, patch.base);
+  const PsfChoice& choice = choice_for(open, frame, cell);
+  patch.psfs[frame] = choice;
   std::shared_ptr<const sky::Psf> psf = choice.psf;
   if (config.epsf.evaluate != "source" && !psf->is_constant()) {
-    const sky::PsfStamp stamp =
-        stamp_at(open, frame, config.epsf.evaluate == "cell" ? cell : patch.base);
+    const auto [x, y] = centre_in(open, frame, config.epsf.evaluate == "cell" ? cell : patch.base);
+    const sky::PsfStamp stamp = psf->at(x, y);
     psf = sky::make_stamp_psf(stamp.values, stamp.oversampling, false);
   }
   if (choice.gaussians == Gaussians::none) {
     return psf;
   }
-  const CellMixture& gaussians = cell_mixture(open, frame, number, cell);
+  const CellMixture& gaussians = cell_mixture(open, choice, frame, number, cell);
   if (patch.describes_cell) {
     patch.mixtures.emplace_back(frame, gaussians.mixture);
   }

@@ -40,6 +40,12 @@ struct PsfChoice {
   std::string fallback_reason;  ///< empty unless it is the fallback
 };
 
+/// PSF of one cell of a frame (epsf.method = "anderson-king").
+struct CellPsf {
+  Box box;  ///< in Field::used_box
+  PsfChoice choice;
+};
+
 /// Gaussians fitted to the PSF of a frame at the centre of an ePSF cell.
 struct CellMixture {
   sky::PsfMixture mixture;
@@ -57,6 +63,8 @@ struct FitStage {
     std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs(); null for frames on the grid
     std::unique_ptr<sky::Wcs> white_wcs;         ///< null when all frames are on the grid
     std::vector<PsfChoice> psfs;
+    /// Per frame; where there are any they take the place of the frame's choice.
+    std::vector<std::vector<CellPsf>> cell_psfs;
     std::map<std::pair<std::size_t, std::size_t>, CellMixture> mixtures;  ///< by frame and cell
     std::size_t first_row = 0;                                            ///< of /sources
     std::vector<std::uint8_t> active;
@@ -147,10 +155,16 @@ std::vector<Column> fit_columns(const FitNames& names, const std::vector<std::st
 std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
                                    const engine::Products& before);
 
+/// PSFs of the cells of every frame, for frames whose ePSF is an array per cell: a cell without
+/// one, or with one of too few stars, has the fallback.
+std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
+                                                   const engine::Products& before);
+
 /// The PSF of a frame in a patch: evaluated where epsf.evaluate asks for (itself, or held at the
 /// centre of the patch or of its cell), with Gaussians where the choice wants them. Where a PSF
 /// varies over the field its Gaussians are those of the cell's centre throughout the cell: a fit
-/// takes some 30 ms. Adds them to the patch that describes its cell.
+/// takes some 30 ms. Adds them to the patch that describes its cell. Notes the choice of a cell in
+/// the patch.
 std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenField& open,
                                           std::size_t frame, FitStage::Patch& patch);
 

@@ -195,8 +195,6 @@ Schema frames_schema(const Config& config, const Survey& survey, const TableSche
   return schema;
 }
 
-namespace {}  // namespace
-
 FramesStage::Result FramesStage::compute(const Config& config, const Input& input,
                                          const Rng& /*rng*/) {
   Result result;

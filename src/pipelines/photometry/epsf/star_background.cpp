@@ -1,0 +1,69 @@
+#include "pipelines/photometry/epsf/star_background.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "skyloom/numerics/robust.hpp"
+
+namespace skyloom::photometry::epsf {
+namespace {
+
+constexpr int kClipRounds = 5;
+
+double standard_deviation(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  double mean = 0.0;
+  for (const double value : values) {
+    mean += value / n;
+  }
+  double square = 0.0;
+  for (const double value : values) {
+    square += (value - mean) * (value - mean) / n;
+  }
+  return std::sqrt(square);
+}
+
+}  // namespace
+
+LocalBackground local_background(const Image<double>& data, const Image<double>& weight, double x,
+                                 double y, const Options& options) {
+  LocalBackground out;
+  if (!options.star_local_bkg_subtract) {
+    return out;
+  }
+  const double limit = std::max(2.0, (data.width() - 1) / 2 - 1.0);
+  out.rout_pix = std::clamp(options.star_local_bkg_annulus_rout_pix, 2.0, limit);
+  out.rin_pix = std::clamp(options.star_local_bkg_annulus_rin_pix, 0.0, out.rout_pix - 1.0);
+  out.status = "fallback_zero";
+  std::vector<double> values;
+  for (int j = 0; j < data.height(); ++j) {
+    for (int i = 0; i < data.width(); ++i) {
+      const double r = std::hypot(i - x, j - y);
+      if (r >= out.rin_pix && r <= out.rout_pix && std::isfinite(data(j, i)) &&
+          weight(j, i) > 0.0) {
+        values.push_back(data(j, i));
+      }
+    }
+  }
+  const auto enough = static_cast<std::size_t>(std::max(options.star_local_bkg_minpix, 1));
+  if (values.size() < enough) {
+    return out;
+  }
+  for (int round = 0; round < kClipRounds; ++round) {
+    const double median = numerics::median(values);
+    const double reach = options.star_local_bkg_sigma * standard_deviation(values);
+    if (std::erase_if(values, [&](double v) { return std::abs(v - median) > reach; }) == 0) {
+      break;
+    }
+  }
+  if (values.size() >= enough) {
+    out.value = numerics::median(values);
+    out.n_pixels = static_cast<int>(values.size());
+    out.status = "ok";
+  }
+  return out;
+}
+
+}  // namespace skyloom::photometry::epsf
