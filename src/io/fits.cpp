@@ -120,13 +120,15 @@ struct FitsFile::Impl {
     return result;
   }
 
-  Image<float> read(const Box& box, int plane) {
+  /// @param type CFITSIO's code of T   @param blank what blank pixels become, null = as stored
+  template <class T>
+  Image<T> read(const Box& box, int plane, int type, T* blank) {
     const bool inside = !box.empty() && box.x0 >= 0 && box.y0 >= 0 && box.x1 <= width &&
                         box.y1 <= height && plane >= 0 && plane < planes;
     if (!inside) {
       throw FatalError(path + ": pixels outside the image were asked for");
     }
-    Image<float> out(box.width(), box.height());
+    Image<T> out(box.width(), box.height());
     std::array<long, kMaxAxes> first{};
     std::array<long, kMaxAxes> last{};
     std::array<long, kMaxAxes> step{};
@@ -138,14 +140,18 @@ struct FitsFile::Impl {
     first[1] = box.y0 + 1;
     last[1] = box.y1;
     first[2] = last[2] = plane + 1;
-    float blank = std::numeric_limits<float>::quiet_NaN();
     int any_blank = 0;
     int status = 0;
     fits_clear_errmsg();
-    fits_read_subset(file.get(), TFLOAT, first.data(), last.data(), step.data(), &blank,
+    fits_read_subset(file.get(), type, first.data(), last.data(), step.data(), blank,
                      out.pixels().data(), &any_blank, &status);
     check_read(status, path, "its pixels cannot be read");
     return out;
+  }
+
+  Image<float> read_float(const Box& box, int plane) {
+    float blank = std::numeric_limits<float>::quiet_NaN();
+    return read<float>(box, plane, TFLOAT, &blank);
   }
 };
 
@@ -236,15 +242,19 @@ std::string FitsFile::cards() const {
 }
 
 Image<float> FitsFile::read(const Box& box) const {
-  return impl_->read(box, 0);
+  return impl_->read_float(box, 0);
+}
+
+Image<std::int64_t> FitsFile::read_integers(const Box& box) const {
+  return impl_->read<std::int64_t>(box, 0, TLONGLONG, nullptr);
 }
 
 Image<float> FitsFile::read() const {
-  return impl_->read({0, width(), 0, height()}, 0);
+  return impl_->read_float({0, width(), 0, height()}, 0);
 }
 
 Image<float> FitsFile::read_plane(int plane) const {
-  return impl_->read({0, width(), 0, height()}, plane);
+  return impl_->read_float({0, width(), 0, height()}, plane);
 }
 
 bool FitsFile::is_complete() const {

@@ -130,4 +130,27 @@ std::vector<double> SmallCholesky::inverse() const {
   return result;
 }
 
+void SmallCholesky::inverse_diagonal(std::span<double> diagonal,
+                                     std::vector<double>& scratch) const {
+  // Rows of L^-1 are lower triangular; A^-1 = L^-T L^-1.
+  scratch.resize(std::max(scratch.size(), at(n_, 0, n_)));
+  std::fill(diagonal.begin(), diagonal.end(), 0.0);
+  for (int i = 0; i < n_; ++i) {
+    double* row_i = scratch.data() + at(i, 0, n_);
+    std::fill(row_i, row_i + i, 0.0);
+    row_i[i] = 1.0;
+    for (int k = 0; k < i; ++k) {
+      const double factor = lower_[at(i, k, n_)];
+      if (factor != 0.0) {
+        axpy_minus(row_i, scratch.data() + at(k, 0, n_), factor, k + 1);
+      }
+    }
+    const double scale = 1.0 / lower_[at(i, i, n_)];
+    for (int c = 0; c <= i; ++c) {
+      row_i[c] *= scale;
+      diagonal[static_cast<std::size_t>(c)] += row_i[c] * row_i[c];
+    }
+  }
+}
+
 }  // namespace skyloom::numerics

@@ -1,5 +1,9 @@
 #include "skyloom/numerics/float_lanes.hpp"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // The same source three times, chosen once per process; see sky/render_lanes.cpp.
 
 namespace skyloom::numerics {
@@ -9,10 +13,9 @@ namespace {
 struct Kernels {
   void (*products)(Rows, std::ptrdiff_t, int, Rows, std::ptrdiff_t, int, bool, int, int, double*,
                    int);
-  void (*multiply)(Rows, Rows, int, int, float*, std::ptrdiff_t);
+  double (*multiply)(Rows, Rows, int, int, float*, std::ptrdiff_t);
   void (*add_scaled)(Rows, float, int, int, float*, std::ptrdiff_t);
   double (*weighted_residual)(Rows, Rows, float, Rows, int, int, float*, std::ptrdiff_t);
-  double (*total)(Rows, int, int);
   void (*subtract_products)(const double*, std::ptrdiff_t, const double*, std::ptrdiff_t, int, int,
                             int, double*, std::ptrdiff_t);
 };
@@ -66,8 +69,8 @@ void products(Rows x, std::ptrdiff_t x_plane, int nx, Rows y, std::ptrdiff_t y_p
   best().products(x, x_plane, nx, y, y_plane, ny, only_upper, rows, width, out, ld);
 }
 
-void multiply(Rows x, Rows y, int rows, int width, float* out, std::ptrdiff_t out_stride) {
-  best().multiply(x, y, rows, width, out, out_stride);
+double multiply(Rows x, Rows y, int rows, int width, float* out, std::ptrdiff_t out_stride) {
+  return best().multiply(x, y, rows, width, out, out_stride);
 }
 
 void add_scaled(Rows x, float factor, int rows, int width, float* y, std::ptrdiff_t y_stride) {
@@ -77,10 +80,6 @@ void add_scaled(Rows x, float factor, int rows, int width, float* y, std::ptrdif
 double weighted_residual(Rows data, Rows model, float sky, Rows weight, int rows, int width,
                          float* weighted, std::ptrdiff_t weighted_stride) {
   return best().weighted_residual(data, model, sky, weight, rows, width, weighted, weighted_stride);
-}
-
-double total(Rows x, int rows, int width) {
-  return best().total(x, rows, width);
 }
 
 void subtract_products(const double* a, std::ptrdiff_t lda, const double* b, std::ptrdiff_t ldb,

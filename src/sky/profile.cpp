@@ -6,6 +6,8 @@
 #include <numbers>
 #include <numeric>
 
+#include "skyloom/numerics/cubic_spline.hpp"
+
 #include "sersic_tables.hpp"
 
 namespace skyloom::sky {
@@ -21,57 +23,6 @@ void scale_to(std::vector<double>& amplitude, double total) {
   }
 }
 
-/// Cubic spline through (x, y) with not-a-knot ends (>= 4 points), evaluated once. Solved densely:
-/// the tables have at most 17 rows and are read a few hundred times per process.
-double spline_not_a_knot(const std::vector<double>& x, const std::vector<double>& y, double at) {
-  const std::size_t n = x.size();
-  std::vector<double> matrix(n * n, 0.0);
-  std::vector<double> m(n, 0.0);
-  const auto h = [&](std::size_t i) { return x[i + 1] - x[i]; };
-  for (std::size_t i = 1; i + 1 < n; ++i) {
-    matrix[i * n + i - 1] = h(i - 1);
-    matrix[i * n + i] = 2.0 * (h(i - 1) + h(i));
-    matrix[i * n + i + 1] = h(i);
-    m[i] = 6.0 * ((y[i + 1] - y[i]) / h(i) - (y[i] - y[i - 1]) / h(i - 1));
-  }
-  // Third derivative continuous across the second and the last but one knot.
-  matrix[0] = h(1);
-  matrix[1] = -(h(0) + h(1));
-  matrix[2] = h(0);
-  matrix[n * n - 1] = h(n - 3);
-  matrix[n * n - 2] = -(h(n - 3) + h(n - 2));
-  matrix[n * n - 3] = h(n - 2);
-  for (std::size_t k = 0; k < n; ++k) {
-    std::size_t pivot = k;
-    for (std::size_t i = k + 1; i < n; ++i) {
-      pivot = std::abs(matrix[i * n + k]) > std::abs(matrix[pivot * n + k]) ? i : pivot;
-    }
-    for (std::size_t j = 0; j < n && pivot != k; ++j) {
-      std::swap(matrix[k * n + j], matrix[pivot * n + j]);
-    }
-    std::swap(m[k], m[pivot]);
-    for (std::size_t i = k + 1; i < n; ++i) {
-      const double factor = matrix[i * n + k] / matrix[k * n + k];
-      for (std::size_t j = k; j < n; ++j) {
-        matrix[i * n + j] -= factor * matrix[k * n + j];
-      }
-      m[i] -= factor * m[k];
-    }
-  }
-  for (std::size_t k = n; k-- > 0;) {
-    for (std::size_t j = k + 1; j < n; ++j) {
-      m[k] -= matrix[k * n + j] * m[j];
-    }
-    m[k] /= matrix[k * n + k];
-  }
-  const auto upper = std::upper_bound(x.begin() + 1, x.end() - 1, at);
-  const std::size_t i = static_cast<std::size_t>(upper - x.begin()) - 1;
-  const double a = (x[i + 1] - at) / h(i);
-  const double b = (at - x[i]) / h(i);
-  return a * y[i] + b * y[i + 1] +
-         ((a * a * a - a) * m[i] + (b * b * b - b) * m[i + 1]) * h(i) * h(i) / 6.0;
-}
-
 double core_fraction(double n) {
   const auto table = sersic_core_table();
   std::vector<double> x;
@@ -80,40 +31,22 @@ double core_fraction(double n) {
     x.push_back(table[i]);
     y.push_back(table[i + 1]);
   }
-  return spline_not_a_knot(x, y, n);
+  return numerics::CubicSpline(x, y)(n);
 }
 
 constexpr double kRowStep = 0.05;
 constexpr int kRowCount = 121;  ///< n = 0.30 ... 6.30
 
-/// Node values of all rows: (row, node), F and t F'.
-struct SersicRows {
-  std::vector<float> value;
-  std::vector<float> slope;
-};
-
-SersicRows make_sersic_rows() {
-  const auto nodes = static_cast<std::size_t>(RadialTable::kIntervals + 1);
-  SersicRows rows;
-  rows.value.resize(nodes * kRowCount);
-  rows.slope.resize(nodes * kRowCount);
-  for (int r = 0; r < kRowCount; ++r) {
-    const Mixture mixture = sersic_mixture(0.30 + kRowStep * r);
-    for (std::size_t k = 0; k < nodes; ++k) {
-      const double t = RadialTable::node(static_cast<int>(k));
-      double value = 0.0;
-      double slope = 0.0;
-      for (std::size_t i = 0; i < mixture.amplitude.size(); ++i) {
-        const double s = 2.0 * std::numbers::pi * std::numbers::pi * mixture.variance[i] * t;
-        const double term = s < 80.0 ? mixture.amplitude[i] * std::exp(-s) : 0.0;
-        value += term;
-        slope -= s * term;
-      }
-      rows.value[static_cast<std::size_t>(r) * nodes + k] = static_cast<float>(value);
-      rows.slope[static_cast<std::size_t>(r) * nodes + k] = static_cast<float>(slope);
+/// Tables of four neighbouring rows, made when they are first needed: a process is one thread.
+const RadialTable* sersic_rows(int first) {
+  static std::vector<RadialTable> rows(kRowCount);
+  for (int r = first; r < first + 4; ++r) {
+    RadialTable& row = rows[static_cast<std::size_t>(r)];
+    if (row.empty()) {
+      row = RadialTable(sersic_mixture(0.30 + kRowStep * r));
     }
   }
-  return rows;
+  return &rows[static_cast<std::size_t>(first)];
 }
 
 /// Lagrange weights of four equidistant points at position u in [0, 3], and their derivatives.
@@ -182,7 +115,7 @@ Mixture sersic_mixture(double n) {
       const double v = range->values[r * stride + 1 + k];
       y[r] = is_variance ? std::log(v) : v;
     }
-    const double value = spline_not_a_knot(x, y, n);
+    const double value = numerics::CubicSpline(x, y)(n);
     if (is_variance) {
       m.variance.push_back(std::exp(value));
     } else {
@@ -333,32 +266,43 @@ float RadialTable::value(float t) const {
   return c[0] + f * (c[1] + f * (c[2] + f * c[3]));
 }
 
-SersicTables sersic_tables(double n) {
-  static const SersicRows kRows = make_sersic_rows();
+void RadialTable::combine(const RadialTable* first, const std::array<double, 4>& weight) {
+  cubic_.resize(static_cast<std::size_t>(kIntervals));
+  std::array<float, 4> w{};
+  std::transform(weight.begin(), weight.end(), w.begin(),
+                 [](double v) { return static_cast<float>(v); });
+  const auto* a = first[0].cubic_.data();
+  const auto* b = first[1].cubic_.data();
+  const auto* c = first[2].cubic_.data();
+  const auto* d = first[3].cubic_.data();
+  for (std::size_t i = 0; i < cubic_.size(); ++i) {
+    for (std::size_t k = 0; k < 4; ++k) {
+      cubic_[i][k] = w[0] * a[i][k] + w[1] * b[i][k] + w[2] * c[i][k] + w[3] * d[i][k];
+    }
+  }
+}
+
+void sersic_tables(double n, bool derivative, SersicTables& tables) {
   n = std::clamp(n, kSersicMin, kSersicMax);
   const double position = (n - 0.30) / kRowStep;
   const int first = std::clamp(static_cast<int>(std::floor(position)) - 1, 0, kRowCount - 4);
   std::array<double, 4> w{};
   std::array<double, 4> dw{};
   lagrange4(position - first, w, dw);
-  const auto nodes = static_cast<std::size_t>(RadialTable::kIntervals + 1);
-  std::vector<float> combined[4];
-  for (auto& v : combined) {
-    v.assign(nodes, 0.0F);
-  }
-  for (std::size_t i = 0; i < 4; ++i) {
-    const float* value = &kRows.value[(static_cast<std::size_t>(first) + i) * nodes];
-    const float* slope = &kRows.slope[(static_cast<std::size_t>(first) + i) * nodes];
-    const auto weight = static_cast<float>(w[i]);
-    const auto weight_n = static_cast<float>(dw[i] / kRowStep);
-    for (std::size_t k = 0; k < nodes; ++k) {
-      combined[0][k] += weight * value[k];
-      combined[1][k] += weight * slope[k];
-      combined[2][k] += weight_n * value[k];
-      combined[3][k] += weight_n * slope[k];
+  const RadialTable* rows = sersic_rows(first);
+  tables.profile.combine(rows, w);
+  if (derivative) {
+    for (double& v : dw) {
+      v /= kRowStep;
     }
+    tables.n_derivative.combine(rows, dw);
   }
-  return {RadialTable(combined[0], combined[1]), RadialTable(combined[2], combined[3])};
+}
+
+SersicTables sersic_tables(double n) {
+  SersicTables tables;
+  sersic_tables(n, true, tables);
+  return tables;
 }
 
 }  // namespace skyloom::sky

@@ -247,7 +247,8 @@ PointSource::PointSource(const PsfStamp& stamp) : oversampling_(stamp.oversampli
   rows_ = image.height() + 2 * border;
   centre_ = radius + kPadding + border;
   phase_width_ = padded((rows_ + oversampling_ - 1) / oversampling_ + 1);
-  coefficients_.assign(product(rows_, oversampling_ * phase_width_), 0.0F);
+  // Whole vectors are read, also at the end of the last row.
+  coefficients_.assign(product(rows_, oversampling_ * phase_width_) + 2 * lanes::kLanePad, 0.0F);
   for (int y = 0; y < image.height(); ++y) {
     for (int x = 0; x < image.width(); ++x) {
       const int column = x + border;
@@ -257,6 +258,35 @@ PointSource::PointSource(const PsfStamp& stamp) : oversampling_(stamp.oversampli
           static_cast<float>(image(y, x));
     }
   }
+}
+
+PointSource PointSource::combined(const std::vector<PointSource>& planes,
+                                  const std::vector<double>& weight, int half_pix) {
+  const PointSource& first = planes.front();
+  PointSource sum;
+  sum.oversampling_ = first.oversampling_;
+  sum.phase_width_ = first.phase_width_;
+  sum.rows_ = first.rows_;
+  sum.centre_ = first.centre_;
+  sum.half_size_ = first.half_size_;
+  sum.coefficients_.assign(first.coefficients_.size(), 0.0F);
+  // Taps reach three samples beyond; the source may lie a pixel off the middle of its box.
+  const int reach = (half_pix + 2) * sum.oversampling_ + 4;
+  const int y0 = std::max(0, sum.centre_ - reach);
+  const int y1 = std::min(sum.rows_, sum.centre_ + reach + 1);
+  const int x0 = std::max(0, (sum.centre_ - reach) / sum.oversampling_);
+  const int x1 = std::min(sum.phase_width_, (sum.centre_ + reach) / sum.oversampling_ + 1);
+  for (std::size_t k = 0; k < planes.size(); ++k) {
+    const auto w = static_cast<float>(weight[k]);
+    for (int row = y0 * sum.oversampling_; row < y1 * sum.oversampling_; ++row) {
+      const float* in = planes[k].coefficients_.data() + product(row, sum.phase_width_);
+      float* out = sum.coefficients_.data() + product(row, sum.phase_width_);
+      for (int x = x0; x < x1; ++x) {
+        out[x] += w * in[x];
+      }
+    }
+  }
+  return sum;
 }
 
 void PointSource::render(double x, double y, bool derivatives, const ImageBlock& block,
@@ -295,7 +325,7 @@ void PointSource::render(double x, double y, bool derivatives, const ImageBlock&
     weights[18 + k] = static_cast<float>(-oversampling_ * wy.derivative[k]);
   }
   const std::ptrdiff_t row_stride = static_cast<std::ptrdiff_t>(oversampling_) * phase_width_;
-  scratch.row.resize(static_cast<std::size_t>(2 * (row_stride + lanes::kLanePad)));
+  scratch.row.resize(static_cast<std::size_t>(2 * (row_stride + 2 * lanes::kLanePad)));
   lanes::kernels().spline(
       {coefficients_.data(), row_stride, phase_width_, oversampling_,
        static_cast<int>(std::floor(column)) - 2, static_cast<int>(std::floor(row)) - 2,

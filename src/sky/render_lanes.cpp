@@ -1,5 +1,9 @@
 #include "render_lanes.hpp"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <cstring>
 
 // The same source three times. Fused multiply-adds are allowed in this file alone (its compile

@@ -62,7 +62,7 @@ struct SplineJob {
   const float* weight_y;
   int width;  ///< pixels kept
   int height;
-  float* scratch;  ///< (2, row_stride + kLanePad)
+  float* scratch;  ///< (2, row_stride + 2 kLanePad)
   float* out;      ///< value; x and y derivatives follow at `plane` when asked for
   std::ptrdiff_t stride;
   std::ptrdiff_t plane;

@@ -11,7 +11,9 @@ namespace skyloom::surveys {
 /// @throws ConfigError when the HDU holds no 2-D image or the file is too short
 io::FitsFile open_frame(const std::string& path, int hdu);
 
-/// The inverse-variance image of a frame of this size. @throws ConfigError when it has another one
-io::FitsFile open_weights(const FrameSpec& spec, int width, int height);
+/// An image that belongs to a frame of this size: its weights or its mask.
+/// @throws ConfigError when it has another size
+io::FitsFile open_companion(const std::string& path, int hdu, const std::string& frame, int width,
+                            int height);
 
 }  // namespace skyloom::surveys

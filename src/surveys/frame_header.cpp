@@ -10,6 +10,7 @@
 #include "skyloom/core/table.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/surveys/frame.hpp"
+#include "skyloom/surveys/sky_model.hpp"
 
 #include "frame_files.hpp"
 
@@ -50,6 +51,9 @@ void require_positive(double value, const std::string& file, const char* what) {
 }
 
 double fwhm_of(const FrameSpec& spec, const io::FitsFile& file) {
+  if (std::isfinite(spec.fwhm_pix)) {
+    return spec.fwhm_pix;
+  }
   const double pixels = file.number("PEEING").value_or(kNan);
   if (std::isfinite(pixels) && pixels > 0.0) {
     return pixels;
@@ -105,10 +109,16 @@ double mjd_of(const std::string& text, const std::string& time) {
   return whole + (clock.empty() ? 0.0 : day_fraction(clock));
 }
 
-double middle_of_exposure(const io::FitsFile& file) {
+double middle_of_exposure(const FrameSpec& spec, const io::FitsFile& file) {
+  if (std::isfinite(spec.mjd)) {
+    return spec.mjd;
+  }
   double start = file.number("MJD-OBS").value_or(kNan);
   if (!std::isfinite(start)) {
     start = mjd_of(file.text("DATE-OBS").value_or(""), file.text("TIME-OBS").value_or(""));
+  }
+  for (const char* card : {"MJDUTC", "MJD"}) {
+    start = std::isfinite(start) ? start : file.number(card).value_or(kNan);
   }
   const double exposure_s = file.number("EXPTIME").value_or(0.0);
   return start + (std::isfinite(exposure_s) ? exposure_s / 2.0 / 86400.0 : 0.0);
@@ -182,14 +192,24 @@ io::FitsFile open_frame(const std::string& path, int hdu) {
   return file;
 }
 
-io::FitsFile open_weights(const FrameSpec& spec, int width, int height) {
-  io::FitsFile weights = open_frame(spec.invvar, spec.invvar_hdu);
-  if (weights.width() != width || weights.height() != height) {
-    throw ConfigError(spec.invvar,
-                      "has " + size_text(weights.width(), weights.height()) + " pixels",
-                      size_text(width, height) + " as " + spec.file);
+io::FitsFile open_companion(const std::string& path, int hdu, const std::string& frame, int width,
+                            int height) {
+  io::FitsFile file = open_frame(path, hdu);
+  if (file.width() != width || file.height() != height) {
+    throw ConfigError(path, "has " + size_text(file.width(), file.height()) + " pixels",
+                      size_text(width, height) + " as " + frame);
   }
-  return weights;
+  return file;
+}
+
+std::vector<std::string> pixel_files(const FrameSpec& spec) {
+  std::vector<std::string> files{spec.file};
+  for (const std::string* path : {&spec.invvar, &spec.mask, &spec.sky_model}) {
+    if (!path->empty()) {
+      files.push_back(*path);
+    }
+  }
+  return files;
 }
 
 FrameInfo read_frame_info(const FrameSpec& spec, double zp_ref) {
@@ -208,14 +228,20 @@ FrameInfo read_frame_info(const FrameSpec& spec, double zp_ref) {
   if (spec.invvar.empty()) {
     require_positive(info.skysig_adu, spec.file, "SKYSIG");
   } else {
-    (void)open_weights(spec, info.width, info.height);
+    (void)open_companion(spec.invvar, spec.invvar_hdu, spec.file, info.width, info.height);
+  }
+  if (!spec.mask.empty()) {
+    (void)open_companion(spec.mask, spec.mask_hdu, spec.file, info.width, info.height);
+  }
+  if (!spec.sky_model.empty()) {
+    (void)SplineSky(spec.sky_model);
   }
   info.egain = given_or_card(spec.egain, file, "EGAIN");
   require_positive(info.egain, spec.file, "EGAIN (e-/ADU)");
   const double saturate = given_or_card(spec.saturate_adu, file, "SATURATE");
   info.saturate_adu = std::isfinite(saturate) ? saturate : kNan;
   info.fwhm_pix = fwhm_of(spec, file);
-  info.mjd = middle_of_exposure(file);
+  info.mjd = middle_of_exposure(spec, file);
   info.scale = std::pow(10.0, -0.4 * (info.zp_mag - zp_ref));
   return info;
 }

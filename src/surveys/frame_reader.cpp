@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <type_traits>
+#include <utility>
 
 #include "skyloom/surveys/frame.hpp"
+#include "skyloom/surveys/sky_model.hpp"
 
 #include "frame_files.hpp"
 
@@ -14,34 +17,45 @@ constexpr int kMedianRows = 256;
 constexpr double kLeastPartOfMedian = 0.1;
 constexpr double kLeastVariance = 1e-12;
 
-/// An image that is read box by box. Tile-compressed ones store whole rows, so the rows that were
-/// decompressed last are kept, on borders that neighbouring boxes share.
+/// An image that is read box by box, as float or, without loss of bits, as std::int64_t.
+/// Tile-compressed ones store whole rows, so the rows that were decompressed last are kept, on
+/// borders that neighbouring boxes share.
+template <class T>
 class BoxSource {
  public:
   explicit BoxSource(io::FitsFile file)
       : file_(std::move(file)), is_compressed_(file_.text("ZIMAGE").has_value()) {}
 
   /// A part of the image. @param box inside the image
-  ImageView<const float> read(const Box& box) {
+  ImageView<const T> read(const Box& box) {
     if (!is_compressed_) {
-      part_ = file_.read(box);
-      return part_.view();
+      part_ = part(box);
+      return std::as_const(part_).view();
     }
     if (box.y0 < strip_.y0 || box.y1 > strip_.y1) {
       strip_ = {0, file_.width(), box.y0 / kStripRows * kStripRows,
                 std::min(file_.height(), (box.y1 + kStripRows - 1) / kStripRows * kStripRows)};
-      part_ = file_.read(strip_);
+      part_ = part(strip_);
     }
-    return part_.view().sub({box.x0, box.x1, box.y0 - strip_.y0, box.y1 - strip_.y0});
+    return std::as_const(part_).view().sub(
+        {box.x0, box.x1, box.y0 - strip_.y0, box.y1 - strip_.y0});
   }
 
   [[nodiscard]] const io::FitsFile& file() const { return file_; }
 
  private:
+  [[nodiscard]] Image<T> part(const Box& box) const {
+    if constexpr (std::is_same_v<T, float>) {
+      return file_.read(box);
+    } else {
+      return file_.read_integers(box);
+    }
+  }
+
   io::FitsFile file_;
   bool is_compressed_;
   Box strip_;
-  Image<float> part_;
+  Image<T> part_;
 };
 
 /// Median of the positive values in evenly spaced rows; 0 when there are none.
@@ -67,31 +81,69 @@ double median_weight(const io::FitsFile& file) {
 struct FrameReader::Impl {
   FrameSpec spec;
   FrameInfo info;
-  BoxSource image;
-  std::optional<BoxSource> weights;
+  BoxSource<float> image;
+  std::optional<BoxSource<float>> weights;
+  std::optional<BoxSource<std::int64_t>> mask;
+  std::optional<SplineSky> sky_model;
   std::optional<double> least_weight;
 
   Impl(FrameSpec spec_, FrameInfo info_)
       : spec(std::move(spec_)), info(std::move(info_)), image(open_frame(spec.file, info.hdu)) {
     if (!spec.invvar.empty()) {
-      weights.emplace(open_weights(spec, info.width, info.height));
+      weights.emplace(companion(spec.invvar, spec.invvar_hdu));
     }
+    if (!spec.mask.empty()) {
+      mask.emplace(companion(spec.mask, spec.mask_hdu));
+    }
+    if (!spec.sky_model.empty()) {
+      sky_model.emplace(spec.sky_model);
+    }
+  }
+
+  [[nodiscard]] io::FitsFile companion(const std::string& path, int hdu) const {
+    return open_companion(path, hdu, spec.file, info.width, info.height);
+  }
+
+  /// Why a pixel of this value is bad; 0 when it is not.
+  [[nodiscard]] std::uint8_t verdict(float value) const {
+    if (!std::isfinite(value)) {
+      return kBadNotFinite;
+    }
+    if (value == static_cast<float>(spec.blank_adu)) {
+      return kBadMasked;
+    }
+    // Without a limit it is NaN and no value reaches it.
+    return static_cast<double>(value) >= info.saturate_adu / 2.0 ? kBadSaturated : 0;
   }
 
   void fill_data(const Box& inside, const Box& box, FramePixels& out) {
     const auto values = image.read(inside);
-    const double limit = info.saturate_adu / 2.0;
     const double sky = spec.sky_is_fitted ? 0.0 : spec.sky_adu;
+    const Image<float> model = sky_model ? sky_model->at(inside) : Image<float>();
     for (int y = inside.y0; y < inside.y1; ++y) {
-      const auto row = values.row(y - inside.y0);
       for (int x = inside.x0; x < inside.x1; ++x) {
-        const double value = static_cast<double>(row[static_cast<std::size_t>(x - inside.x0)]);
-        std::uint8_t bad = std::isfinite(value) ? 0 : kBadNotFinite;
-        // Without a limit it is NaN and no value reaches it.
-        bad = static_cast<std::uint8_t>(bad | (bad == 0 && value >= limit ? kBadSaturated : 0));
+        const float value = values(y - inside.y0, x - inside.x0);
+        const std::uint8_t bad = verdict(value);
         out.bad(y - box.y0, x - box.x0) = bad;
         if (bad == 0) {
-          out.data(y - box.y0, x - box.x0) = static_cast<float>((value - sky) * info.scale);
+          const double under =
+              sky + (sky_model ? static_cast<double>(model(y - inside.y0, x - inside.x0)) : 0.0);
+          out.data(y - box.y0, x - box.x0) =
+              static_cast<float>((static_cast<double>(value) - under) * info.scale);
+        }
+      }
+    }
+  }
+
+  void fill_mask(const Box& inside, const Box& box, FramePixels& out) {
+    const auto flags = mask->read(inside);
+    const std::int64_t bits = spec.mask_bits == 0 ? ~std::int64_t{0} : spec.mask_bits;
+    for (int y = inside.y0; y < inside.y1; ++y) {
+      for (int x = inside.x0; x < inside.x1; ++x) {
+        if ((flags(y - inside.y0, x - inside.x0) & bits) != 0) {
+          std::uint8_t& bad = out.bad(y - box.y0, x - box.x0);
+          bad = static_cast<std::uint8_t>(bad | kBadMasked);
+          out.data(y - box.y0, x - box.x0) = 0.0F;
         }
       }
     }
@@ -143,6 +195,9 @@ FramePixels FrameReader::read(const Box& box) {
     return out;
   }
   impl_->fill_data(inside, box, out);
+  if (impl_->mask) {
+    impl_->fill_mask(inside, box, out);
+  }
   if (impl_->weights) {
     impl_->fill_weights(inside, box, out);
   } else {

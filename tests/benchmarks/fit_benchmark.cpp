@@ -1,16 +1,21 @@
 // CPU time of the patch fit per source: patches of 170 x 170 pixels in five bands with 12 sources
 // on average, starts like a catalogue's. Usage: fit_benchmark [patches] [tao|lm] [weak|none]
-// [sky|total]
+// [sky|total] [varying]
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <petscsys.h>
+
+#include "skyloom/sky/field_psf.hpp"
 
 #include "support/fit_patch.hpp"
 
@@ -36,6 +41,23 @@ double scatter_of(const std::vector<double>& v) {
   return 1.4826 * median_of(d);
 }
 
+/// A PSF whose size and ellipticity vary by some per cent over a frame of 1000 x 1000 pixels.
+std::shared_ptr<const skyloom::sky::Psf> varying_psf(double fwhm_pix) {
+  skyloom::sky::FieldPsfModel model;
+  model.width = 1000;
+  model.height = 1000;
+  model.order = 2;
+  model.lambda = {std::log(0.5 * fwhm_pix / std::sqrt(std::pow(2.0, 1.0 / 3.5) - 1.0)),
+                  0.02,
+                  -0.02,
+                  0.01,
+                  0.0,
+                  0.01};
+  model.g1 = {0.0, 0.01, 0.0, 0.01, 0.0, 0.0};
+  model.g2 = {0.0, 0.0, 0.01, 0.0, 0.01, 0.0};
+  return std::make_shared<skyloom::sky::FieldPsf>(std::move(model), 55, 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -59,12 +81,23 @@ int main(int argc, char** argv) {
   int failed = 0;
   std::vector<double> pull[4];
   std::vector<double> position_pull;
+  const auto workspace = fit::make_workspace();
+  std::vector<std::shared_ptr<const skyloom::sky::Psf>> psfs;
   for (int p = 0; p < patches; ++p) {
     auto patch = skyloom::test::make_patch(static_cast<std::uint64_t>(p) + 1, options);
     patch.input.options.solver =
         has("lm") ? fit::Solver::levenberg_marquardt : fit::Solver::tao_bnls;
     patch.input.options.shape_prior = has("none") ? fit::ShapePrior::none : fit::ShapePrior::weak;
     patch.input.options.noise = has("total") ? fit::Noise::total : fit::Noise::sky;
+    // As in a field: one workspace and one PSF per band for all patches.
+    patch.input.workspace = workspace;
+    for (std::size_t f = 0; f < patch.input.frames.size(); ++f) {
+      if (psfs.size() == f) {
+        psfs.push_back(has("varying") ? varying_psf(3.2 + 0.25 * static_cast<double>(f))
+                                      : patch.input.frames[f].psf);
+      }
+      patch.input.frames[f].psf = psfs[f];
+    }
     const double before = cpu_seconds();
     fit::Result result;
     try {

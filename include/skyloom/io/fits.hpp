@@ -45,6 +45,8 @@ class FitsFile {
   /// @throws ConfigError naming the file when it cannot be read (truncated)
   [[nodiscard]] Image<float> read(const Box& box) const;
   [[nodiscard]] Image<float> read() const;
+  /// The same of an integer image without loss of bits, such as a mask; blanks as stored.
+  [[nodiscard]] Image<std::int64_t> read_integers(const Box& box) const;
   /// Plane of a 3-D image (0-based along the slowest axis).
   [[nodiscard]] Image<float> read_plane(int plane) const;
   [[nodiscard]] int planes() const;

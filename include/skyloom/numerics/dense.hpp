@@ -30,6 +30,8 @@ class SmallCholesky {
   void solve_upper_rows(std::span<double> x, int columns) const;
   /// A^-1, full matrix (n * n).
   [[nodiscard]] std::vector<double> inverse() const;
+  /// Diagonal of A^-1 into `diagonal` (n), a sixth of the work. @param scratch resized to n * n
+  void inverse_diagonal(std::span<double> diagonal, std::vector<double>& scratch) const;
 
  private:
   int n_ = 0;

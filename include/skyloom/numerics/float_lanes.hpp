@@ -19,8 +19,8 @@ struct Rows {
 void products(Rows x, std::ptrdiff_t x_plane, int nx, Rows y, std::ptrdiff_t y_plane, int ny,
               bool only_upper, int rows, int width, double* out, int ld);
 
-/// out = x * y elementwise.
-void multiply(Rows x, Rows y, int rows, int width, float* out, std::ptrdiff_t out_stride);
+/// out = x * y elementwise. @return the sum of out
+double multiply(Rows x, Rows y, int rows, int width, float* out, std::ptrdiff_t out_stride);
 
 /// y += factor * x.
 void add_scaled(Rows x, float factor, int rows, int width, float* y, std::ptrdiff_t y_stride);
@@ -29,9 +29,6 @@ void add_scaled(Rows x, float factor, int rows, int width, float* y, std::ptrdif
 /// weight * residual^2, row sums in double.
 double weighted_residual(Rows data, Rows model, float sky, Rows weight, int rows, int width,
                          float* weighted, std::ptrdiff_t weighted_stride);
-
-/// Sum of x.
-double total(Rows x, int rows, int width);
 
 /// c(i, j) -= sum_k a(k, i) * b(k, j) in double: a (rows, n) with leading dimension lda and so on.
 void subtract_products(const double* a, std::ptrdiff_t lda, const double* b, std::ptrdiff_t ldb,

@@ -71,6 +71,9 @@ class FieldPsf : public Psf {
   /// At the centre of the frame, of the pixel-integrated profile.
   [[nodiscard]] double fwhm_pix() const override;
   [[nodiscard]] double fwhm_pix(double x, double y) const;
+  /// Chebyshev polynomials of total degree 2 or 3 in the shape, over the shapes of the frame.
+  [[nodiscard]] std::span<const PsfStamp> planes() const override;
+  void plane_weights(double x, double y, std::span<double> weight) const override;
 
   /// Native stamp of a source at (x, y) that lies (dx, dy) pixels off the stamp's central pixel.
   /// @param size_pix odd side
@@ -109,6 +112,18 @@ class FieldPsf : public Psf {
   void add_residual(double u0, double v0, double step, int side, double* out) const;
   [[nodiscard]] PsfStamp make_stamp(double x, double y) const;
 
+  /// Range of the shape over the frame and the degree of the planes.
+  struct Expansion {
+    bool tried = false;
+    int degree = 0;
+    std::array<double, 3> centre{};
+    std::array<double, 3> half_range{};
+    std::vector<PsfStamp> planes;
+  };
+  void find_shape_range() const;
+  void make_planes(int degree) const;
+  [[nodiscard]] bool planes_agree() const;
+
   FieldPsfModel model_;
   int stamp_size_;
   int oversampling_;
@@ -118,6 +133,7 @@ class FieldPsf : public Psf {
   std::vector<double> node_grid_;  ///< c on the full square of nodes
   bool constant_ = true;
   PsfStamp constant_stamp_;
+  mutable Expansion expansion_;  ///< made when first asked for
 };
 
 /// Growth curve of a stamp at native sampling: fraction of the total light of the *source* within

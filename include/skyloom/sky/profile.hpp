@@ -83,6 +83,8 @@ class RadialTable {
   [[nodiscard]] float value(float t) const;
   static double node(int k);
   [[nodiscard]] bool empty() const { return cubic_.empty(); }
+  /// Becomes the weighted sum of four tables; uses the memory it has.
+  void combine(const RadialTable* first, const std::array<double, 4>& weight);
 
  private:
   std::vector<std::array<float, 4>> cubic_;
@@ -95,5 +97,7 @@ struct SersicTables {
   RadialTable n_derivative;
 };
 SersicTables sersic_tables(double n);
+/// The same into tables whose memory is used again.
+void sersic_tables(double n, bool derivative, SersicTables& tables);
 
 }  // namespace skyloom::sky

@@ -4,6 +4,7 @@
 // the field-wise ePSF (sky/field_psf.hpp).
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "skyloom/core/image.hpp"
@@ -34,6 +35,11 @@ class Psf {
   /// True when at() gives the same stamp everywhere.
   [[nodiscard]] virtual bool is_constant() const = 0;
   [[nodiscard]] virtual double fwhm_pix() const = 0;
+  /// Fixed stamps whose sum with the weights of plane_weights() is at(), to 2e-5 of the peak or
+  /// better; empty for a PSF that cannot be written so. Made at the first call.
+  [[nodiscard]] virtual std::span<const PsfStamp> planes() const { return {}; }
+  /// @param weight one per plane
+  virtual void plane_weights(double /*x*/, double /*y*/, std::span<double> /*weight*/) const {}
 };
 
 /// The same stamp everywhere. NaN and infinities become 0; with `normalise` it is divided by its

@@ -107,10 +107,15 @@ class PointSource {
   /// all pixels of block.clip; 0 beyond the stamp.
   void render(double x, double y, bool derivatives, const ImageBlock& block,
               RenderScratch& scratch) const;
+  /// Weighted sum of splines of stamps of one size, for pixels within half_pix of the source.
+  static PointSource combined(const std::vector<PointSource>& planes,
+                              const std::vector<double>& weight, int half_pix);
   /// Half size in pixels beyond which the image is 0.
   [[nodiscard]] int half_size_pix() const { return half_size_; }
 
  private:
+  PointSource() = default;
+
   std::vector<float> coefficients_;  ///< (rows, oversampling, phase_width_)
   int oversampling_ = 1;
   int phase_width_ = 0;

@@ -20,6 +20,9 @@ struct FrameSpec {
   int hdu = -1;        ///< 0-based; -1 = the first HDU with a 2-D image
   std::string invvar;  ///< inverse-variance image in 1/ADU^2; SKYSIG is not needed then
   int invvar_hdu = -1;
+  std::string mask;  ///< integer image of data-quality flags or codes; 0 = good
+  int mask_hdu = -1;
+  std::int64_t mask_bits = 0;   ///< flags that make a pixel bad; 0 = any value but 0 does
   std::string psf;              ///< PSFEx file or FITS stamp
   double psf_origin_x_pix = 0;  ///< first pixel of this image in the frame of the PSF model
   double psf_origin_y_pix = 0;
@@ -28,6 +31,10 @@ struct FrameSpec {
   double skysig_adu = std::numeric_limits<double>::quiet_NaN();
   double egain = std::numeric_limits<double>::quiet_NaN();
   double saturate_adu = std::numeric_limits<double>::quiet_NaN();
+  double blank_adu = std::numeric_limits<double>::quiet_NaN();  ///< value that means no data
+  double fwhm_pix = std::numeric_limits<double>::quiet_NaN();
+  double mjd = std::numeric_limits<double>::quiet_NaN();  ///< middle of the exposure
+  std::string sky_model;  ///< spline sky (sky_model.hpp) in ADU, subtracted; "" = none
   bool sky_is_fitted = true;
   double sky_adu = 0;  ///< subtracted when the sky is not fitted
 };
@@ -43,14 +50,19 @@ struct FrameInfo {
   double skysig_adu = 0.0;    ///< NaN when unknown, which an inverse-variance image allows
   double egain = 0.0;         ///< electrons per ADU
   double saturate_adu = 0.0;  ///< NaN = none
-  double fwhm_pix = 0.0;      ///< PEEING, else SEEING / pixel scale, else NaN
+  double fwhm_pix = 0.0;      ///< given, else PEEING, else SEEING / pixel scale, else NaN
   double mjd = 0.0;           ///< middle of the exposure; NaN when unknown
   double scale = 1.0;         ///< scaled flux per ADU, 10^(-0.4 (zp - zp_ref))
 };
 
-/// Reads headers only, and checks that the files are whole.
+/// Reads headers only, and checks that the files are whole. Mid-exposure is the one given, else
+/// half of EXPTIME after the first of MJD-OBS, DATE-OBS (with TIME-OBS), MJDUTC and MJD that there
+/// is.
 /// @throws ConfigError (file, "missing FILTER" and the like) for what photometry cannot do without
 FrameInfo read_frame_info(const FrameSpec& spec, double zp_ref);
+
+/// The files that a frame's pixels come from: image, weights, mask and sky model.
+std::vector<std::string> pixel_files(const FrameSpec& spec);
 
 /// Width and height of the image. @throws ConfigError
 std::pair<int, int> read_frame_size(const FrameSpec& spec);
@@ -81,12 +93,12 @@ void check_alignment(const sky::Wcs& reference, const sky::Wcs& other,
 enum BadPixel : std::uint8_t {
   kBadNotFinite = 1,  ///< not a number, or outside the image
   kBadSaturated = 2,  ///< at or above SATURATE / 2
-  kBadMasked = 4,     ///< no weight in the inverse-variance image
+  kBadMasked = 4,     ///< without weight, marked in the mask, or the blank value
 };
 
 /// Pixels of a box; data and weights are 0 where `bad` is not.
 struct FramePixels {
-  Image<float> data;        ///< scaled flux, the sky subtracted where it is not fitted
+  Image<float> data;        ///< scaled flux; sky model, and sky where it is not fitted, subtracted
   Image<float> invvar;      ///< 1 / scaled flux^2, of the sky noise alone
   Image<std::uint8_t> bad;  ///< bits of BadPixel
 };
@@ -95,7 +107,7 @@ struct FramePixels {
 /// that boxes side by side are decompressed once. One object per thread.
 class FrameReader {
  public:
-  /// @throws ConfigError when a file is missing or the weights have another size than the image
+  /// @throws ConfigError when a file is missing or weights or mask have another size than the image
   FrameReader(FrameSpec spec, FrameInfo info);
   ~FrameReader();
   FrameReader(FrameReader&&) noexcept;

@@ -34,6 +34,13 @@ void declare_image(ConfigSpec& spec, ImageEntry& image) {
                .unit = "adu**-2",
                .input_path = true});
   spec.add("invvar_hdu", &image.invvar_hdu, Key{.help = "HDU of the inverse variance", .min = -1});
+  spec.add(
+      "mask", &image.mask,
+      Key{.help = "integer image of data-quality flags or codes, 0 = good", .input_path = true});
+  spec.add("mask_hdu", &image.mask_hdu, Key{.help = "HDU of the mask", .min = -1});
+  spec.add(
+      "mask_bits", &image.mask_bits,
+      Key{.help = "sum of the flags that make a pixel bad; 0 = any value but 0 does", .min = 0});
   spec.add("psf", &image.psf,
            Key{.help = "PSFEx file or FITS stamp (card OVERSAMP) in place of the ePSF",
                .input_path = true});
@@ -48,6 +55,19 @@ void declare_image(ConfigSpec& spec, ImageEntry& image) {
   spec.add("egain", &image.egain, Key{.help = "gain; nan = card EGAIN", .unit = "electron/adu"});
   spec.add("saturate_adu", &image.saturate_adu,
            Key{.help = "saturation level; nan = card SATURATE", .unit = "adu"});
+  spec.add("blank_adu", &image.blank_adu,
+           Key{.help = "pixels of exactly this value hold no data; nan = none", .unit = "adu"});
+  spec.add("fwhm_pix", &image.fwhm_pix,
+           Key{.help = "seeing; nan = card PEEING (pixels), else SEEING (arcsec)", .unit = "pix"});
+  spec.add("mjd", &image.mjd,
+           Key{.help = "middle of the exposure; nan = the first of the cards MJD-OBS, DATE-OBS, "
+                       "MJDUTC, MJD as its start, plus EXPTIME / 2",
+               .unit = "d"});
+  spec.add("sky_model", &image.sky_model,
+           Key{.help = "spline sky of the Legacy Surveys (splinesky table), subtracted; `sky` is "
+                       "what remains",
+               .unit = "adu",
+               .input_path = true});
   spec.add("sky", &image.sky,
            Key{.help = "\"fit\" = a free constant per patch; a number is subtracted and held",
                .unit = "adu",

@@ -17,6 +17,9 @@ struct ImageEntry {
   int hdu = -1;
   std::string invvar;
   int invvar_hdu = -1;
+  std::string mask;
+  int mask_hdu = -1;
+  std::int64_t mask_bits = 0;
   std::string psf;
   std::vector<double> psf_origin_pix{0.0, 0.0};
   std::string filter;
@@ -24,6 +27,10 @@ struct ImageEntry {
   double skysig_adu = std::numeric_limits<double>::quiet_NaN();
   double egain = std::numeric_limits<double>::quiet_NaN();
   double saturate_adu = std::numeric_limits<double>::quiet_NaN();
+  double blank_adu = std::numeric_limits<double>::quiet_NaN();
+  double fwhm_pix = std::numeric_limits<double>::quiet_NaN();
+  double mjd = std::numeric_limits<double>::quiet_NaN();
+  std::string sky_model;
   std::string sky = "fit";  ///< "fit", or a number in ADU
 };
 

@@ -155,6 +155,9 @@ std::vector<surveys::FrameSpec> frame_specs(const Config& config, const FieldEnt
     spec.hdu = image.hdu;
     spec.invvar = image.invvar;
     spec.invvar_hdu = image.invvar_hdu;
+    spec.mask = image.mask;
+    spec.mask_hdu = image.mask_hdu;
+    spec.mask_bits = image.mask_bits;
     spec.psf = image.psf;
     spec.psf_origin_x_pix = image.psf_origin_pix[0];
     spec.psf_origin_y_pix = image.psf_origin_pix[1];
@@ -163,6 +166,10 @@ std::vector<surveys::FrameSpec> frame_specs(const Config& config, const FieldEnt
     spec.skysig_adu = image.skysig_adu;
     spec.egain = image.egain;
     spec.saturate_adu = image.saturate_adu;
+    spec.blank_adu = image.blank_adu;
+    spec.fwhm_pix = image.fwhm_pix;
+    spec.mjd = image.mjd;
+    spec.sky_model = image.sky_model;
     spec.sky_is_fitted = image.sky == "fit";
     spec.sky_adu = spec.sky_is_fitted ? 0.0 : to_number(image.sky);
     specs.push_back(spec);

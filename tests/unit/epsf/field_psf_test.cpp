@@ -2,12 +2,16 @@
 
 #include "skyloom/sky/field_psf.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "pipelines/photometry/epsf/star_model.hpp"
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/random.hpp"
+#include "skyloom/sky/render.hpp"
 
 using namespace skyloom;
 using sky::FieldPsf;
@@ -191,4 +195,48 @@ TEST_CASE("derivatives agree with differences", "[field_psf]") {
     CHECK(values.kappa ==
           Approx((with_kappa(step) - with_kappa(-step)) / (2 * step)).margin(2e-3 * scale));
   }
+}
+
+TEST_CASE("a varying PSF is a sum of a few planes", "[field_psf]") {
+  const FieldPsf psf(rich_model(), 41, 1);
+  const auto planes = psf.planes();
+  REQUIRE((planes.size() == 10 || planes.size() == 20));
+  std::vector<double> weight(planes.size());
+  std::vector<sky::PointSource> points;
+  for (const auto& plane : planes) {
+    points.emplace_back(plane);
+  }
+  const Rng rng(1, "planes", "test");
+  for (std::uint64_t n = 0; n < 20; ++n) {
+    const double x = rng.uniform(n, 0.0, 1000.0, 0);
+    const double y = rng.uniform(n, 0.0, 800.0, 1);
+    const sky::PsfStamp exact = psf.at(x, y);
+    psf.plane_weights(x, y, weight);
+    const float peak = exact.values(20, 20);
+    float worst = 0.0F;
+    for (std::size_t p = 0; p < exact.values.pixels().size(); ++p) {
+      double value = 0.0;
+      for (std::size_t k = 0; k < weight.size(); ++k) {
+        value += weight[k] * static_cast<double>(planes[k].values.pixels()[p]);
+      }
+      worst = std::max(worst, std::abs(static_cast<float>(value) - exact.values.pixels()[p]));
+    }
+    INFO("place " << x << ", " << y);
+    CHECK(worst < 4e-5F * peak);
+    // A star read from the sum of the splines, within the box it was made for.
+    const int side = 2 * 11 + 1;
+    std::vector<float> direct(side * 32 * 3);
+    std::vector<float> summed(direct.size());
+    sky::RenderScratch scratch;
+    const Box box{0, side, 0, side};
+    sky::PointSource(exact).render(11.3, 10.6, true, {direct.data(), 32, side * 32, box}, scratch);
+    sky::PointSource::combined(points, weight, 11)
+        .render(11.3, 10.6, true, {summed.data(), 32, side * 32, box}, scratch);
+    float difference = 0.0F;
+    for (std::size_t p = 0; p < direct.size(); ++p) {
+      difference = std::max(difference, std::abs(direct[p] - summed[p]));
+    }
+    CHECK(difference < 1e-4F * peak);
+  }
+  CHECK(FieldPsf(moffat(4.0, 3.0), 41, 1).planes().empty());
 }

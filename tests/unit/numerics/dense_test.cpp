@@ -93,10 +93,17 @@ TEST_CASE("float sums equal sums in double") {
   double sum = 0.0;
   for (int r = 0; r < rows; ++r) {
     for (int i = 0; i < width; ++i) {
-      sum += static_cast<double>(x[static_cast<std::size_t>(r * stride + i)]);
+      const auto at = static_cast<std::size_t>(r * stride + i);
+      sum += static_cast<double>(x[at]) * static_cast<double>(y[at]);
     }
   }
-  CHECK(total({x.data(), stride}, rows, width) == Approx(sum).margin(1e-4));
+  std::vector<float> both(static_cast<std::size_t>(plane), -7.0F);
+  CHECK(multiply({x.data(), stride}, {y.data(), stride}, rows, width, both.data(), stride) ==
+        Approx(sum).margin(1e-4));
+  CHECK(both[static_cast<std::size_t>(stride)] ==
+        x[static_cast<std::size_t>(stride)] * y[static_cast<std::size_t>(stride)]);
+  // Nothing is written beyond the width.
+  CHECK(both[static_cast<std::size_t>(width)] == -7.0F);
   // chi2 and weighted residuals.
   std::vector<float> weighted(static_cast<std::size_t>(plane));
   const double chi2 =

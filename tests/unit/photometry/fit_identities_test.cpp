@@ -101,11 +101,13 @@ TEST_CASE("sources that left the iteration are where a solution without leave en
       }
     }
     // Full Gauss-Newton steps of all parameters at once.
-    fit::Scene scene(from_there);
+    fit::Workspace workspace;
+    fit::Scene scene(from_there, workspace);
     fit::place_sources(scene);
     for (int step = 0; step < 8; ++step) {
       fit::wake_all(scene);
-      const fit::NewtonStep newton = fit::newton_step(scene);
+      fit::NewtonStep newton;
+      fit::newton_step(scene, newton);
       std::vector<double> x = newton.x;
       for (std::size_t i = 0; i < x.size(); ++i) {
         x[i] = std::clamp(x[i] + newton.step[i], newton.lower[i], newton.upper[i]);

@@ -7,6 +7,7 @@
 #include "pipelines/photometry/fit/kernel_errors.hpp"
 #include "pipelines/photometry/fit/kernel_scene.hpp"
 #include "pipelines/photometry/fit/kernel_solve.hpp"
+#include "pipelines/photometry/fit/kernel_workspace.hpp"
 #include "skyloom/core/errors.hpp"
 
 namespace skyloom::photometry::fit {
@@ -221,7 +222,8 @@ Result write_result(Scene& scene, const SolveReport& report, const Covariance& c
 }  // namespace
 
 Result compute(const Input& input) {
-  Scene scene(input);
+  const auto work = input.workspace ? input.workspace : make_workspace();
+  Scene scene(input, *work);
   SolveReport report = solve(scene, true, 0);
   const int rounds = input.options.noise == Noise::total ? input.options.noise_rounds : 0;
   for (int round = 0; round < rounds && !report.stopped; ++round) {

@@ -41,8 +41,9 @@ enum class SourceType : std::uint8_t { star = 0, exp = 1, dev = 2, sersic = 3 };
 
 enum class Role : std::uint8_t {
   base = 0,  ///< everything free, reported
-  /// Modelled for its neighbours' sake. Position and shape are free unless it is faint (S/N < 20)
-  /// and hardly any of its light lies under a base source.
+  /// Modelled for its neighbours' sake. Position and shape are free where its box meets that of a
+  /// base source. Elsewhere a faint one (S/N < 8) is held at its start, and a brighter one where
+  /// the first approach brings it: what is left of its error is too small for the sky of the patch.
   halo_free = 1,
   halo_linear = 2,  ///< only the fluxes are free
 };
@@ -84,6 +85,10 @@ struct Options {
   bool keep_models = false;  ///< fill Result::models
 };
 
+class Workspace;
+/// Memory and prepared PSFs for the fits of one rank, one fit at a time.
+std::shared_ptr<Workspace> make_workspace();
+
 struct Input {
   int width = 0;  ///< of the ROI
   int height = 0;
@@ -93,6 +98,8 @@ struct Input {
   Options options;
   /// Asked between iterations; true ends the fit early with Result::stopped set. May be empty.
   std::function<bool()> stop;
+  /// Spares set-up when fits of one rank share it; the result is the same without.
+  std::shared_ptr<Workspace> workspace;
 };
 
 /// Bits of SourceFit::flags.
@@ -104,7 +111,7 @@ enum Flag : std::uint32_t {
   kFlagBoxLimited = 1U << 2,     ///< the largest box allowed leaves out more than the truncation
   kFlagSkyDegenerate = 1U << 3,  ///< |correlation| of a flux with a sky above 0.9
   kFlagNoData = 1U << 4,         ///< no good pixel in any frame
-  kFlagNotFitted = 1U << 5,      ///< position and shape held (halo_linear, forced)
+  kFlagNotFitted = 1U << 5,      ///< position and shape held
   kFlagSingular = 1U << 6,       ///< not separable from another source: errors are lower limits
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
@@ -34,16 +35,20 @@ sky::Mixture mixture_for(const Source& source) {
 
 /// Integral of I^2 beyond radius h for a sum of circular Gaussians.
 double power_outside(const sky::Mixture& mixture, double re_pix, double psf_sigma, double h) {
+  constexpr std::size_t kMaxTerms = 32;
+  std::array<double, kMaxTerms> variance{};
+  std::array<double, kMaxTerms> light{};
+  const std::size_t n = std::min(kMaxTerms, mixture.variance.size());
+  for (std::size_t k = 0; k < n; ++k) {
+    variance[k] = 1.3 * mixture.variance[k] * re_pix * re_pix + psf_sigma * psf_sigma;
+    light[k] = mixture.amplitude[k] * std::exp(-0.5 * h * h / variance[k]);
+  }
   double sum = 0.0;
-  for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
-    const double vk = 1.3 * mixture.variance[k] * re_pix * re_pix + psf_sigma * psf_sigma;
-    for (std::size_t l = 0; l < mixture.variance.size(); ++l) {
-      const double vl = 1.3 * mixture.variance[l] * re_pix * re_pix + psf_sigma * psf_sigma;
-      const double exponent = 0.5 * h * h * (1.0 / vk + 1.0 / vl);
-      if (exponent < 60.0) {
-        sum += mixture.amplitude[k] * mixture.amplitude[l] / (2.0 * std::numbers::pi * (vk + vl)) *
-               std::exp(-exponent);
-      }
+  for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t l = 0; l <= k; ++l) {
+      const double pair =
+          light[k] * light[l] / (2.0 * std::numbers::pi * (variance[k] + variance[l]));
+      sum += k == l ? pair : 2.0 * pair;
     }
   }
   return std::max(0.0, sum);
@@ -78,60 +83,6 @@ double minor_axis_factor(const Source& source) {
   return std::exp(2.0 * source.value[2]) * q * q;
 }
 
-/// Ring means of |P|^2 on a small grid.
-std::vector<double> ring_power(const sky::PsfStamp& stamp) {
-  const int period = 64;
-  const int k_max = stamp.oversampling > 1 ? 61 : 32;
-  const sky::DftGrid grid({15, period, k_max});
-  const auto transform = sky::psf_transform(stamp, grid);
-  const auto kp = static_cast<std::size_t>(grid.padded_frequencies());
-  std::vector<double> sum(static_cast<std::size_t>(k_max) + 1, 0.0);
-  std::vector<int> count(sum.size(), 0);
-  const double scale = static_cast<double>(period) * period;
-  for (std::size_t q = 0; q < sum.size(); ++q) {
-    for (std::size_t p = 0; p < sum.size(); ++p) {
-      const double k = std::hypot(static_cast<double>(p), static_cast<double>(q));
-      const auto ring = static_cast<std::size_t>(std::lround(k));
-      if (ring >= sum.size() || static_cast<int>(q) > grid.q_limit()[p]) {
-        continue;
-      }
-      for (std::size_t part = 0; part < (q == 0 ? 2U : 4U); part += 2) {
-        const double weight = p == 0 ? 1.0 : 2.0;
-        const double re = static_cast<double>(transform[(4 * q + part) * kp + p]) * scale / weight;
-        const double im =
-            static_cast<double>(transform[(4 * q + part + 1) * kp + p]) * scale / weight;
-        sum[ring] += re * re + im * im;
-        ++count[ring];
-      }
-    }
-  }
-  for (std::size_t r = 0; r < sum.size(); ++r) {
-    sum[r] /= std::max(1, count[r]);
-  }
-  return sum;
-}
-
-std::vector<double> norms_outside(const sky::PsfStamp& stamp) {
-  const int half = stamp.half_size_pix();
-  const int centre = (stamp.values.width() - 1) / 2;
-  const int s = stamp.oversampling;
-  std::vector<double> power(static_cast<std::size_t>(half) + 2, 0.0);
-  for (int y = -half; y <= half; ++y) {
-    for (int x = -half; x <= half; ++x) {
-      const double v = static_cast<double>(stamp.values(centre + y * s, centre + x * s));
-      power[static_cast<std::size_t>(std::max(std::abs(x), std::abs(y)))] += v * v;
-    }
-  }
-  for (std::size_t h = power.size() - 1; h-- > 0;) {
-    power[h] += power[h + 1];
-  }
-  std::vector<double> norm(power.size() - 1);
-  for (std::size_t h = 0; h < norm.size(); ++h) {
-    norm[h] = std::sqrt(power[h + 1]);
-  }
-  return norm;
-}
-
 int ladder(int half) {
   for (const int h : kHalfSizes) {
     if (h >= half) {
@@ -147,13 +98,12 @@ namespace {
 
 /// True when some, but not all, terms of the source are convolved with a mixture instead of a
 /// stamp.
-bool has_terms_for_mixture(const Source& source) {
-  const sky::Mixture profile = mixture_for(source);
+bool has_terms_for_mixture(const Source& source, const sky::Mixture& profile) {
   const double widest =
       std::sqrt(*std::max_element(profile.variance.begin(), profile.variance.end())) *
       std::exp(source.box_log_re);
   return std::any_of(source.place.begin(), source.place.end(), [&](const Placement& place) {
-    const sky::PsfStamp& stamp = place.psf->stamp;
+    const sky::PsfStamp& stamp = place.psf->stamp();
     return stamp.mixture != nullptr && stamp.mixture_from_pix > 0.0 &&
            widest >= stamp.mixture_from_pix;
   });
@@ -163,16 +113,12 @@ bool has_terms_for_mixture(const Source& source) {
 
 std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) const {
   const FrameData& data = input_.frames[frame];
-  auto model = std::make_shared<PsfModel>();
-  model->stamp = data.psf->at(x + data.psf_x0, y + data.psf_y0);
-  model->fwhm_pix = data.psf->fwhm_pix();
-  model->norm_outside = norms_outside(model->stamp);
-  model->ring_power = ring_power(model->stamp);
-  return model;
+  return work_.psf_at(data.psf, x + data.psf_x0, y + data.psf_y0);
 }
 
-int Scene::half_size_needed(const Source& source, std::size_t f) const {
-  const PsfModel& psf = *source.place[f].psf;
+int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
+                            std::size_t f) const {
+  const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
   const double tau = truncation_sigma_;
@@ -182,10 +128,8 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
                : 0.0;
   };
   const bool star = source.type == SourceType::star;
-  sky::Mixture mixture;
   double re = 0.0;
   if (!star) {
-    mixture = mixture_for(source);
     const auto [a, bb, c, d] = frames_[f].input->matrix;
     re = std::exp(source.value[2]) * std::sqrt(std::abs(a * d - bb * c));
   }
@@ -201,30 +145,22 @@ int Scene::half_size_needed(const Source& source, std::size_t f) const {
   return kHalfSizes.back() + 1;
 }
 
-double Scene::frequency_needed(const Source& source, std::size_t f) const {
-  const PsfModel& psf = *source.place[f].psf;
+double Scene::frequency_needed(const Source& source, std::span<const double> profile_power,
+                               std::size_t f) const {
+  const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
-  const double limit = psf.stamp.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
-  const sky::Mixture mixture = mixture_for(source);
-  const double width = 0.7 * minor_axis_factor(source);
-  std::vector<double> beyond(psf.ring_power.size() + 1, 0.0);
-  for (std::size_t r = psf.ring_power.size(); r-- > 0;) {
-    const double k = static_cast<double>(r) * kRingStep;
-    double profile = 0.0;
-    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
-      profile += mixture.amplitude[i] * std::exp(-2.0 * std::numbers::pi * std::numbers::pi *
-                                                 mixture.variance[i] * width * k * k);
-    }
-    beyond[r] = beyond[r + 1] +
-                psf.ring_power[r] * profile * profile * 2.0 * std::numbers::pi * k * kRingStep;
+  const double limit = psf.oversampling > 1 ? kBandLimits.back() : kNativeLimit;
+  std::array<double, kRings + 1> beyond{};
+  const std::size_t rings = psf.ring_power.size();
+  for (std::size_t r = rings; r-- > 0;) {
+    beyond[r] = beyond[r + 1] + psf.ring_power[r] * profile_power[r];
   }
   for (const double k : kBandLimits) {
     if (k >= limit) {
       break;
     }
-    const auto r =
-        std::min(beyond.size() - 1, static_cast<std::size_t>(std::lround(k / kRingStep)));
+    const auto r = std::min(rings, static_cast<std::size_t>(std::lround(k / kRingStep)));
     if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
       return k;
     }
@@ -232,21 +168,41 @@ double Scene::frequency_needed(const Source& source, std::size_t f) const {
   return limit;
 }
 
-void Scene::choose_levels(Source& source, int half, int reach, double k_max) const {
+namespace {
+
+/// Power of the profile in rings of frequency, minor axis.
+void fill_profile_power(const Source& source, const sky::Mixture& mixture,
+                        std::span<double> power) {
+  const double width = 0.7 * minor_axis_factor(source);
+  for (std::size_t r = 0; r < power.size(); ++r) {
+    const double k = static_cast<double>(r) * kRingStep;
+    double profile = 0.0;
+    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
+      profile += mixture.amplitude[i] * std::exp(-2.0 * std::numbers::pi * std::numbers::pi *
+                                                 mixture.variance[i] * width * k * k);
+    }
+    power[r] = profile * profile * 2.0 * std::numbers::pi * k * kRingStep;
+  }
+}
+
+}  // namespace
+
+void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
+                          double k_max) const {
   constexpr double kInfinity = 1e30;
   const auto period_of = [](int h, int extent) {
     // 33 pixels more than the box: light of a PSF stamp of 55 pixels does not come round.
     return std::max({h + extent + 2, h + 33, 7 * h / 5 + 27});
   };
   source.levels.clear();
-  if (half <= kSingleLevel && reach <= 2 * kSingleLevel && !has_terms_for_mixture(source)) {
+  if (half <= kSingleLevel && reach <= 2 * kSingleLevel &&
+      !has_terms_for_mixture(source, mixture)) {
     const int period = period_of(half, reach);
     source.levels.push_back({{half, period, static_cast<int>(k_max * period)}, 0.0, kInfinity, {}});
     return;
   }
   // Widths of the groups of terms in pixels. The image of a term ends at 5 sigma plus the PSF.
   constexpr std::array kSigmaEdges{0.0, 6.5, sky::kVeryWidePix, 60.0, kInfinity};
-  const sky::Mixture mixture = mixture_for(source);
   const double re = std::exp(source.box_log_re);
   double amplitude = 0.0;
   for (const Frame& frame : frames_) {
@@ -283,6 +239,12 @@ void Scene::choose_levels(Source& source, int half, int reach, double k_max) con
 
 bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
+  const bool star = source.type == SourceType::star;
+  const sky::Mixture mixture = star ? sky::Mixture{} : mixture_for(source);
+  std::array<double, kRings> profile_power{};
+  if (!star) {
+    fill_profile_power(source, mixture, profile_power);
+  }
   bool same = source.place.size() == frames_.size();
   source.place.resize(frames_.size());
   source.box_log_re = source.value[2];
@@ -306,11 +268,11 @@ bool Scene::place(int s) {
     if (frames_[f].n_good == 0) {
       continue;
     }
-    reach = std::max(reach, half_size_needed(source, f));
+    reach = std::max(reach, half_size_needed(source, mixture, f));
     farthest = std::max({farthest, place.centre_x, frames_[f].width - 1 - place.centre_x,
                          place.centre_y, frames_[f].height - 1 - place.centre_y});
-    if (source.type != SourceType::star) {
-      k_max = std::max(k_max, frequency_needed(source, f));
+    if (!star) {
+      k_max = std::max(k_max, frequency_needed(source, profile_power, f));
     }
   }
   if (reach > kHalfSizes.back()) {
@@ -322,9 +284,9 @@ bool Scene::place(int s) {
   half = std::min(reach, ladder(farthest));
   same = same && source.half == half;
   source.half = half;
-  if (source.type != SourceType::star) {
+  if (!star) {
     std::vector<Level> before = std::move(source.levels);
-    choose_levels(source, half, reach, k_max);
+    choose_levels(source, mixture, half, reach, k_max);
     const auto equal = [](const Level& a, const Level& b) {
       return a.grid == b.grid && a.sigma_low == b.sigma_low && a.sigma_high == b.sigma_high;
     };
@@ -344,6 +306,7 @@ bool Scene::place(int s) {
 }
 
 void Scene::allocate(Source& source) const {
+  source.n_images = source.free && derivatives_ ? source.n_parameters + 1 : 1;
   std::size_t total = 0;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     Placement& place = source.place[f];
@@ -361,9 +324,99 @@ void Scene::allocate(Source& source) const {
     place.offset = total;
     total += static_cast<std::size_t>(place.plane * source.n_images);
   }
-  source.pixels.assign(total, 0.0F);
+  // Every pixel of a box is written when it is rendered.
+  if (source.pixels.size() < total) {
+    source.pixels.resize(total);
+  }
   source.value_valid = false;
   source.derivatives_valid = false;
+}
+
+void Scene::make_room_for_derivatives() {
+  derivatives_ = true;
+  for (Source& source : sources_) {
+    if (source.free && !source.place.empty()) {
+      allocate(source);
+    }
+  }
+}
+
+void Scene::find_lit_pixels(std::size_t f) {
+  constexpr int kBlock = 16;
+  Frame& frame = frames_[f];
+  const int blocks = (frame.width + kBlock - 1) / kBlock;
+  frame.covered.assign(static_cast<std::size_t>(blocks) * static_cast<std::size_t>(frame.height),
+                       0);
+  for (const Source& source : sources_) {
+    const Box& clip = source.place[f].clip;
+    for (int y = clip.y0; y < clip.y1; ++y) {
+      auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
+      std::fill(row + clip.x0 / kBlock, row + (clip.x1 + kBlock - 1) / kBlock, 1);
+    }
+  }
+  std::vector<RowPiece>& lit = work_.lit;
+  lit.clear();
+  for (int y = 0; y < frame.height; ++y) {
+    const auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
+    for (int b = 0; b < blocks; ++b) {
+      if (row[b] == 0) {
+        continue;
+      }
+      const int first = b;
+      while (b < blocks && row[b] != 0) {
+        ++b;
+      }
+      lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});
+    }
+  }
+  if (frame.summed_weight != weight_id_ || lit != frame.lit) {
+    frame.lit.swap(lit);
+    frame.summed_weight = weight_id_;
+    std::fill(frame.model.begin(), frame.model.end(), 0.0F);
+    sum_dark_pixels(frame);
+  }
+}
+
+void Scene::sum_dark_pixels(Frame& frame) const {
+  frame.dark = {};
+  const auto add = [&frame](int y, int x0, int x1) {
+    const float* w = frame.weight.data() + y * frame.stride;
+    const float* d = frame.data.data() + y * frame.stride;
+    // Four sums of each kind: a fixed order that fits into vectors.
+    constexpr int kSums = 4;
+    double s0[kSums] = {};
+    double s1[kSums] = {};
+    double s2[kSums] = {};
+    int x = x0;
+    for (; x + kSums <= x1; x += kSums) {
+      for (int k = 0; k < kSums; ++k) {
+        const auto weight = static_cast<double>(w[x + k]);
+        const auto data = static_cast<double>(d[x + k]);
+        s0[k] += weight;
+        s1[k] += weight * data;
+        s2[k] += weight * data * data;
+      }
+    }
+    for (; x < x1; ++x) {
+      const auto weight = static_cast<double>(w[x]);
+      const auto data = static_cast<double>(d[x]);
+      s0[0] += weight;
+      s1[0] += weight * data;
+      s2[0] += weight * data * data;
+    }
+    frame.dark[0] += (s0[0] + s0[1]) + (s0[2] + s0[3]);
+    frame.dark[1] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
+    frame.dark[2] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
+  };
+  auto piece = frame.lit.begin();
+  for (int y = 0; y < frame.height; ++y) {
+    int x = 0;
+    for (; piece != frame.lit.end() && piece->y == y; ++piece) {
+      add(y, x, piece->x0);
+      x = piece->x1;
+    }
+    add(y, x, frame.width);
+  }
 }
 
 }  // namespace skyloom::photometry::fit

@@ -49,26 +49,15 @@ struct Scores {
 class ScoreGram {
  public:
   explicit ScoreGram(Scene& scene) {
+    auto& weights = scene.work().score_weight;
+    weights.resize(std::max(weights.size(), scene.frames().size()));
     std::vector<std::span<const float>> weight;
-    weights_.reserve(scene.frames().size());
-    for (const Frame& frame : scene.frames()) {
-      std::vector<float> w(frame.weight.size(), 0.0F);
-      const double gain = frame.input->gain_e_per_flux;
-      const bool noisy = gain > 0.0 && std::isfinite(gain);
-      double sum = 0.0;
-      for (std::size_t i = 0; i < w.size(); ++i) {
-        const double sky = static_cast<double>(frame.sky_weight[i]);
-        const double used = static_cast<double>(frame.weight[i]);
-        if (sky > 0.0) {
-          const double source =
-              noisy ? std::max(0.0, static_cast<double>(frame.model[i])) / gain : 0.0;
-          w[i] = static_cast<float>(used * used * (1.0 / sky + source));
-          sum += static_cast<double>(w[i]);
-        }
-      }
-      sum_.push_back(sum);
-      weights_.push_back(std::move(w));
-      weight.emplace_back(weights_.back());
+    for (std::size_t f = 0; f < scene.frames().size(); ++f) {
+      const Frame& frame = scene.frames()[f];
+      weights[f].resize(frame.weight.size());
+      // Where nothing shines, all noise is that of the sky.
+      sum_.push_back(frame.dark[0] + fill_lit(frame, weights[f].data()));
+      weight.emplace_back(weights[f].data(), frame.weight.size());
     }
     scene.fill_gram(gram_, weight, true, scene.weight_id());
   }
@@ -77,7 +66,26 @@ class ScoreGram {
   [[nodiscard]] double sum(int frame) const { return sum_[static_cast<std::size_t>(frame)]; }
 
  private:
-  std::vector<std::vector<float>> weights_;
+  /// Weights of the pixels under boxes. @return their sum
+  static double fill_lit(const Frame& frame, float* out) {
+    const double gain = frame.input->gain_e_per_flux;
+    const auto per_flux = static_cast<float>(gain > 0.0 && std::isfinite(gain) ? 1.0 / gain : 0.0);
+    double sum = 0.0;
+    for (const RowPiece& piece : frame.lit) {
+      const std::ptrdiff_t row = piece.y * frame.stride;
+      for (std::ptrdiff_t i = row + piece.x0; i < row + piece.x1; ++i) {
+        const auto k = static_cast<std::size_t>(i);
+        const float sky = frame.sky_weight[k];
+        const float used = frame.weight[k];
+        const float source = std::max(0.0F, frame.model[k]) * per_flux;
+        const float w = sky > 0.0F ? used * used * (1.0F / sky + source) : 0.0F;
+        out[i] = w;
+        sum += static_cast<double>(w);
+      }
+    }
+    return sum;
+  }
+
   std::vector<double> sum_;
   Gram gram_;
 };

@@ -20,6 +20,10 @@ void Scene::find_pairs() {
     before[{pairs_[p].low, pairs_[p].high}] = p;
   }
   const Gram old = std::move(gram_);
+  ++layout_id_;
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    find_lit_pixels(f);
+  }
   pairs_.clear();
   neighbour_.assign(sources_.size(), {});
   const int n = static_cast<int>(sources_.size());
@@ -95,17 +99,16 @@ void Scene::fill_own(GramBlock& block, const Source& source, std::size_t f, int 
   const float* pixels = source.pixels.data() + place.offset;
   const int rows = place.clip.height();
   const int width = place.clip.width();
-  numerics::products({weighted_.data(), place.stride}, place.plane, images, {pixels, place.stride},
-                     place.plane, images, true, rows, width, block.g.data(), kMaxImages);
+  numerics::products({work_.weighted.data(), place.stride}, place.plane, images,
+                     {pixels, place.stride}, place.plane, images, true, rows, width, block.g.data(),
+                     kMaxImages);
   for (int a = 0; a < images; ++a) {
     for (int b = 0; b < a; ++b) {
       block.g[cell(a, b, kMaxImages)] = block.g[cell(b, a, kMaxImages)];
     }
-    block.sum[static_cast<std::size_t>(a)] =
-        numerics::total({weighted_.data() + a * place.plane, place.stride}, rows, width);
   }
   numerics::products(
-      {weighted_.data(), place.stride}, 0, 1,
+      {work_.weighted.data(), place.stride}, 0, 1,
       {pixel(frame.data.data(), frame.stride, place.clip.x0, place.clip.y0), frame.stride}, 0, 1,
       false, rows, width, &block.data, 1);
 }
@@ -118,7 +121,7 @@ void Scene::fill_pair(GramBlock& block, const Source& weighted, const Source& ot
   std::array<double, kMaxImages * kMaxImages> g{};
   if (!box.empty()) {
     numerics::products(
-        {pixel(weighted_.data(), a.stride, box.x0 - a.clip.x0, box.y0 - a.clip.y0), a.stride},
+        {pixel(work_.weighted.data(), a.stride, box.x0 - a.clip.x0, box.y0 - a.clip.y0), a.stride},
         a.plane, n_weighted,
         {pixel(other.pixels.data() + b.offset, b.stride, box.x0 - b.clip.x0, box.y0 - b.clip.y0),
          b.stride},
@@ -151,16 +154,20 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
     }
     const Placement& place = source.place[f];
     const int images = images_needed(source, full);
-    weighted_.resize(std::max(weighted_.size(), static_cast<std::size_t>(place.plane * images)));
+    work_.weighted.resize(
+        std::max(work_.weighted.size(), static_cast<std::size_t>(place.plane * images)));
     const numerics::Rows w{pixel(weight.data(), frames_[f].stride, place.clip.x0, place.clip.y0),
                            frames_[f].stride};
+    std::array<double, kMaxImages> sum{};
     for (int m = 0; m < images; ++m) {
-      numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride}, w,
-                         place.clip.height(), place.clip.width(),
-                         weighted_.data() + m * place.plane, place.stride);
+      sum[static_cast<std::size_t>(m)] =
+          numerics::multiply({source.pixels.data() + place.offset + m * place.plane, place.stride},
+                             w, place.clip.height(), place.clip.width(),
+                             work_.weighted.data() + m * place.plane, place.stride);
     }
     if (own) {
       fill_own(blocks[s], source, f, images);
+      blocks[s].sum = sum;
       blocks[s].id_low = source.image_id;
       blocks[s].id_high = source.image_id;
       blocks[s].n_low = images;
@@ -186,7 +193,7 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
   }
 }
 
-void Scene::fill_gram(Gram& gram, const std::vector<std::span<const float>>& weight, bool full,
+void Scene::fill_gram(Gram& gram, std::span<const std::span<const float>> weight, bool full,
                       std::uint64_t weight_id) {
   if (gram.frame.size() != frames_.size() ||
       (!gram.frame.empty() && gram.frame[0].size() != pairs_.size())) {

@@ -20,15 +20,30 @@ constexpr double kRidgeOfLargest = 1e-12;
 
 }  // namespace
 
+void Scene::index_unknowns(const BandSystem& band) const {
+  work_.unknown.assign(sources_.size(), -1);
+  for (std::size_t i = 0; i < band.source.size(); ++i) {
+    work_.unknown[static_cast<std::size_t>(band.source[i])] = static_cast<int>(i);
+  }
+}
+
+void Scene::index_parameters() const {
+  work_.first_parameter.assign(sources_.size(), -1);
+  int n = 0;
+  for (std::size_t s = 0; s < sources_.size(); ++s) {
+    if (sources_[s].active) {
+      work_.first_parameter[s] = n;
+      n += sources_[s].n_parameters;
+    }
+  }
+}
+
 void Scene::linear_matrix(const Gram& gram, const BandSystem& band, int b,
                           std::span<double> a) const {
   const int size = band.size();
-  const int n = static_cast<int>(band.source.size());
   std::fill(a.begin(), a.end(), 0.0);
-  std::vector<int> index(sources_.size(), -1);
-  for (int i = 0; i < n; ++i) {
-    index[static_cast<std::size_t>(band.source[static_cast<std::size_t>(i)])] = i;
-  }
+  index_unknowns(band);
+  const std::vector<int>& index = work_.unknown;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     if (frames_[f].input->band != b || frames_[f].n_good == 0) {
       continue;
@@ -112,7 +127,8 @@ void Scene::solve_band(int b) {
   if (!band.factor.factor(band.matrix, size, kRidgeRelative, kRidgeOfLargest * largest)) {
     band.factor.factor(band.matrix, size, 1e-6, 1e-9 * largest);
   }
-  std::vector<double> solution = band.right;
+  std::vector<double>& solution = band.solution;
+  solution = band.right;
   band.factor.solve(solution);
   for (int i = 0; i < n; ++i) {
     sources_[static_cast<std::size_t>(band.source[static_cast<std::size_t>(i)])]
@@ -128,9 +144,12 @@ double Scene::residuals() {
   double chi2 = 0.0;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     Frame& frame = frames_[f];
-    std::fill(frame.model.begin(), frame.model.end(), 0.0F);
     if (frame.n_good == 0) {
       continue;
+    }
+    for (const RowPiece& piece : frame.lit) {
+      float* row = frame.model.data() + piece.y * frame.stride;
+      std::fill(row + piece.x0, row + piece.x1, 0.0F);
     }
     const auto b = static_cast<std::size_t>(frame.input->band);
     for (const Source& source : sources_) {
@@ -143,16 +162,21 @@ double Scene::residuals() {
           place.clip.height(), place.clip.width(),
           frame.model.data() + place.clip.y0 * frame.stride + place.clip.x0, frame.stride);
     }
-    frame.chi2 = numerics::weighted_residual(
-        {frame.data.data(), frame.stride}, {frame.model.data(), frame.stride},
-        static_cast<float>(frame.sky), {frame.weight.data(), frame.stride}, frame.height,
-        frame.width, frame.weighted_residual.data(), frame.stride);
+    frame.chi2 = frame.dark[2] - frame.sky * (2.0 * frame.dark[1] - frame.sky * frame.dark[0]);
+    for (const RowPiece& piece : frame.lit) {
+      const std::ptrdiff_t at = piece.y * frame.stride + piece.x0;
+      frame.chi2 += numerics::weighted_residual(
+          {frame.data.data() + at, frame.stride}, {frame.model.data() + at, frame.stride},
+          static_cast<float>(frame.sky), {frame.weight.data() + at, frame.stride}, 1,
+          piece.x1 - piece.x0, frame.weighted_residual.data() + at, frame.stride);
+    }
     chi2 += frame.chi2;
   }
   return chi2;
 }
 
 double Scene::evaluate(bool derivatives) {
+  bool changed = evaluated_weight_ != weight_id_ || evaluated_layout_ != layout_id_;
   for (Source& source : sources_) {
     const bool with_derivatives = derivatives && source.active;
     const bool value_there = source.value_valid && source.value_at == source.value;
@@ -160,13 +184,20 @@ double Scene::evaluate(bool derivatives) {
         source.derivatives_valid && source.derivatives_at == source.value;
     if (!value_there || (with_derivatives && !derivatives_there)) {
       render(source, with_derivatives);
+      changed = true;
     }
   }
-  fill_gram(gram_, weights(), false, weight_id_);
+  if (!changed) {
+    return chi2_;
+  }
+  fill_gram(gram_, weights_, derivatives, weight_id_);
   for (int b = 0; b < input_.n_bands; ++b) {
     solve_band(b);
   }
-  return residuals();
+  chi2_ = residuals();
+  evaluated_weight_ = weight_id_;
+  evaluated_layout_ = layout_id_;
+  return chi2_;
 }
 
 void Scene::gradient(std::span<double> g) const {
@@ -199,32 +230,14 @@ void Scene::gradient(std::span<double> g) const {
   }
 }
 
-namespace {
-
-/// First parameter of each active source, -1 for others.
-std::vector<int> parameter_index(const std::vector<Source>& sources) {
-  std::vector<int> first(sources.size(), -1);
-  int n = 0;
-  for (std::size_t s = 0; s < sources.size(); ++s) {
-    if (sources[s].active) {
-      first[s] = n;
-      n += sources[s].n_parameters;
-    }
-  }
-  return first;
-}
-
-}  // namespace
-
 void Scene::coupling_matrix(const Gram& gram, const BandSystem& band, int b,
                             std::span<double> c) const {
   const int n = active_parameters();
   std::fill(c.begin(), c.end(), 0.0);
-  const auto first = parameter_index(sources_);
-  std::vector<int> row(sources_.size(), -1);
-  for (std::size_t i = 0; i < band.source.size(); ++i) {
-    row[static_cast<std::size_t>(band.source[i])] = static_cast<int>(i);
-  }
+  index_parameters();
+  index_unknowns(band);
+  const std::vector<int>& first = work_.first_parameter;
+  const std::vector<int>& row = work_.unknown;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     if (frames_[f].input->band != b || frames_[f].n_good == 0) {
       continue;
@@ -263,7 +276,8 @@ void Scene::coupling_matrix(const Gram& gram, const BandSystem& band, int b,
 
 void Scene::direct_matrix(const Gram& gram, std::span<double> h) const {
   const int n = active_parameters();
-  const auto first = parameter_index(sources_);
+  index_parameters();
+  const std::vector<int>& first = work_.first_parameter;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     if (frames_[f].n_good == 0) {
       continue;
@@ -293,7 +307,7 @@ void Scene::direct_matrix(const Gram& gram, std::span<double> h) const {
 void Scene::normal_matrix(std::span<double> h) {
   const int n = active_parameters();
   std::fill(h.begin(), h.end(), 0.0);
-  fill_gram(gram_, weights(), true, weight_id_);
+  fill_gram(gram_, weights_, true, weight_id_);
   direct_matrix(gram_, h);
   for (int b = 0; b < input_.n_bands; ++b) {
     const BandSystem& band = bands_[static_cast<std::size_t>(b)];
@@ -301,8 +315,8 @@ void Scene::normal_matrix(std::span<double> h) {
     if (size == 0) {
       continue;
     }
-    schur_.resize(std::max(schur_.size(), cell(size, 0, n)));
-    const std::span<double> rows{schur_.data(), cell(size, 0, n)};
+    work_.schur.resize(std::max(work_.schur.size(), cell(size, 0, n)));
+    const std::span<double> rows{work_.schur.data(), cell(size, 0, n)};
     coupling_matrix(gram_, band, b, rows);
     band.factor.solve_lower_rows(rows, n);
     numerics::subtract_products(rows.data(), n, rows.data(), n, size, n, n, h.data(), n);
@@ -330,6 +344,7 @@ void Scene::use_total_weights() {
     }
     frame.sum_weight = sum_w;
     frame.sum_weighted_data = sum_wd;
+    sum_dark_pixels(frame);
   }
 }
 

@@ -31,13 +31,21 @@ class Polish {
         old_gradient_(scene.sources().size()),
         remaining_(scene.sources().size(), 0.0),
         stuck_(scene.sources().size(), 0),
-        newton_source_(scene.sources().size(), 0) {}
+        newton_source_(scene.sources().size(), 0) {
+    wake_all(scene_);
+    const auto n = static_cast<std::size_t>(scene_.active_parameters());
+    from_.reserve(n);
+    change_.reserve(n);
+    to_.reserve(n);
+  }
 
   /// @return true when every source is done
   bool run(int budget) {
+    report_.history.reserve(report_.history.size() + static_cast<std::size_t>(budget));
     wake_all(scene_);
     forget();
-    NewtonStep newton = newton_step(scene_);
+    NewtonStep& newton = newton_;
+    newton_step(scene_, newton);
     double value = newton.value;
     bool all = true;
     for (int i = 0;; ++i) {
@@ -47,7 +55,7 @@ class Polish {
       }
       const int moving = look(newton);
       if (moving == 0 && all) {
-        return finish(std::move(newton), stuck().empty());
+        return finish(stuck().empty());
       }
       if (i >= budget) {
         break;
@@ -55,7 +63,7 @@ class Polish {
       if (moving == 0) {
         wake_all(scene_);
         forget();
-        newton = newton_step(scene_);
+        newton_step(scene_, newton);
         value = newton.value;
         all = true;
         continue;
@@ -69,14 +77,14 @@ class Polish {
       report_.history.push_back(
           {iterations_before_ + report_.iterations, 2.0 * value, count_active(scene_)});
       all = count_active(scene_) == count_free();
-      newton = newton_step(scene_);
+      newton_step(scene_, newton);
       value = newton.value;
     }
     wake_all(scene_);
     forget();
-    newton = newton_step(scene_);
+    newton_step(scene_, newton);
     look(newton);
-    return finish(std::move(newton), false);
+    return finish(false);
   }
 
   [[nodiscard]] std::vector<int> stuck() const {
@@ -107,7 +115,6 @@ class Polish {
 
   /// Updates stretches, and how far each active source still is. @return how many are not done
   int look(const NewtonStep& newton) {
-    const std::size_t n = newton.x.size();
     std::size_t first = 0;
     int moving = 0;
     for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
@@ -122,8 +129,7 @@ class Polish {
       double size = 0.0;
       double largest = 0.0;
       for (std::size_t k = 0; k < np; ++k) {
-        const double sigma =
-            std::sqrt(std::max(1e-24, newton.inverse[(first + k) * n + first + k]));
+        const double sigma = newton.sigma[first + k];
         before -= move_[s][k] * old_gradient_[s][k];
         after -= move_[s][k] * newton.gradient[first + k];
         size = std::max(size, std::abs(move_[s][k]) / sigma);
@@ -147,13 +153,11 @@ class Polish {
   /// when nobody moved
   bool step(const NewtonStep& newton, double& value) {
     for (;;) {
-      std::vector<double> x;
-      std::vector<double> move;
-      const std::size_t farthest = propose(newton, x, move);
-      if (x.empty()) {
+      const std::size_t farthest = propose(newton);
+      if (from_.empty()) {
         return false;
       }
-      if (search(x, move, value)) {
+      if (search(value)) {
         return true;
       }
       stuck_[farthest] = 1;
@@ -162,7 +166,9 @@ class Polish {
 
   /// Values and changes of those who move, in the order of the newly active parameters. @return
   /// the source with the largest step
-  std::size_t propose(const NewtonStep& newton, std::vector<double>& x, std::vector<double>& move) {
+  std::size_t propose(const NewtonStep& newton) {
+    from_.clear();
+    change_.clear();
     std::size_t first = 0;
     std::size_t farthest = 0;
     double largest = 0.0;
@@ -185,8 +191,8 @@ class Polish {
                                        newton.upper[first + k]);
           move_[s][k] = to - at;
           old_gradient_[s][k] = newton.gradient[first + k];
-          x.push_back(at);
-          move.push_back(to - at);
+          from_.push_back(at);
+          change_.push_back(to - at);
         }
         if (remaining_[s] > largest) {
           largest = remaining_[s];
@@ -199,22 +205,23 @@ class Polish {
   }
 
   /// The largest part of a step that does not raise the objective. @return false when none
-  bool search(const std::vector<double>& x, const std::vector<double>& move, double& value) {
+  bool search(double& value) {
     PatchProblem problem(scene_);
     const double start = value;
     double part = 1.0;
     for (int trial = 0; trial < 5; ++trial, part *= 0.4) {
-      std::vector<double> to = x;
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        to[i] += part * move[i];
+      to_ = from_;
+      for (std::size_t i = 0; i < to_.size(); ++i) {
+        to_[i] += part * change_[i];
       }
-      value = problem.value(to);
+      // Most full steps are accepted and need derivatives next.
+      value = trial == 0 ? problem.value_with_derivatives(to_) : problem.value(to_);
       if (value <= start + std::max(kValueNoise, kRelativeNoise * start)) {
         shorten(part);
         return true;
       }
     }
-    problem.set(x);
+    problem.set(from_);
     value = start;
     return false;
   }
@@ -230,7 +237,8 @@ class Polish {
     }
   }
 
-  bool finish(NewtonStep newton, bool done) {
+  bool finish(bool done) {
+    NewtonStep& newton = newton_;
     std::size_t i = 0;
     report_.prior_precision.clear();
     for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
@@ -240,9 +248,8 @@ class Polish {
         newton.step[i] *= std::max(1.0, stretch_[s]);
       }
     }
-    report_.normal = std::move(newton.normal);
-    report_.inverse = std::move(newton.inverse);
-    report_.newton_step = std::move(newton.step);
+    report_.inverse = inverse_normal(newton);
+    report_.newton_step = newton.step;
     return done;
   }
 
@@ -260,6 +267,10 @@ class Polish {
   /// Sources whose own step does not lower the objective.
   std::vector<unsigned char> stuck_;
   std::vector<unsigned char> newton_source_;  ///< those with parameters in the last NewtonStep
+  NewtonStep newton_;
+  std::vector<double> from_;  ///< values of those who move
+  std::vector<double> change_;
+  std::vector<double> to_;
 };
 
 }  // namespace

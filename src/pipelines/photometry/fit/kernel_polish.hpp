@@ -14,7 +14,7 @@ struct PolishResult {
   std::vector<int> stuck;  ///< sources whose step, however short, raised the objective
 };
 
-/// Takes at most `budget` steps; 0 only judges. Fills normal, inverse, prior_precision and
+/// Takes at most `budget` steps; 0 only judges. Fills inverse, prior_precision and
 /// newton_step of the report and leaves all free sources active.
 /// @throws UnitError numerical when the objective is not finite
 PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget);

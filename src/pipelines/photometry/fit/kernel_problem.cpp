@@ -12,15 +12,13 @@ namespace {
 
 constexpr double kPriorSigma[kMaxParameters] = {1.0, 1.0, 0.7, 0.5, 0.5, 1.5};
 
-/// @throws UnitError numerical
-numerics::SmallCholesky factored(std::vector<double> matrix, std::size_t n) {
+/// Factors `matrix`, which gets a ridge. @throws UnitError numerical
+void factor(std::vector<double>& matrix, std::size_t n, numerics::SmallCholesky& result) {
   numerics::add_ridge(matrix, static_cast<int>(n));
-  numerics::SmallCholesky factor;
-  if (!factor.factor(matrix, static_cast<int>(n)) &&
-      !factor.factor(matrix, static_cast<int>(n), 1e-6)) {
+  if (!result.factor(matrix, static_cast<int>(n)) &&
+      !result.factor(matrix, static_cast<int>(n), 1e-6)) {
     throw UnitError(Reason::numerical, "patch fit: the normal matrix is not positive definite");
   }
-  return factor;
 }
 
 }  // namespace
@@ -34,9 +32,11 @@ double prior_precision(const Scene& scene, const Source& source, int k) {
   return scale / (kPriorSigma[k] * kPriorSigma[k]);
 }
 
-NewtonStep newton_step(Scene& scene) {
+void newton_step(Scene& scene, NewtonStep& newton) {
   PatchProblem problem(scene);
-  NewtonStep newton;
+  newton.x.clear();
+  newton.lower.clear();
+  newton.upper.clear();
   problem.pack(newton.x, newton.lower, newton.upper);
   const std::size_t n = newton.x.size();
   newton.gradient.resize(n);
@@ -44,33 +44,48 @@ NewtonStep newton_step(Scene& scene) {
   if (!std::isfinite(newton.value)) {
     throw UnitError(Reason::numerical, "patch fit: the objective is not finite");
   }
-  if (n == 0) {
-    return newton;
-  }
   newton.normal.resize(n * n);
-  problem.normal_matrix(newton.x, newton.normal);
-  // Parameters pressed against a bound: decoupled, so that the others get their own step.
-  std::vector<double> matrix = newton.normal;
   newton.step.resize(n);
+  newton.sigma.resize(n);
+  if (n == 0) {
+    return;
+  }
+  problem.normal_matrix(newton.x, newton.normal);
+  newton.matrix = newton.normal;
+  factor(newton.matrix, n, newton.factor);
+  newton.factor.inverse_diagonal(newton.sigma, newton.scratch);
+  for (double& sigma : newton.sigma) {
+    sigma = std::sqrt(std::max(1e-24, sigma));
+  }
+  // Parameters pressed against a bound: decoupled, so that the others get their own step.
   bool bound = false;
   for (std::size_t i = 0; i < n; ++i) {
     const double g = newton.gradient[i];
     newton.step[i] = -g;
     if ((newton.x[i] <= newton.lower[i] && g > 0.0) ||
         (newton.x[i] >= newton.upper[i] && g < 0.0)) {
-      bound = true;
+      if (!bound) {
+        newton.matrix = newton.normal;
+        bound = true;
+      }
       newton.step[i] = 0.0;
       for (std::size_t k = 0; k < n; ++k) {
-        matrix[i * n + k] = 0.0;
-        matrix[k * n + i] = 0.0;
+        newton.matrix[i * n + k] = 0.0;
+        newton.matrix[k * n + i] = 0.0;
       }
-      matrix[i * n + i] = 1.0;
+      newton.matrix[i * n + i] = 1.0;
     }
   }
-  auto factor = factored(matrix, n);
-  factor.solve(newton.step);
-  newton.inverse = bound ? factored(newton.normal, n).inverse() : factor.inverse();
-  return newton;
+  if (bound) {
+    factor(newton.matrix, n, newton.factor);
+  }
+  newton.factor.solve(newton.step);
+}
+
+std::vector<double> inverse_normal(NewtonStep& newton) {
+  newton.matrix = newton.normal;
+  factor(newton.matrix, newton.x.size(), newton.factor);
+  return newton.factor.inverse();
 }
 
 void wake_all(Scene& scene) {

@@ -32,6 +32,12 @@ class PatchProblem : public numerics::LeastSquaresProblem {
     return 0.5 * scene_.evaluate(false) + prior(nullptr);
   }
 
+  /// The same, with derivative images for a gradient or matrix at this point.
+  double value_with_derivatives(std::span<const double> x) {
+    set(x);
+    return 0.5 * scene_.evaluate(true) + prior(nullptr);
+  }
+
   double gradient(std::span<const double> x, std::span<double> g) override {
     set(x);
     const double chi2 = scene_.evaluate(true);
@@ -46,17 +52,15 @@ class PatchProblem : public numerics::LeastSquaresProblem {
     }
     scene_.normal_matrix(h);
     std::size_t i = 0;
-    diagonal_.resize(n_);
+    std::vector<double>& diagonal = scene_.work().diagonal;
+    diagonal.resize(n_);
     for (const Source& source : scene_.sources()) {
       for (int k = 0; source.active && k < source.n_parameters; ++k, ++i) {
         h[i * n_ + i] += prior_precision(scene_, source, k);
-        diagonal_[i] = h[i * n_ + i];
+        diagonal[i] = h[i * n_ + i];
       }
     }
   }
-
-  /// Diagonal of the last normal matrix; empty before the first.
-  [[nodiscard]] const std::vector<double>& diagonal() const { return diagonal_; }
 
   void pack(std::vector<double>& x, std::vector<double>& lower, std::vector<double>& upper) const {
     for (const Source& source : scene_.sources()) {
@@ -113,10 +117,9 @@ class PatchProblem : public numerics::LeastSquaresProblem {
 
   Scene& scene_;
   std::size_t n_;
-  std::vector<double> diagonal_;
 };
 
-/// What the next Gauss-Newton step of the active sources is.
+/// What the next Gauss-Newton step of the active sources is. Its memory is used again.
 struct NewtonStep {
   double value = 0.0;  ///< objective
   std::vector<double> x;
@@ -125,13 +128,18 @@ struct NewtonStep {
   std::vector<double> gradient;
   std::vector<double> normal;  ///< with the prior
   std::vector<double> step;    ///< 0 where a bound holds
-  std::vector<double> inverse;
+  std::vector<double> sigma;   ///< marginal errors from the inverse of `normal`
+  numerics::SmallCholesky factor;
+  std::vector<double> matrix;   ///< scratch
+  std::vector<double> scratch;  ///< of the inverse
 };
 
 /// Gradient, matrix and step at the present values; parameters at a bound with an outward gradient
 /// stay.
 /// @throws UnitError numerical
-NewtonStep newton_step(Scene& scene);
+void newton_step(Scene& scene, NewtonStep& newton);
+/// Inverse of newton.normal. @throws UnitError numerical
+std::vector<double> inverse_normal(NewtonStep& newton);
 
 /// All free sources take part again.
 void wake_all(Scene& scene);

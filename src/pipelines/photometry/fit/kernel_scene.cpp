@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/float_lanes.hpp"
-#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry::fit {
 
@@ -38,11 +38,12 @@ int parameters_of(SourceType type) {
 
 }  // namespace
 
-Scene::Scene(const Input& input)
-    : input_(input), truncation_sigma_(input.options.truncation_sigma) {
+Scene::Scene(const Input& input, Workspace& work)
+    : input_(input), work_(work), truncation_sigma_(input.options.truncation_sigma) {
   if (input.width <= 0 || input.height <= 0 || input.n_bands <= 0 || input.frames.empty()) {
     throw UnitError(Reason::bad_input, "patch without pixels or frames");
   }
+  frames_.swap(work_.frames);
   frames_.resize(input.frames.size());
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     clean_frame(input.frames[f], f);
@@ -50,11 +51,65 @@ Scene::Scene(const Input& input)
   if (std::none_of(frames_.begin(), frames_.end(), [](const Frame& f) { return f.n_good > 0; })) {
     throw UnitError(Reason::no_good_data, "all pixels of all frames are masked");
   }
+  for (const Frame& frame : frames_) {
+    weights_.emplace_back(frame.weight);
+  }
   for (const SourceStart& start : input.sources) {
     start_source(start);
   }
   bands_.resize(static_cast<std::size_t>(input.n_bands));
 }
+
+Scene::~Scene() {
+  for (Source& source : sources_) {
+    work_.give_pixels(std::move(source.pixels));
+  }
+  for (Frame& frame : frames_) {
+    frame.psf.reset();
+  }
+  work_.frames.swap(frames_);
+}
+
+namespace {
+
+/// Copies a row without its bad pixels and adds to the sums of w and w d.
+void clean_row(const float* d, const float* w, Frame& frame, int y, double& sum_w, double& sum_wd) {
+  // Comparisons with NaN are false.
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  float* weight = frame.sky_weight.data() + y * frame.stride;
+  float* data = frame.data.data() + y * frame.stride;
+  constexpr int kSums = 8;
+  double part_w[kSums] = {};
+  double part_wd[kSums] = {};
+  int good = 0;
+  const int whole = frame.width / kSums * kSums;
+  for (int x = 0; x < frame.width; ++x) {
+    const bool use = w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest;
+    weight[x] = use ? w[x] : 0.0F;
+    data[x] = use ? d[x] : 0.0F;
+    good += use ? 1 : 0;
+  }
+  std::fill(weight + frame.width, weight + frame.stride, 0.0F);
+  std::fill(data + frame.width, data + frame.stride, 0.0F);
+  for (int x = 0; x < whole; x += kSums) {
+    for (int k = 0; k < kSums; ++k) {
+      const auto value = static_cast<double>(weight[x + k]);
+      part_w[k] += value;
+      part_wd[k] += value * static_cast<double>(data[x + k]);
+    }
+  }
+  for (int x = whole; x < frame.width; ++x) {
+    part_w[0] += static_cast<double>(weight[x]);
+    part_wd[0] += static_cast<double>(weight[x]) * static_cast<double>(data[x]);
+  }
+  for (int k = 0; k < kSums; ++k) {
+    sum_w += part_w[k];
+    sum_wd += part_wd[k];
+  }
+  frame.n_good += good;
+}
+
+}  // namespace
 
 void Scene::clean_frame(const FrameData& data, std::size_t index) {
   const std::string name = "frame " + std::to_string(index);
@@ -69,53 +124,34 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   }
   Frame& frame = frames_[index];
   frame.input = &data;
+  frame.n_good = 0;
   frame.width = data.data.width();
   frame.height = data.data.height();
   frame.stride = padded(frame.width);
   const auto size = static_cast<std::size_t>(frame.stride * frame.height);
-  frame.data.assign(size, 0.0F);
-  frame.sky_weight.assign(size, 0.0F);
+  frame.data.resize(size);
+  frame.sky_weight.resize(size);
   frame.model.assign(size, 0.0F);
-  frame.weighted_residual.assign(size, 0.0F);
+  frame.weighted_residual.resize(size);
   double sum_w = 0.0;
   double sum_wd = 0.0;
   for (int y = 0; y < frame.height; ++y) {
-    const float* w = &data.invvar(y, 0);
-    const float* d = &data.data(y, 0);
-    float* weight = frame.sky_weight.data() + y * frame.stride;
-    for (int x = 0; x < frame.width; ++x) {
-      // Comparisons with NaN are false.
-      constexpr float kLargest = std::numeric_limits<float>::max();
-      if (w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest) {
-        weight[x] = w[x];
-        sum_w += static_cast<double>(w[x]);
-        sum_wd += static_cast<double>(w[x]) * static_cast<double>(d[x]);
-        ++frame.n_good;
-      }
-    }
+    clean_row(&data.data(y, 0), &data.invvar(y, 0), frame, y, sum_w, sum_wd);
   }
   frame.fit_sky = data.fit_sky && frame.n_good > 0;
   // Close to the level of the data, so that floats keep the digits that matter.
   frame.offset = frame.fit_sky ? sum_wd / sum_w : data.sky_start;
   frame.mean_weight = frame.n_good > 0 ? sum_w / frame.n_good : 0.0;
-  sum_wd = 0.0;
-  for (int y = 0; y < frame.height; ++y) {
-    const float* d = &data.data(y, 0);
-    const float* weight = frame.sky_weight.data() + y * frame.stride;
-    float* out = frame.data.data() + y * frame.stride;
-    for (int x = 0; x < frame.width; ++x) {
-      if (weight[x] > 0.0F) {
-        out[x] = static_cast<float>(static_cast<double>(d[x]) - frame.offset);
-        sum_wd += static_cast<double>(weight[x]) * static_cast<double>(out[x]);
-      }
-    }
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto value = static_cast<float>(static_cast<double>(frame.data[i]) - frame.offset);
+    frame.data[i] = frame.sky_weight[i] > 0.0F ? value : 0.0F;
   }
   frame.weight = frame.sky_weight;
   frame.sum_weight = sum_w;
-  frame.sum_weighted_data = sum_wd;
-  if (data.psf->is_constant()) {
-    frame.psf = psf_at(index, 0.5 * frame.width, 0.5 * frame.height);
-  }
+  frame.sum_weighted_data = sum_wd - frame.offset * sum_w;
+  frame.summed_weight = 0;
+  frame.psf = data.psf->is_constant() ? psf_at(index, 0.0, 0.0) : nullptr;
+  frame.sky = 0.0;
 }
 
 void Scene::start_source(const SourceStart& start) {
@@ -128,7 +164,6 @@ void Scene::start_source(const SourceStart& start) {
   source.role = start.role;
   source.n_parameters = parameters_of(start.type);
   source.free = start.role != Role::halo_linear && !input_.options.forced;
-  source.n_images = source.free ? source.n_parameters + 1 : 1;
   source.flags = source.free ? 0U : static_cast<std::uint32_t>(kFlagNotFitted);
   const double re = std::clamp(start.re_pix, kMinRe, kMaxRe);
   const double q = std::clamp(start.axis_ratio, 0.05, 1.0);
@@ -150,6 +185,7 @@ void Scene::start_source(const SourceStart& start) {
   for (std::size_t b = 0; b < source.flux.size() && b < start.flux.size(); ++b) {
     source.box_flux[b] = std::abs(start.flux[b]);
   }
+  source.pixels = work_.take_pixels();
   sources_.push_back(std::move(source));
 }
 
@@ -157,7 +193,6 @@ void Scene::hold(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
   source.free = false;
   source.active = false;
-  source.n_images = 1;
   source.flags |= kFlagNotFitted;
   if (!source.place.empty()) {
     allocate(source);
@@ -171,28 +206,12 @@ sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {
           place.clip};
 }
 
-std::vector<std::span<const float>> Scene::weights() const {
-  std::vector<std::span<const float>> result;
-  for (const Frame& frame : frames_) {
-    result.emplace_back(frame.weight);
-  }
-  return result;
-}
-
 int Scene::active_parameters() const {
   int n = 0;
   for (const Source& source : sources_) {
     n += source.active ? source.n_parameters : 0;
   }
   return n;
-}
-
-const sky::DftGrid& Scene::grid(const sky::GridShape& shape) {
-  auto& entry = grids_[shape];
-  if (!entry) {
-    entry = std::make_unique<sky::DftGrid>(shape);
-  }
-  return *entry;
 }
 
 void Scene::render(Source& source, bool derivatives) {
@@ -216,15 +235,12 @@ void Scene::render_star(Source& source, bool derivatives) {
     if (place.clip.empty()) {
       continue;
     }
-    if (!place.psf->point) {
-      place.psf->point.emplace(place.psf->stamp);
-    }
     const FrameData& data = *frames_[f].input;
     const auto [a, b, c, d] = data.matrix;
     const double x = a * source.value[0] + b * source.value[1] + data.dx;
     const double y = c * source.value[0] + d * source.value[1] + data.dy;
     const auto target = block(source, f);
-    place.psf->point->render(x, y, derivatives, target, scratch_);
+    place.psf->point(source.half).render(x, y, derivatives, target, work_.scratch);
     if (!derivatives || data.matrix == std::array<double, 4>{1.0, 0.0, 0.0, 1.0}) {
       continue;
     }
@@ -253,6 +269,12 @@ sky::Mixture mixture_of(SourceType type, double n) {
   }
 }
 
+const sky::RadialTable& whole_profile(SourceType type) {
+  static const sky::RadialTable kExp(sky::exponential_mixture());
+  static const sky::RadialTable kDev(sky::de_vaucouleurs_mixture());
+  return type == SourceType::exp ? kExp : kDev;
+}
+
 /// The terms whose width along the major axis (pixels) lies in [low, high), unscaled.
 sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, double high) {
   sky::Mixture part;
@@ -264,19 +286,6 @@ sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, dou
     }
   }
   return part;
-}
-
-/// Transform of the PSF as the terms of a level see it.
-const std::vector<float>& transform_for(PsfModel& psf, const Level& level,
-                                        const sky::DftGrid& grid) {
-  const sky::PsfStamp& stamp = psf.stamp;
-  const bool mixture = stamp.mixture != nullptr && level.sigma_low >= stamp.mixture_from_pix;
-  auto& transform = mixture ? psf.mixture_transform[level.grid] : psf.transform[level.grid];
-  if (transform.empty()) {
-    transform =
-        mixture ? sky::mixture_transform(*stamp.mixture, grid) : sky::psf_transform(stamp, grid);
-  }
-  return transform;
 }
 
 /// Table of dF/dn of a part of a Sersic mixture, by differences within one range of the tables.
@@ -306,21 +315,23 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
   const double re = std::exp(source.box_log_re);
   for (std::size_t l = 0; l < source.levels.size(); ++l) {
     Level& level = source.levels[l];
-    sky::SersicTables sersic_level;
     const sky::RadialTable* table = nullptr;
     const sky::RadialTable* n_table = nullptr;
     if (sersic) {
+      sky::SersicTables& tables = work_.sersic;
       if (source.levels.size() == 1) {
-        sersic_level = sky::sersic_tables(source.value[5]);
+        sky::sersic_tables(source.value[5], derivatives, tables);
       } else {
-        sersic_level.profile = sky::RadialTable(
+        tables.profile = sky::RadialTable(
             part_of(sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
         if (derivatives) {
-          sersic_level.n_derivative = part_n_derivative(source.value[5], re, level);
+          tables.n_derivative = part_n_derivative(source.value[5], re, level);
         }
       }
-      table = &sersic_level.profile;
-      n_table = derivatives ? &sersic_level.n_derivative : nullptr;
+      table = &tables.profile;
+      n_table = derivatives ? &tables.n_derivative : nullptr;
+    } else if (source.levels.size() == 1) {
+      table = &whole_profile(source.type);
     } else {
       if (!level.table) {
         level.table.emplace(
@@ -328,7 +339,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       }
       table = &*level.table;
     }
-    const sky::DftGrid& dft = grid(level.grid);
+    const sky::DftGrid& dft = work_.grid(level.grid);
     const std::array<double, 4>* last_matrix = nullptr;
     for (std::size_t f = 0; f < frames_.size(); ++f) {
       Placement& place = source.place[f];
@@ -337,19 +348,19 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
       }
       const FrameData& data = *frames_[f].input;
       if (last_matrix == nullptr || *last_matrix != data.matrix) {
-        factors_.compute(dft, *table, n_table, sky::transformed(shape, data.matrix), data.matrix,
-                         derivatives);
+        work_.factors.compute(dft, *table, n_table, sky::transformed(shape, data.matrix),
+                              data.matrix, derivatives);
         last_matrix = &data.matrix;
       }
-      const auto& transform = transform_for(*place.psf, level, dft);
+      const auto& transform = place.psf->transform(dft, level.sigma_low);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =
           data.matrix[2] * source.value[0] + data.matrix[3] * source.value[1] + data.dy;
       const auto target = block(source, f);
       // A smaller grid leaves the rim of the block alone: the first level must be the largest.
-      sky::render_galaxy(dft, transform, factors_, x, y, place.centre_x, place.centre_y, l > 0,
-                         target, scratch_);
+      sky::render_galaxy(dft, transform, work_.factors, x, y, place.centre_x, place.centre_y, l > 0,
+                         target, work_.scratch);
     }
   }
 }

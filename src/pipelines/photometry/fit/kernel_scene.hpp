@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pipelines/photometry/fit/kernel.hpp"
+#include "pipelines/photometry/fit/kernel_workspace.hpp"
 #include "skyloom/numerics/dense.hpp"
 #include "skyloom/sky/render.hpp"
 
@@ -20,18 +21,6 @@ namespace skyloom::photometry::fit {
 
 inline constexpr int kMaxImages = sky::kSersicImages;
 inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
-
-/// One PSF as rendering and box choice need it.
-struct PsfModel {
-  sky::PsfStamp stamp;
-  std::optional<sky::PointSource> point;                           ///< made when first used
-  std::map<sky::GridShape, std::vector<float>> transform;          ///< likewise
-  std::map<sky::GridShape, std::vector<float>> mixture_transform;  ///< of PsfStamp::mixture
-  std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
-  std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
-  double fwhm_pix = 0.0;
-};
-inline constexpr double kRingStep = 1.0 / 64.0;
 
 /// Cleaned copy of a frame. Rows are `stride` floats; bad pixels have weight 0 and data 0.
 struct Frame {
@@ -53,6 +42,12 @@ struct Frame {
   double sky = 0.0;               ///< relative to offset
   double chi2 = 0.0;              ///< with the weights in use
   std::shared_ptr<PsfModel> psf;  ///< shared by the sources when constant
+  /// Pixels under any box; the ends are multiples of 16 (or the row's end).
+  std::vector<RowPiece> lit;
+  std::vector<unsigned char> covered;  ///< scratch of the search for pieces
+  /// Sums of w, w d, w d^2 over all other pixels, where the model is the sky alone.
+  std::array<double, 3> dark{};
+  std::uint64_t summed_weight = 0;  ///< weights of these sums
 };
 
 /// Part of a galaxy on one grid: the terms of its mixture with sigma in [sigma_low, sigma_high).
@@ -60,7 +55,7 @@ struct Level {
   sky::GridShape grid;
   double sigma_low = 0.0;
   double sigma_high = 0.0;
-  std::optional<sky::RadialTable> table;  ///< of exp and dev, whose terms are constant
+  std::optional<sky::RadialTable> table;  ///< of exp and dev in several levels
 };
 
 /// Where the images of a source lie in one frame.
@@ -81,6 +76,7 @@ struct Source {
   int n_images = 1;     ///< 1 when positions and shape are held for good
   bool free = false;    ///< positions and shape belong to the fit
   bool active = false;  ///< and are moved by the current solve
+  bool remote = false;  ///< held after the first approach
   std::uint32_t flags = 0;
   std::array<double, kMaxParameters> start{};
   std::array<double, kMaxParameters> value{};
@@ -124,13 +120,18 @@ struct BandSystem {
   std::vector<int> sky_frame;
   std::vector<double> matrix;
   std::vector<double> right;
+  std::vector<double> solution;
   numerics::SmallCholesky factor;
   [[nodiscard]] int size() const { return static_cast<int>(source.size() + sky_frame.size()); }
 };
 
 class Scene {
  public:
-  explicit Scene(const Input& input);
+  /// @param work lends memory and prepared PSFs until the end of the scene
+  Scene(const Input& input, Workspace& work);
+  ~Scene();
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
 
   [[nodiscard]] const Input& input() const { return input_; }
   [[nodiscard]] std::vector<Source>& sources() { return sources_; }
@@ -142,6 +143,8 @@ class Scene {
 
   /// Significance of the light that boxes and band limits chosen from now on may leave out.
   void set_truncation(double sigma) { truncation_sigma_ = sigma; }
+  [[nodiscard]] double truncation() const { return truncation_sigma_; }
+  [[nodiscard]] Workspace& work() { return work_; }
   /// Chooses boxes and grids of source s for fluxes `box_flux` and its present position and shape.
   /// @return false when they are those it has: its images stay valid
   bool place(int s);
@@ -152,6 +155,8 @@ class Scene {
   [[nodiscard]] double influence(int s) const;
   /// Lets go of the position and shape of s for good.
   void hold(int s);
+  /// Until this is called there is room for values only, not for derivatives.
+  void make_room_for_derivatives();
 
   /// Renders what changed, solves for fluxes and skies, makes residuals. @return chi2 with the
   /// weights in use. @param derivatives also the derivative images of active sources
@@ -165,10 +170,9 @@ class Scene {
   /// Weights 1 / (sky variance + source variance of the present model).
   void use_total_weights();
   /// Makes `gram` complete for the active sources with weights `weight` (per frame).
-  void fill_gram(Gram& gram, const std::vector<std::span<const float>>& weight, bool full,
+  void fill_gram(Gram& gram, std::span<const std::span<const float>> weight, bool full,
                  std::uint64_t weight_id);
   [[nodiscard]] Gram& gram() { return gram_; }
-  [[nodiscard]] std::vector<std::span<const float>> weights() const;
   [[nodiscard]] std::uint64_t weight_id() const { return weight_id_; }
 
   /// A (L * L) of a band, B (L * n) with rows of unknowns, and the sum over bands of the direct
@@ -188,14 +192,19 @@ class Scene {
   void clean_frame(const FrameData& data, std::size_t index);
   void start_source(const SourceStart& start);
   std::shared_ptr<PsfModel> psf_at(std::size_t frame, double x, double y) const;
-  int half_size_needed(const Source& source, std::size_t frame) const;
-  double frequency_needed(const Source& source, std::size_t frame) const;
-  void choose_levels(Source& source, int half, int reach, double k_max) const;
+  int half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t frame) const;
+  double frequency_needed(const Source& source, std::span<const double> profile_power,
+                          std::size_t frame) const;
+  void choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
+                     double k_max) const;
+  void find_lit_pixels(std::size_t f);
+  void sum_dark_pixels(Frame& frame) const;
+  void index_parameters() const;
+  void index_unknowns(const BandSystem& band) const;
   void allocate(Source& source) const;
   void render(Source& source, bool derivatives);
   void render_star(Source& source, bool derivatives);
   void render_galaxy(Source& source, bool derivatives);
-  const sky::DftGrid& grid(const sky::GridShape& shape);
   void fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> weight, bool full,
                        std::uint64_t weight_id);
   [[nodiscard]] int images_needed(const Source& source, bool full) const;
@@ -208,20 +217,23 @@ class Scene {
   double residuals();
 
   const Input& input_;
+  Workspace& work_;
   std::vector<Frame> frames_;
   std::vector<Source> sources_;
   std::vector<BandSystem> bands_;
   std::vector<Pair> pairs_;                  ///< own pairs first, then overlapping ones
   std::vector<std::vector<int>> neighbour_;  ///< pairs of each source, without its own
   Gram gram_;
+  std::vector<std::span<const float>> weights_;  ///< in use, per frame
   std::uint64_t weight_id_ = 1;
+  std::uint64_t layout_id_ = 1;  ///< new number whenever boxes changed
+  /// What chi2_ was computed for.
+  std::uint64_t evaluated_weight_ = 0;
+  std::uint64_t evaluated_layout_ = 0;
+  double chi2_ = 0.0;
+  bool derivatives_ = false;  ///< there is room for them
   std::uint64_t next_image_id_ = 1;
   double truncation_sigma_;
-  std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
-  sky::RenderScratch scratch_;
-  sky::GalaxyFactors factors_;
-  std::vector<float> weighted_;  ///< W U of the source in work
-  std::vector<double> schur_;
 };
 
 }  // namespace skyloom::photometry::fit

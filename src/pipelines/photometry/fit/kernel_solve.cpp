@@ -40,12 +40,16 @@ constexpr double kStall = 0.005;
 /// Watches one solve: history, quiet sources, stalls, the caller's wish to stop.
 class Monitor {
  public:
-  Monitor(Scene& scene, const PatchProblem& problem, SolveReport& report, int iterations_before)
+  Monitor(Scene& scene, SolveReport& report, int iterations_before)
       : scene_(scene),
-        problem_(problem),
         report_(report),
         iterations_before_(iterations_before),
-        quiet_(scene.sources().size(), 0) {}
+        quiet_(scene.sources().size(), 0) {
+    scene.work().diagonal.clear();
+    last_x_.reserve(static_cast<std::size_t>(scene.active_parameters()));
+    report.history.reserve(report.history.size() + static_cast<std::size_t>(std::max(
+                                                       1, scene.input().options.max_iterations)));
+  }
 
   Verdict operator()(const numerics::Step& step) {
     if (scene_.input().stop && scene_.input().stop()) {
@@ -76,7 +80,7 @@ class Monitor {
  private:
   int count_quiet(std::span<const double> x, int& n_active) {
     const double limit = scene_.input().options.solver == Solver::tao_bnls ? kQuietTao : kQuietLm;
-    const auto& diagonal = problem_.diagonal();
+    const auto& diagonal = scene_.work().diagonal;
     int n_quiet = 0;
     std::size_t i = 0;
     for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
@@ -97,7 +101,6 @@ class Monitor {
   }
 
   Scene& scene_;
-  const PatchProblem& problem_;
   SolveReport& report_;
   int iterations_before_;
   std::vector<unsigned char> quiet_;
@@ -110,7 +113,7 @@ class Monitor {
 bool solve_active(Scene& scene, SolveReport& report, int budget, int iterations_before,
                   Solver solver) {
   PatchProblem problem(scene);
-  Monitor monitor(scene, problem, report, iterations_before + report.iterations);
+  Monitor monitor(scene, report, iterations_before + report.iterations);
   std::vector<double> x;
   std::vector<double> lower;
   std::vector<double> upper;
@@ -193,14 +196,41 @@ double pixel_error(const Scene& scene, std::size_t b) {
   return weight > 0.0 ? 1.0 / std::sqrt(weight) : 0.0;
 }
 
-/// Halo sources whose light hardly touches a reported source keep the position and shape they
-/// start with. Bright ones do not: what they leave behind would go to the sky of everybody.
+/// Faint halo sources whose light hardly touches a reported source keep the position and shape they
+/// start with.
 void hold_remote(Scene& scene) {
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     const Source& source = scene.sources()[s];
     if (source.free && source.role == Role::halo_free &&
         total_signal_to_noise(scene, s) < kBrightHalo &&
         kStartError * scene.influence(static_cast<int>(s)) < kRemote) {
+      scene.hold(static_cast<int>(s));
+    }
+  }
+}
+
+bool touches_reported(const Scene& scene, const Source& source) {
+  return std::any_of(scene.sources().begin(), scene.sources().end(), [&](const Source& other) {
+    bool any = false;
+    for (std::size_t f = 0; f < scene.frames().size() && other.role == Role::base; ++f) {
+      any = any || !source.place[f].clip.intersect(other.place[f].clip).empty();
+    }
+    return any;
+  });
+}
+
+/// Bright halo sources away from all reported ones: held at their start, they would leave their
+/// errors to the sky of everybody; after the first approach nothing of them matters any more.
+void mark_remote(Scene& scene) {
+  for (Source& source : scene.sources()) {
+    source.remote =
+        source.free && source.role == Role::halo_free && !touches_reported(scene, source);
+  }
+}
+
+void hold_marked(Scene& scene) {
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    if (scene.sources()[s].remote) {
       scene.hold(static_cast<int>(s));
     }
   }
@@ -318,6 +348,13 @@ void place_sources(Scene& scene) {
   scene.find_pairs();
   scene.evaluate(false);
   hold_remote(scene);
+  // Who is remote is decided with the boxes of the final accuracy.
+  const double truncation = scene.truncation();
+  scene.set_truncation(scene.input().options.truncation_sigma);
+  settle_boxes(scene);
+  mark_remote(scene);
+  scene.set_truncation(truncation);
+  scene.make_room_for_derivatives();
   settle_boxes(scene);
 }
 
@@ -332,6 +369,7 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
       return report;
     }
     scene.set_truncation(scene.input().options.truncation_sigma);
+    hold_marked(scene);
   }
   flag_faint(scene);
   fade_prior(scene);

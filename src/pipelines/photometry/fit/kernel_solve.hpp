@@ -14,13 +14,12 @@ struct SolveReport {
   bool stopped = false;
   double dlnp_last = 0.0;
   std::vector<IterationRow> history;
-  std::vector<double> normal;           ///< with the prior (n * n)
   std::vector<double> prior_precision;  ///< (n,)
-  std::vector<double> inverse;          ///< of `normal` (n * n)
+  std::vector<double> inverse;          ///< of the normal matrix with the prior (n * n)
   std::vector<double> newton_step;      ///< (n,) what one more step would change
 };
 
-/// Chooses the first boxes, for fluxes from a linear solve.
+/// Chooses the first boxes, for fluxes from a linear solve, and who of the halo takes part.
 void place_sources(Scene& scene);
 
 /// Change of a parameter, in marginal errors, below which one more step changes nothing.

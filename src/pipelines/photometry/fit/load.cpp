@@ -424,6 +424,7 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
     run.kernel.height = patch.roi.height();
     run.kernel.n_bands = static_cast<int>(run.bands.size());
     run.kernel.options = fit_options(config);
+    run.kernel.workspace = context.workspace;
     run.kernel.sources = sources;
     for (fit::SourceStart& source : run.kernel.sources) {
       const std::vector<double> flux = source.flux;

@@ -81,6 +81,7 @@ struct FitStage {
     std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
     std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
     Log* log = nullptr;
+    std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();
   };
   /// One call of the kernel and what its bands and frames are.
   struct Run {

@@ -19,10 +19,8 @@ std::vector<std::string> FramesStage::inputs(const Config& config) {
       files.push_back(entry.image_list_file);
     }
     for (const surveys::FrameSpec& spec : frame_specs(config, entry)) {
-      files.push_back(spec.file);
-      if (!spec.invvar.empty()) {
-        files.push_back(spec.invvar);
-      }
+      const std::vector<std::string> pixels = surveys::pixel_files(spec);
+      files.insert(files.end(), pixels.begin(), pixels.end());
     }
     if (config.zp.enabled && !entry.gaiaxp_synphot_csv.empty()) {
       files.push_back(entry.gaiaxp_synphot_csv);

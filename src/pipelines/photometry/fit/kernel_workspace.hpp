@@ -1,0 +1,117 @@
+#pragma once
+// What the fits of one rank share: PSFs prepared for rendering, tables of grids, and memory. No
+// number of a fit depends on it.
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "skyloom/sky/psf.hpp"
+#include "skyloom/sky/render.hpp"
+
+namespace skyloom::photometry::fit {
+
+struct Frame;
+
+/// Pixels [x0, x1) of row y.
+struct RowPiece {
+  int y;
+  int x0;
+  int x1;
+  friend bool operator==(const RowPiece&, const RowPiece&) = default;
+};
+
+/// What the choice of boxes needs to know of a PSF.
+struct PsfExtent {
+  std::vector<double> norm_outside;  ///< L2 norm of the stamp outside |x|, |y| <= h, by h
+  std::vector<double> ring_power;    ///< ring mean of |P|^2, step kRingStep cycles per pixel
+  double fwhm_pix = 0.0;
+  int oversampling = 1;
+
+  PsfExtent() = default;
+  PsfExtent(const sky::PsfStamp& stamp, double fwhm);
+};
+
+using PsfTransforms = std::map<sky::GridShape, std::vector<float>>;
+
+/// A PSF that varies as a weighted sum of stamps.
+struct PsfPlanes {
+  std::span<const sky::PsfStamp> stamps;
+  PsfExtent extent;  ///< in the middle of the frame
+  std::vector<sky::PointSource> points;
+  std::vector<PsfTransforms> transforms;
+};
+
+/// One PSF as rendering needs it.
+class PsfModel {
+ public:
+  PsfModel(sky::PsfStamp stamp, double fwhm);
+  PsfModel(std::shared_ptr<PsfPlanes> planes, std::vector<double> weight);
+
+  [[nodiscard]] const PsfExtent& extent() const { return planes_ ? planes_->extent : extent_; }
+  /// For pixels within `half` of the source, made when first needed.
+  const sky::PointSource& point(int half);
+  /// Transform on a grid as terms of a galaxy of width sigma_pix and more see it (a mixture may
+  /// stand for the stamp there), made when first needed.
+  const std::vector<float>& transform(const sky::DftGrid& grid, double sigma_pix);
+  /// Empty when the PSF is a sum of planes.
+  [[nodiscard]] const sky::PsfStamp& stamp() const { return stamp_; }
+
+ private:
+  sky::PsfStamp stamp_;
+  PsfExtent extent_;
+  std::shared_ptr<PsfPlanes> planes_;
+  std::vector<double> weight_;
+  std::optional<sky::PointSource> point_;
+  int point_half_ = 0;
+  PsfTransforms transform_;
+  PsfTransforms mixture_transform_;
+};
+inline constexpr double kRingStep = 1.0 / 64.0;
+inline constexpr std::size_t kRings = 62;  ///< at most, of an oversampled stamp
+
+class Workspace {
+ public:
+  Workspace();
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  /// A PSF at (x, y) of its image. What all places share is kept as long as the PSF lives.
+  std::shared_ptr<PsfModel> psf_at(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
+  const sky::DftGrid& grid(const sky::GridShape& shape);
+
+  /// Memory of the images of a source, empty or with the capacity of an earlier one.
+  std::vector<float> take_pixels();
+  void give_pixels(std::vector<float> pixels);
+
+  sky::RenderScratch scratch;
+  sky::GalaxyFactors factors;
+  std::vector<float> weighted;  ///< W U of the source in work
+  std::vector<double> schur;
+  std::vector<double> diagonal;  ///< of the last normal matrix
+  std::vector<RowPiece> lit;
+  std::vector<int> first_parameter;  ///< of each active source, -1 for others
+  std::vector<int> unknown;          ///< of each source among those of a band, -1 for others
+  sky::SersicTables sersic;
+  std::vector<std::vector<float>> score_weight;  ///< per frame, of the sandwich
+  std::vector<Frame> frames;                     ///< memory of the frames of the last scene
+
+ private:
+  struct Prepared {
+    std::weak_ptr<const sky::Psf> psf;
+    double fwhm_pix = 0.0;
+    std::shared_ptr<PsfModel> constant;
+    std::shared_ptr<PsfPlanes> planes;
+  };
+  Prepared& prepared(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
+
+  std::map<const sky::Psf*, Prepared> prepared_;
+  std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
+  std::vector<std::vector<float>> pixels_;
+};
+
+}  // namespace skyloom::photometry::fit
