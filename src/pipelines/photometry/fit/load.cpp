@@ -128,8 +128,8 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
       open.readers.push_back(
           std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
     }
-    open.grids = std::make_unique<FrameGrids>(field);
   }
+  open.grids = std::make_unique<FrameGrids>(field);
   open.psfs = choose_psfs(config, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
     if (!open.psfs[i].fallback_reason.empty()) {

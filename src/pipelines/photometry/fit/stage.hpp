@@ -55,7 +55,7 @@ struct FitStage {
   struct OpenField {
     const Field* field = nullptr;
     std::vector<std::unique_ptr<surveys::FrameReader>> readers;  ///< none when pixels are saved
-    std::unique_ptr<FrameGrids> grids;                           ///< null then
+    std::unique_ptr<FrameGrids> grids;
     std::vector<PsfChoice> psfs;
     std::map<std::pair<std::size_t, std::size_t>, CellMixture> mixtures;  ///< by frame and cell
     std::size_t first_row = 0;                                            ///< of /sources

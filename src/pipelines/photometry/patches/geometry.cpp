@@ -122,6 +122,19 @@ Footprint FrameGrids::footprint(std::size_t frame, const Box& roi) const {
   return out;
 }
 
+std::pair<double, double> FrameGrids::frame_pixel(std::size_t frame, double x, double y) const {
+  if (own_[frame] == nullptr) {
+    return {x, y};
+  }
+  double ra = 0.0;
+  double dec = 0.0;
+  double u = 0.0;
+  double v = 0.0;
+  white_->to_sky({&x, 1}, {&y, 1}, {&ra, 1}, {&dec, 1});
+  own_[frame]->to_pixel({&ra, 1}, {&dec, 1}, {&u, 1}, {&v, 1});
+  return {u, v};
+}
+
 PixelLayout pixel_layout(const Field& field, const FieldPatches& patches) {
   const FrameGrids grids(field);
   PixelLayout out;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipelines/photometry/epsf/kernel.hpp"
@@ -53,6 +54,8 @@ class FrameGrids {
   /// Through the two WCS, linear about the centre of the region: over some hundred pixels the
   /// distortions of two images differ by far less than a tenth of a pixel from that.
   [[nodiscard]] Footprint footprint(std::size_t frame, const Box& roi) const;
+  /// Where a frame sees a position of the white frame, in pixels of Field::used_box; NaN = nowhere.
+  [[nodiscard]] std::pair<double, double> frame_pixel(std::size_t frame, double x, double y) const;
 
  private:
   const Field& field_;
