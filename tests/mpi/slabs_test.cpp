@@ -124,7 +124,8 @@ SlabPart line_part(const Schema& schema, const char* name, std::size_t first, st
 }
 
 float line_value(std::size_t i) {
-  return static_cast<float>(i / 3);
+  const std::size_t step = i / 3;
+  return static_cast<float>(step);
 }
 
 std::uint8_t bits_value(std::size_t i) {
