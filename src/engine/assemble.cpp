@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 struct Block {
   std::vector<Table> tables;  ///< of the schema, then /units
   std::vector<SlabClaim> claims;
+  std::vector<double> seconds;  ///< of every unit
 };
 
 /// Units [first, last) of this rank: contiguous, about equally many bytes for everybody.
@@ -85,6 +86,7 @@ Block read_block(const parallel::Comm& comm, const Plan& plan, const Journal& jo
   for (std::size_t unit = first; unit < last; ++unit) {
     Payload payload = decode_payload(journal.payload(unit), plan.schema);
     append_unit(plan.units[unit], payload, block.tables.back());
+    block.seconds.push_back(payload.seconds);
     for (std::size_t i = 0; i < payload.tables.size(); ++i) {
       block.tables[i].append(payload.tables[i]);
     }
@@ -176,6 +178,9 @@ void write_product(const parallel::Comm& comm, const Schema& schema, const Block
   for (const auto& [name, text] : of_root(comm, attributes.provenance)) {
     writer.attribute("provenance", name, text);
   }
+  writer.write_column("provenance",
+                      {kUnitSecondsName, Type::float64, "s", "wall time of every row of /units"},
+                      block.seconds);
   writer.close();
 }
 

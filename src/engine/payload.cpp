@@ -53,7 +53,7 @@ void load_table(boost::archive::binary_iarchive& archive, Table& table) {
 
 }  // namespace
 
-std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims) {
+std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims, double seconds) {
   std::ostringstream stream;
   boost::archive::binary_oarchive archive(stream, kFlags);
   const auto reason = static_cast<std::uint8_t>(Reason::none);
@@ -67,15 +67,17 @@ std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims
       std::visit([&archive](const auto& values) { archive << values; }, table.data(i));
     }
   }
+  archive << seconds;
   return std::move(stream).str();
 }
 
-std::string encode_failure(const Outcome& outcome) {
+std::string encode_failure(const Outcome& outcome, double seconds) {
   std::ostringstream stream;
   boost::archive::binary_oarchive archive(stream, kFlags);
   const auto reason = static_cast<std::uint8_t>(outcome.reason);
   archive << reason << outcome.text;
   save_claims(archive, {});
+  archive << seconds;
   return std::move(stream).str();
 }
 
@@ -97,6 +99,9 @@ Payload decode_payload(const std::string& bytes, const Schema& schema) {
     for (Table& table : payload.tables) {
       load_table(archive, table);
     }
+  }
+  if (stream.rdbuf()->in_avail() > 0) {
+    archive >> payload.seconds;
   }
   return payload;
 }

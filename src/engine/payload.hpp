@@ -1,7 +1,9 @@
 #pragma once
 // Private to the engine: what a journal record holds, as bytes (Boost.Serialization, binary, no
-// header). A result has the rows of all tables and the claims on slabs; a failure its reason.
+// header). A result has the rows of all tables and the claims on slabs; a failure its reason; both
+// end with the seconds they took, which records of older programs lack.
 
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,13 +25,14 @@ struct Payload {
   Outcome outcome;
   std::vector<SlabClaim> claims;
   std::vector<Table> tables;
+  double seconds = std::numeric_limits<double>::quiet_NaN();  ///< wall time; NaN when unknown
 };
 
-std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims);
-std::string encode_failure(const Outcome& outcome);
+std::string encode_result(const Rows& rows, const std::vector<SlabClaim>& claims, double seconds);
+std::string encode_failure(const Outcome& outcome, double seconds);
 /// @throws FatalError when the bytes do not match the schema
 Payload decode_payload(const std::string& bytes, const Schema& schema);
-/// Only outcome and claims, which stand first.
+/// Only outcome and claims, which stand first; no seconds.
 Payload decode_head(const std::string& bytes);
 
 /// Named texts as bytes and back.

@@ -247,7 +247,8 @@ bool PipelineRun::prepare_stage(std::size_t i) {
   const std::string name(stage.name());
   std::string bytes;
   parallel::on_root(comm_, [&] {
-    const StageDescription description = describer_.describe(stage, finished_);
+    const StageDescription description =
+        describer_.describe(stage, finished_, manifest_.find(name));
     hash_ = description.hash();
     const StageRecord* known = manifest_.find(name);
     bool done = known != nullptr && product_hash(products_, name) == hash_;
@@ -368,7 +369,8 @@ int PipelineRun::finish() {
     std::vector<std::string> names;
     for (const auto& stage : stages_) {
       const std::string name(stage->name());
-      if (product_hash(products_, name) == describer_.describe(*stage, names).hash()) {
+      if (product_hash(products_, name) ==
+          describer_.describe(*stage, names, manifest_.find(name)).hash()) {
         names.push_back(name);
       }
     }

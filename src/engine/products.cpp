@@ -79,6 +79,12 @@ bool Products::has_table(std::string_view stage, std::string_view table) const {
   return has(stage) && cache_->file(stage, path(stage)).has_table(table);
 }
 
+void Products::read_range(std::string_view stage, std::string_view name, Type type,
+                          std::size_t first, std::size_t last, std::span<std::byte> out) const {
+  const std::lock_guard lock(cache_->mutex);
+  cache_->file(stage, path(stage)).read_rows(name, type, first, last, out);
+}
+
 void Products::forget(std::string_view stage) {
   const std::lock_guard lock(cache_->mutex);
   cache_->files.erase(std::string(stage));

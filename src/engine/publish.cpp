@@ -78,6 +78,27 @@ Table rows_with(const Table& table, const std::string& where, const std::string&
   return out;
 }
 
+Table exported_table(const Pipeline& pipeline, const Products& products, const Export& exported) {
+  if (exported.make) {
+    return exported.make(products);
+  }
+  const std::vector<Published> published = pipeline.published();
+  const auto source = std::find_if(published.begin(), published.end(), [&](const Published& item) {
+    return item.as == exported.table;
+  });
+  if (source == published.end()) {
+    throw FatalError("export of the table " + exported.table + ", which " +
+                     std::string(pipeline.name()) + " does not publish");
+  }
+  const Table& stored = products.table(source->stage, source->table);
+  Table table = exported.with_arrays ? stored : scalar_columns(stored);
+  if (!exported.where.empty()) {
+    table = rows_with(table, exported.where, exported.value);
+  }
+  table.rename(source->as);
+  return table;
+}
+
 }  // namespace
 
 UnitCounts unit_counts(const Products& products, const std::string& stage) {
@@ -154,25 +175,11 @@ void publish(const Pipeline& pipeline, const Products& products,
     writer.close();
   }
   rename_durably(temporary, path);
-  const std::vector<Published> published = pipeline.published();
   for (const Export& exported : pipeline.exports()) {
-    const auto source =
-        std::find_if(published.begin(), published.end(),
-                     [&](const Published& item) { return item.as == exported.table; });
-    if (source == published.end()) {
-      throw FatalError("export of the table " + exported.table + ", which " + name +
-                       " does not publish");
-    }
-    const Table& stored = products.table(source->stage, source->table);
-    Table table = exported.with_arrays ? stored : scalar_columns(stored);
-    if (!exported.where.empty()) {
-      table = rows_with(table, exported.where, exported.value);
-    }
-    table.rename(source->as);
     const fs::path file = products.directory() / exported.file;
     std::error_code ignored;
     fs::create_directories(file.parent_path(), ignored);
-    io::write_table(file, table, exported.format);
+    io::write_table(file, exported_table(pipeline, products, exported), exported.format);
   }
 }
 

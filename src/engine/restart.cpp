@@ -37,6 +37,14 @@ std::vector<std::string> needed_by(const Stages& stages, const std::string& name
   return out;
 }
 
+/// Fingerprint of an input as a stage recorded it, or null.
+const std::string* fingerprint_in(const StageRecord& record, const std::string& file) {
+  const NamedTexts& inputs = record.description.inputs;
+  const auto at = std::find_if(inputs.begin(), inputs.end(),
+                               [&](const auto& pair) { return pair.first == file; });
+  return at == inputs.end() ? nullptr : &at->second;
+}
+
 /// Collects what is wrong over all stages, so that one message names everything.
 struct Findings {
   std::vector<std::string> changes;   // keys and inputs
@@ -82,12 +90,22 @@ void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions
 
 }  // namespace
 
-StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished) {
+StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished,
+                                     const StageRecord* record) {
   StageDescription description;
   description.stage = stage.name();
+  const bool done =
+      record != nullptr && product_hash(products_, description.stage) == record->description.hash();
   description.keys = spec_.values_of(stage.name());
   for (const std::string& file : stage.inputs()) {
     auto found = fingerprints_.find(file);
+    if (found == fingerprints_.end() && done && !std::filesystem::exists(file)) {
+      // What a finished stage read may be gone: its product stands for it.
+      if (const std::string* known = fingerprint_in(*record, file)) {
+        description.inputs.emplace_back(file, *known);
+        continue;
+      }
+    }
     if (found == fingerprints_.end()) {
       found = fingerprints_.emplace(file, io::fingerprint(file)).first;
     }
@@ -147,7 +165,7 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
       }
       continue;
     }
-    const StageDescription now = describer.describe(*stages[i], finished);
+    const StageDescription now = describer.describe(*stages[i], finished, record);
     const StageChanges changes = changes_between(record->description, now);
     const bool redo = name == options.stage && !changes.none();
     if (redo) {
@@ -183,7 +201,8 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
   const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
   for (const std::size_t i : selected) {
     const std::string name(stages[i]->name());
-    for (const char* suffix : {".h5", ".h5.tmp", ".slabs.h5", ".slabs.h5.tmp"}) {
+    for (const char* suffix : {".h5", ".h5.tmp", ".slabs.h5", ".slabs.h5.tmp", ".slabs.h5.tmp.new",
+                               ".slabs.h5.packed.tmp"}) {
       remove(name + suffix);
     }
     const fs::path folder = run_directory / name;

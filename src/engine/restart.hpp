@@ -22,8 +22,11 @@ class Describer {
   Describer(const ConfigSpec& spec, const Products& products) : spec_(spec), products_(products) {}
 
   /// @param finished stages whose present product counts; the needs of others stay out
+  /// @param record what the manifest says of the stage, or null; when its product is there, inputs
+  ///   that are gone keep their recorded fingerprint
   [[nodiscard]] StageDescription describe(StageBase& stage,
-                                          const std::vector<std::string>& finished);
+                                          const std::vector<std::string>& finished,
+                                          const StageRecord* record);
 
  private:
   const ConfigSpec& spec_;

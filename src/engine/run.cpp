@@ -77,7 +77,7 @@ class Loop {
   void work(Schedule& schedule);
   bool open();
   [[nodiscard]] std::optional<Outcome> attempt(const Unit& unit);
-  void finish(const Unit& unit, const std::optional<Outcome>& failure);
+  void finish(const Unit& unit, const std::optional<Outcome>& failure, double seconds);
   void note_failure(const Unit& unit, const Outcome& failure);
   [[nodiscard]] bool must_stop() const;
   void sync();
@@ -135,7 +135,8 @@ void Loop::work(Schedule& schedule) {
     }
     const Unit& unit = task_.plan.units[*index];
     const double begin = now_s();
-    finish(unit, attempt(unit));
+    const std::optional<Outcome> failure = attempt(unit);
+    finish(unit, failure, now_s() - begin);
     progress_.busy_s += now_s() - begin;
     if (journal_.sync_due()) {
       sync();
@@ -179,9 +180,9 @@ std::optional<Outcome> Loop::attempt(const Unit& unit) {
   }
 }
 
-void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure) {
+void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure, double seconds) {
   if (failure) {
-    journal_.put(unit.index, RecordKind::failed, encode_failure(*failure));
+    journal_.put(unit.index, RecordKind::failed, encode_failure(*failure, seconds));
     note_failure(unit, *failure);
     ++unshared_failed_;
   } else {
@@ -189,7 +190,7 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure) {
     for (const SlabPart& part : rows_.slabs()) {
       claims.push_back(slabs_->write(part));
     }
-    journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims));
+    journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims, seconds));
   }
   ++done_;
   ++unshared_done_;

@@ -16,7 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kKeyName = "skyloom_key";
+// Of files that are written in place; compressed ones have none.
 constexpr const char* kOffsetsName = "skyloom_offsets";
+constexpr std::size_t kCopyBytes = std::size_t{32} << 20;
 
 std::size_t product(std::span<const std::size_t> sides) {
   std::size_t out = 1;
@@ -138,6 +140,9 @@ std::vector<SlabBox> uncovered(std::span<const std::size_t> shape, std::vector<S
 }
 
 struct SlabFile::Impl {
+  /// What rank 0 found of an earlier attempt.
+  enum class Found { nothing, in_place, packed };
+
   const parallel::Comm& comm;
   const Schema& schema;
   fs::path final_path;
@@ -148,8 +153,14 @@ struct SlabFile::Impl {
   bool dirty = false;
 
   [[nodiscard]] PosixFile& opened() const;
-  [[nodiscard]] bool reuse() const;
-  void create() const;
+  [[nodiscard]] Found reuse() const;
+  void create(bool unpack) const;
+  void copy_values(const fs::path& to, const std::vector<std::uint64_t>& places) const;
+  void pack() const;
+  [[nodiscard]] bool is_to_be_packed() const {
+    return std::any_of(schema.slabs.begin(), schema.slabs.end(),
+                       [](const SlabArray& slab) { return slab.deflate > 0; });
+  }
 };
 
 PosixFile& SlabFile::Impl::opened() const {
@@ -159,13 +170,17 @@ PosixFile& SlabFile::Impl::opened() const {
   return file;
 }
 
-/// Rank 0 only: makes the temporary name an existing file of this key, if there is one.
-bool SlabFile::Impl::reuse() const {
+/// Rank 0 only: makes the temporary name an existing file of this key, if there is one that can be
+/// written in place.
+SlabFile::Impl::Found SlabFile::Impl::reuse() const {
   if (key_of(path) == key) {
-    return true;
+    return Found::in_place;
   }
   if (key_of(final_path) != key) {
-    return false;
+    return Found::nothing;
+  }
+  if (!io::Hdf5File(final_path).attribute("/", kOffsetsName)) {
+    return Found::packed;
   }
   fs::path finished = final_path;
   const std::string suffix = ".slabs.h5";
@@ -177,11 +192,11 @@ bool SlabFile::Impl::reuse() const {
   } else {
     fs::rename(finished, path);
   }
-  return true;
+  return Found::in_place;
 }
 
 // Created under a third name: a file that carries the temporary name is whole.
-void SlabFile::Impl::create() const {
+void SlabFile::Impl::create(bool unpack) const {
   const fs::path unfinished = path.string() + ".new";
   std::vector<std::uint64_t> places;
   {
@@ -194,7 +209,66 @@ void SlabFile::Impl::create() const {
     writer.attribute("/", kKeyName, key);
     writer.close();
   }
+  if (unpack) {
+    std::string trouble;
+    try {
+      copy_values(unfinished, places);
+    } catch (const std::exception& error) {
+      trouble = error.what();
+    }
+    parallel::agree(comm, trouble.empty(), trouble);
+  }
   parallel::on_root(comm, [&] { rename_durably(unfinished, path); });
+}
+
+/// This rank's share of the values of the compressed file.
+void SlabFile::Impl::copy_values(const fs::path& to,
+                                 const std::vector<std::uint64_t>& places) const {
+  const io::Hdf5File packed(final_path);
+  PosixFile target(to, PosixFile::Mode::read_write);
+  const auto ranks = static_cast<std::size_t>(comm.size());
+  std::vector<std::byte> buffer;
+  for (std::size_t i = 0; i < schema.slabs.size(); ++i) {
+    const SlabArray& slab = schema.slabs[i];
+    if (product(slab.shape) == 0) {
+      continue;
+    }
+    const std::size_t rows = slab.shape[0];
+    const std::size_t row_bytes = product(slab.shape) / rows * size_of(slab.type);
+    const std::size_t round = std::max<std::size_t>(1, kCopyBytes / row_bytes);
+    const std::size_t rounds = (rows + round - 1) / round;
+    for (auto r = static_cast<std::size_t>(comm.rank()); r < rounds; r += ranks) {
+      const std::size_t first = r * round;
+      const std::size_t last = std::min(rows, first + round);
+      buffer.resize((last - first) * row_bytes);
+      packed.read_rows(slab.name, slab.type, first, last, buffer);
+      target.write({reinterpret_cast<const char*>(buffer.data()), buffer.size()},
+                   places[i] + first * row_bytes);
+    }
+  }
+  target.sync();
+}
+
+// The file in place stays until the compressed one is whole and has its name, so that a run killed
+// in between goes on from it.
+void SlabFile::Impl::pack() const {
+  const fs::path unfinished = final_path.string() + ".packed.tmp";
+  {
+    io::Hdf5Writer writer(comm, unfinished);
+    for (std::size_t i = 0; i < schema.slabs.size(); ++i) {
+      const SlabArray& slab = schema.slabs[i];
+      const std::size_t rows = slab.shape.empty() ? 0 : slab.shape[0];
+      const std::size_t row_bytes = rows == 0 ? 0 : product(slab.shape) / rows * size_of(slab.type);
+      writer.write_array(slab, [&](std::size_t first, std::size_t, std::span<std::byte> bytes) {
+        if (opened().read(bytes, offsets[i] + first * row_bytes) != bytes.size()) {
+          throw FatalError(path.string() + ": is shorter than its arrays");
+        }
+      });
+    }
+    writer.attribute("/", kKeyName, key);
+    writer.close();
+  }
+  parallel::on_root(comm, [&] { rename_durably(unfinished, final_path); });
 }
 
 SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::string_view stage,
@@ -208,10 +282,11 @@ SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::s
                                         {},
                                         false})) {
   impl_->path = impl_->final_path.string() + ".tmp";
-  bool found = false;
+  auto found = Impl::Found::nothing;
   parallel::on_root(comm, [&] { found = impl_->reuse(); });
-  if (!comm.any(found)) {
-    impl_->create();
+  const bool packed = comm.any(found == Impl::Found::packed);
+  if (!comm.any(found == Impl::Found::in_place)) {
+    impl_->create(packed);
   }
   std::string offsets;
   parallel::on_root(
@@ -298,7 +373,13 @@ void SlabFile::finish() {
     trouble = error.what();
   }
   parallel::agree(impl_->comm, trouble.empty(), trouble);
-  parallel::on_root(impl_->comm, [this] { rename_durably(impl_->path, impl_->final_path); });
+  if (!impl_->is_to_be_packed()) {
+    parallel::on_root(impl_->comm, [this] { rename_durably(impl_->path, impl_->final_path); });
+    return;
+  }
+  impl_->pack();
+  impl_->file = PosixFile();
+  parallel::on_root(impl_->comm, [this] { fs::remove(impl_->path); });
 }
 
 std::string SlabFile::final_name() const {

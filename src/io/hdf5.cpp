@@ -56,7 +56,7 @@ bool Hdf5File::Impl::has(const std::string& object) const {
 }
 
 std::optional<std::size_t> Hdf5File::Impl::table_rows(const std::string& name) const {
-  if (!has(name)) {
+  if (name == "provenance" || !has(name)) {
     return std::nullopt;
   }
   H5O_info_t info{};
@@ -237,6 +237,30 @@ Image<float> Hdf5File::read_plane(std::string_view dataset, std::size_t plane,
   return impl_->read_part(
       std::string(dataset), {plane, static_cast<hsize_t>(box.y0), static_cast<hsize_t>(box.x0)},
       {1, static_cast<hsize_t>(box.height()), static_cast<hsize_t>(box.width())});
+}
+
+void Hdf5File::read_rows(std::string_view dataset, Type type, std::size_t first, std::size_t last,
+                         std::span<std::byte> out) const {
+  const std::lock_guard lock(h5::library_mutex());
+  const std::string name(dataset);
+  const h5::Dataset opened = impl_->dataset(name);
+  std::vector<hsize_t> count = h5::to_hsize(h5::shape_of(opened.get()));
+  if (count.empty() || type == Type::text || first > last || last > count[0]) {
+    throw FatalError(impl_->in("dataset " + name + " has no such rows"));
+  }
+  std::vector<hsize_t> start(count.size(), 0);
+  start[0] = first;
+  count[0] = last - first;
+  const h5::Selection part = h5::select(opened.get(), start, count);
+  if (part.elements * size_of(type) != out.size()) {
+    throw FatalError(impl_->in("dataset " + name + ": the rows have another size"));
+  }
+  const h5::Datatype memory = h5::array_type(type);
+  if (part.elements > 0) {
+    h5::check(H5Dread(opened.get(), memory.get(), part.memory.get(), part.file.get(), H5P_DEFAULT,
+                      out.data()),
+              impl_->in("read " + name));
+  }
 }
 
 std::optional<std::string> Hdf5File::attribute(std::string_view object,

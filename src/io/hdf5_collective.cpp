@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kMaxAttributeBytes = 60000;
 // Rows go out in rounds of at most this much per rank, so that no count of MPI-IO overflows.
 constexpr std::size_t kRoundBytes = std::size_t{256} << 20;
+// Of an array that is written in rounds.
+constexpr std::size_t kArrayBytes = std::size_t{32} << 20;
 
 h5::Properties creation_of_file() {
   h5::Properties list(H5Pcreate(H5P_FILE_CREATE), "file properties");
@@ -60,12 +62,16 @@ std::vector<char> packed(const std::vector<std::string>& texts, std::size_t widt
   return buffer;
 }
 
-h5::Datatype array_type(Type type) {
-  if (type == Type::text) {
-    throw FatalError("HDF5: an array of text: a numeric type was expected");
+/// Chunks of a compressed array: tiles of the last two axes. Some 10^5 bytes are decompressed in a
+/// millisecond, which is what reading a small part costs.
+std::vector<hsize_t> chunk_of(const std::vector<hsize_t>& shape) {
+  constexpr hsize_t kTile = 256;
+  std::vector<hsize_t> chunk(shape.size(), 1);
+  const std::size_t axes = shape.size();
+  for (std::size_t i = axes > 2 ? axes - 2 : 0; i < axes; ++i) {
+    chunk[i] = std::min(shape[i], axes == 1 ? kTile * kTile : kTile);
   }
-  return type == Type::boolean ? h5::Datatype(H5Tcopy(H5T_NATIVE_UINT8), "type")
-                               : h5::column_type(type, 0);
+  return chunk;
 }
 
 /// Where the rows of this rank lie among those of all.
@@ -91,6 +97,8 @@ struct Hdf5Writer::Impl {
   [[nodiscard]] RowRange range(std::size_t rows) const;
   [[nodiscard]] std::size_t widest(std::size_t width) const;
   void group(const std::string& name) const;
+  /// Creates a dataset, contiguous and allocated, or in compressed chunks.
+  [[nodiscard]] h5::Dataset array(const SlabArray& array, bool compressed) const;
   void text_attribute(hid_t object, const char* name, std::string_view text) const;
   void write_rows(hid_t dataset, hid_t type, const Column& column, const char* values,
                   const RowRange& range, std::size_t row_bytes) const;
@@ -268,26 +276,83 @@ void Hdf5Writer::write_table(const Table& rows) {
   }
 }
 
-void Hdf5Writer::create_array(const SlabArray& array) {
-  const std::lock_guard lock(h5::library_mutex());
+h5::Dataset Hdf5Writer::Impl::array(const SlabArray& array, bool compressed) const {
   const std::size_t slash = array.name.rfind('/');
   if (slash != std::string::npos) {
-    impl_->group(array.name.substr(0, slash));
+    group(array.name.substr(0, slash));
   }
   const std::vector<hsize_t> shape = h5::to_hsize(array.shape);
   const h5::Space space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
-                        impl_->in("shape of " + array.name));
-  const h5::Datatype type = array_type(array.type);
-  const h5::Properties create = creation_of_dataset(true);
-  const h5::Dataset dataset(H5Dcreate2(impl_->file.get(), array.name.c_str(), type.get(),
-                                       space.get(), H5P_DEFAULT, create.get(), H5P_DEFAULT),
-                            impl_->in("create array " + array.name));
-  impl_->text_attribute(dataset.get(), "unit", array.unit);
-  impl_->text_attribute(dataset.get(), "description", array.description);
+                        in("shape of " + array.name));
+  const h5::Datatype type = h5::array_type(array.type);
+  const h5::Properties create = creation_of_dataset(!compressed);
+  if (compressed) {
+    const std::vector<hsize_t> chunk = chunk_of(shape);
+    h5::check(H5Pset_chunk(create.get(), static_cast<int>(chunk.size()), chunk.data()),
+              in("chunks of " + array.name));
+    h5::check(H5Pset_shuffle(create.get()), in("filter of " + array.name));
+    h5::check(H5Pset_deflate(create.get(), static_cast<unsigned>(array.deflate)),
+              in("filter of " + array.name));
+  }
+  h5::Dataset dataset(H5Dcreate2(file.get(), array.name.c_str(), type.get(), space.get(),
+                                 H5P_DEFAULT, create.get(), H5P_DEFAULT),
+                      in("create array " + array.name));
+  text_attribute(dataset.get(), "unit", array.unit);
+  text_attribute(dataset.get(), "description", array.description);
+  return dataset;
+}
+
+void Hdf5Writer::create_array(const SlabArray& array) {
+  const std::lock_guard lock(h5::library_mutex());
+  const h5::Dataset dataset = impl_->array(array, false);
   const haddr_t offset = H5Dget_offset(dataset.get());
   if (offset != HADDR_UNDEF) {
     impl_->offsets[array.name] = offset;
   }
+}
+
+void Hdf5Writer::write_array(
+    const SlabArray& array,
+    const std::function<void(std::size_t, std::size_t, std::span<std::byte>)>& read) {
+  const std::lock_guard lock(h5::library_mutex());
+  const std::vector<hsize_t> shape = h5::to_hsize(array.shape);
+  Column rows{array.name, array.type, "", "", {array.shape.begin() + 1, array.shape.end()}};
+  const std::size_t row_bytes = rows.elements() * size_of(array.type);
+  const std::uint64_t total = array.shape[0];
+  const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && total * row_bytes > 0);
+  if (total * row_bytes == 0) {
+    return;
+  }
+  const h5::Datatype type = h5::array_type(array.type);
+  const std::uint64_t step = chunk_of(shape)[0];
+  const std::uint64_t steps = (total + step - 1) / step;
+  const auto ranks = static_cast<std::uint64_t>(impl_->comm == nullptr ? 1 : impl_->comm->size());
+  const auto rank = static_cast<std::uint64_t>(impl_->comm == nullptr ? 0 : impl_->comm->rank());
+  const std::uint64_t last = std::min<std::uint64_t>(total, steps * (rank + 1) / ranks * step);
+  const std::uint64_t round = std::max<std::uint64_t>(1, kArrayBytes / (row_bytes * step)) * step;
+  const std::uint64_t most = (steps + ranks - 1) / ranks * step;
+  std::vector<std::byte> buffer;
+  std::uint64_t first = std::min(last, steps * rank / ranks * step);
+  for (std::uint64_t done = 0; done < most; done += round) {
+    const std::uint64_t count = std::min(round, last - first);
+    buffer.resize(std::max<std::size_t>(1, count * row_bytes));
+    if (count > 0) {
+      read(first, first + count, {buffer.data(), count * row_bytes});
+    }
+    impl_->write_rows(dataset.get(), type.get(), rows, reinterpret_cast<const char*>(buffer.data()),
+                      {first, count, total, round}, row_bytes);
+    first += count;
+  }
+}
+
+void Hdf5Writer::write_column(std::string_view group, const Column& column,
+                              const ColumnData& values) {
+  const std::lock_guard lock(h5::library_mutex());
+  const std::string name(group);
+  impl_->group(name);
+  const std::size_t size = std::visit([](const auto& data) { return data.size(); }, values);
+  impl_->write_column(name, column, values,
+                      impl_->range(size / std::max<std::size_t>(1, column.elements())));
 }
 
 std::uint64_t Hdf5Writer::array_offset(std::string_view name) const {

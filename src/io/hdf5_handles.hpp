@@ -73,6 +73,10 @@ void quiet();
 /// Type in memory of a column: booleans as h5py has them (enum of int8), texts of fixed width.
 Datatype column_type(Type type, std::size_t text_width);
 
+/// Type of an array's elements, in files and in memory: booleans are bytes. @throws FatalError for
+/// text
+Datatype array_type(Type type);
+
 /// Fixed-length UTF-8 text, padded with nulls.
 Datatype text_type(std::size_t width);
 

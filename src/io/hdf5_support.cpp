@@ -63,6 +63,13 @@ Datatype column_type(Type type, std::size_t text_width) {
   throw FatalError("HDF5: unknown column type");
 }
 
+Datatype array_type(Type type) {
+  if (type == Type::text) {
+    throw FatalError("HDF5: an array of text: a numeric type was expected");
+  }
+  return type == Type::boolean ? Datatype(H5Tcopy(H5T_NATIVE_UINT8), "type") : column_type(type, 0);
+}
+
 std::vector<hsize_t> to_hsize(const std::vector<std::size_t>& values) {
   return {values.begin(), values.end()};
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -178,6 +179,31 @@ std::string wcs_difference(const sky::Wcs::Elements& a, const sky::Wcs::Elements
   return text;
 }
 
+constexpr std::size_t kCard = 80;
+constexpr std::size_t kKeyword = 8;
+
+/// Whether WCSLIB or the reader of distortions looks at a keyword.
+bool is_wcs_keyword(const std::string& keyword) {
+  constexpr const char* kBeginnings[] = {
+      "CTYPE", "CRVAL", "CRPIX", "CDELT",   "CUNIT",   "CROTA", "CD1_", "CD2_",
+      "PC1_",  "PC2_",  "PC00",  "PV",      "PS",      "A_",    "B_",   "AP_",
+      "BP_",   "CPDIS", "CQDIS", "CPERR",   "CQERR",   "DP1",   "DP2",  "DQ1",
+      "DQ2",   "DVERR", "WAT",   "LONPOLE", "LATPOLE", "CD3_",  "PC3_"};
+  constexpr const char* kWhole[] = {"NAXIS",   "NAXIS1",   "NAXIS2",  "WCSAXES",
+                                    "RADESYS", "RADECSYS", "EQUINOX", "EPOCH"};
+  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                     [&](const char* text) { return keyword.starts_with(text); }) ||
+         std::find(std::begin(kWhole), std::end(kWhole), keyword) != std::end(kWhole);
+}
+
+std::string fits_card(const std::string& keyword, const std::string& value) {
+  std::string card = keyword;
+  card.resize(kKeyword, ' ');
+  card += "= " + std::string(value.size() < 20 ? 20 - value.size() : 0, ' ') + value;
+  card.resize(kCard, ' ');
+  return card;
+}
+
 }  // namespace
 
 io::FitsFile open_frame(const std::string& path, int hdu) {
@@ -253,6 +279,41 @@ std::pair<int, int> read_frame_size(const FrameSpec& spec) {
 
 sky::Wcs read_frame_wcs(const FrameSpec& spec) {
   return sky::Wcs(open_frame(spec.file, spec.hdu).cards(), spec.file);
+}
+
+std::string read_wcs_cards(const FrameSpec& spec) {
+  const std::string cards = open_frame(spec.file, spec.hdu).cards();
+  std::string out;
+  for (std::size_t at = 0; at + kCard <= cards.size(); at += kCard) {
+    if (is_wcs_keyword(trimmed(cards.substr(at, kKeyword)))) {
+      out += cards.substr(at, kCard);
+    }
+  }
+  return out;
+}
+
+std::string cut_wcs_cards(const std::string& cards, const Box& box) {
+  const std::pair<std::string, double> changed[] = {
+      {"NAXIS1", box.width()}, {"NAXIS2", box.height()}, {"CRPIX1", -box.x0}, {"CRPIX2", -box.y0}};
+  std::string out;
+  double crpix[2] = {0.0, 0.0};
+  for (std::size_t at = 0; at + kCard <= cards.size(); at += kCard) {
+    const std::string keyword = trimmed(cards.substr(at, kKeyword));
+    if (keyword == "CRPIX1" || keyword == "CRPIX2") {
+      std::string value = cards.substr(at + kKeyword + 2, kCard - kKeyword - 2);
+      std::replace(value.begin(), value.end(), 'D', 'E');
+      crpix[keyword == "CRPIX1" ? 0 : 1] = to_number(value.substr(0, value.find('/')));
+    } else if (keyword != "NAXIS1" && keyword != "NAXIS2") {
+      out += cards.substr(at, kCard);
+    }
+  }
+  for (const auto& [keyword, value] : changed) {
+    const bool is_crpix = keyword.starts_with("CRPIX");
+    const double origin = is_crpix ? crpix[keyword == "CRPIX1" ? 0 : 1] : 0.0;
+    out += fits_card(keyword,
+                     is_crpix ? shortest(origin + value) : std::to_string(static_cast<int>(value)));
+  }
+  return out;
 }
 
 std::vector<FrameSpec> read_image_list(const std::string& list, const std::string& base_folder) {

@@ -78,6 +78,15 @@ double median_weight(const io::FitsFile& file) {
 
 }  // namespace
 
+float invvar_of_sigma(float sigma) {
+  const auto s = static_cast<double>(sigma);
+  return static_cast<float>(1.0 / (s * s));
+}
+
+float sigma_of_invvar(float invvar) {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(invvar)));
+}
+
 struct FrameReader::Impl {
   FrameSpec spec;
   FrameInfo info;
@@ -150,8 +159,8 @@ struct FrameReader::Impl {
   }
 
   void fill_constant_weight(FramePixels& out) const {
-    const double sigma = info.skysig_adu * info.scale;
-    const auto weight = static_cast<float>(1.0 / std::max(sigma * sigma, kLeastVariance));
+    const double sigma = std::max(info.skysig_adu * info.scale, std::sqrt(kLeastVariance));
+    const float weight = invvar_of_sigma(static_cast<float>(sigma));
     std::transform(out.bad.pixels().begin(), out.bad.pixels().end(), out.invvar.pixels().begin(),
                    [weight](std::uint8_t bad) { return bad == 0 ? weight : 0.0F; });
   }
@@ -169,9 +178,9 @@ struct FrameReader::Impl {
         std::uint8_t& bad = out.bad(y - box.y0, x - box.x0);
         bad = static_cast<std::uint8_t>(bad | (good ? 0 : kBadMasked));
         if (bad == 0) {
-          const double scaled = weight / (info.scale * info.scale);
+          const double scaled = std::min(weight / (info.scale * info.scale), 1.0 / kLeastVariance);
           out.invvar(y - box.y0, x - box.x0) =
-              static_cast<float>(std::min(scaled, 1.0 / kLeastVariance));
+              invvar_of_sigma(static_cast<float>(1.0 / std::sqrt(scaled)));
         } else {
           out.data(y - box.y0, x - box.x0) = 0.0F;
         }

@@ -1,7 +1,11 @@
 #include "skyloom/engine/slabs.hpp"
 
+#include <algorithm>
+#include <fstream>
+
 #include <catch2/catch.hpp>
 
+#include "skyloom/engine/products.hpp"
 #include "skyloom/io/hdf5.hpp"
 
 #include "shared_folder.hpp"
@@ -88,4 +92,132 @@ TEST_CASE("a slab file of another set-up is made anew") {
   comm.barrier();
   SlabFile other(comm, folder.path(), "s", "other", declared);
   REQUIRE_FALSE(comm.any(other.verify(claim)));
+}
+
+namespace {
+
+/// Many chunks along one axis, tiles of two, and an array that is not compressed.
+Schema compressed_schema() {
+  return {{},
+          {{"a/line", Type::float32, {300000}, "nJy", "line", 4},
+           {"a/bits", Type::boolean, {300000}, "", "bits", 4},
+           {"a/image", Type::float32, {700, 300}, "", "image", 1},
+           {"a/none", Type::float32, {0}, "", "empty", 1},
+           {"cube", Type::float64, {3, 4, 5}, "", "cube"}}};
+}
+
+template <class T>
+SlabPart line_part(const Schema& schema, const char* name, std::size_t first, std::size_t count,
+                   T (*value)(std::size_t)) {
+  std::vector<T> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = value(first + i);
+  }
+  const auto bytes = std::as_bytes(std::span(values));
+  SlabPart part;
+  part.start = {first};
+  part.count = {count};
+  part.bytes.assign(bytes.begin(), bytes.end());
+  Rows rows(schema);
+  rows.add_slab(name, part);
+  return rows.slabs()[0];
+}
+
+float line_value(std::size_t i) {
+  const std::size_t step = i / 3;
+  return static_cast<float>(step);
+}
+
+std::uint8_t bits_value(std::size_t i) {
+  return static_cast<std::uint8_t>(i % 5);
+}
+
+constexpr std::size_t kPieces = 30;
+constexpr std::size_t kPiece = 10000;
+
+std::vector<SlabClaim> fill(const parallel::Comm& comm, const Schema& schema, SlabFile& slabs) {
+  std::vector<SlabClaim> claims;
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    if (i % static_cast<std::size_t>(comm.size()) == static_cast<std::size_t>(comm.rank())) {
+      claims.push_back(slabs.write(line_part(schema, "a/line", i * kPiece, kPiece, line_value)));
+      claims.push_back(slabs.write(line_part(schema, "a/bits", i * kPiece, kPiece, bits_value)));
+    }
+  }
+  return claims;
+}
+
+bool holds(const std::filesystem::path& folder) {
+  std::filesystem::copy_file(folder / "s.slabs.h5", folder / "s.h5",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Products products(folder);
+  const auto line = products.range<float>("s", "a/line", 65000, 140000);
+  const auto bits = products.range<std::uint8_t>("s", "a/bits", 65000, 140000);
+  bool right = true;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    right = right && line[i] == line_value(65000 + i) && bits[i] == bits_value(65000 + i);
+  }
+  return right && products.image("s", "a/image")(699, 299) == 0.0F;
+}
+
+}  // namespace
+
+TEST_CASE("compressed arrays hold what was written in place, and can be taken up again") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  const Schema declared = compressed_schema();
+  const std::filesystem::path finished = folder.path() / "s.slabs.h5";
+  std::vector<SlabClaim> claims;
+  {
+    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    claims = fill(comm, declared, slabs);
+    slabs.finish();
+  }
+  bool right = true;
+  parallel::on_root(comm, [&] { right = holds(folder.path()); });
+  REQUIRE(comm.all(right));
+  const auto bytes = std::filesystem::file_size(finished);
+  REQUIRE(comm.all(bytes < std::size_t{300000} * 5 / 4));
+  REQUIRE(comm.all(!std::filesystem::exists(finished.string() + ".tmp")));
+  {
+    const io::Hdf5File file(finished);
+    REQUIRE(comm.all(file.attribute("a/line", "unit") == "nJy"));
+    REQUIRE(comm.all(file.shape("a/none") == std::vector<std::size_t>{0}));
+    REQUIRE(comm.all(file.shape("cube") == std::vector<std::size_t>{3, 4, 5}));
+    std::vector<std::byte> few(8);
+    REQUIRE_THROWS_AS(file.read_rows("a/line", Type::float32, 299999, 300001, few), FatalError);
+  }
+  comm.barrier();
+  {
+    SlabFile again(comm, folder.path(), "s", "key", declared);
+    const bool sound = std::all_of(claims.begin(), claims.end(),
+                                   [&](const SlabClaim& claim) { return again.verify(claim); });
+    REQUIRE(comm.all(sound));
+    again.finish();
+  }
+  parallel::on_root(comm, [&] { right = holds(folder.path()); });
+  REQUIRE(comm.all(right));
+}
+
+TEST_CASE("a compression that was cut off leaves the file in place") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  const Schema declared = compressed_schema();
+  std::vector<SlabClaim> claims;
+  {
+    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    claims = fill(comm, declared, slabs);
+    slabs.sync();
+  }
+  parallel::on_root(comm, [&] {
+    std::ofstream(folder.path() / "s.slabs.h5.packed.tmp") << "what a killed run left";
+  });
+  SlabFile again(comm, folder.path(), "s", "key", declared);
+  const bool sound = std::all_of(claims.begin(), claims.end(),
+                                 [&](const SlabClaim& claim) { return again.verify(claim); });
+  REQUIRE(comm.all(sound));
+  again.finish();
+  bool right = true;
+  parallel::on_root(comm, [&] { right = holds(folder.path()); });
+  REQUIRE(comm.all(right));
+  REQUIRE(comm.all(!std::filesystem::exists(folder.path() / "s.slabs.h5.packed.tmp")));
 }

@@ -42,6 +42,22 @@ def changed_input_is_named(program, folder):
     require("marks.txt changed" in said, said)
 
 
+def input_of_a_finished_stage_may_be_gone(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    (folder / "s" / "marks.txt").rename(folder / "marks.txt")
+    program.run("example", "join", config, "--out", run, "--set", "join.offset=3.5", ranks=2)
+    said = program.run("example", "cut", config, "--out", run, "--set", "cut.scale=2", expect=2)
+    require("marks.txt" in said, "a stage that needs it says so: " + said)
+    (folder / "marks.txt").rename(folder / "s" / "marks.txt")
+    program.run("example", "run", config, "--out", folder / "new", "--set", "join.offset=3.5")
+    require(not run_differences(run, folder / "new"), "as if it had been there")
+    (folder / "s" / "marks.txt").write_text("another content\n")
+    said = program.run("example", "join", config, "--out", run, "--set", "join.offset=4", expect=2)
+    require("marks.txt changed" in said, said)
+
+
 def fresh_starts_again(program, folder):
     config = survey(program, folder)
     run = folder / "run"
@@ -120,6 +136,7 @@ if __name__ == "__main__":
         changed_key_is_named,
         key_of_no_stage_is_free,
         changed_input_is_named,
+        input_of_a_finished_stage_may_be_gone,
         fresh_starts_again,
         stage_command_redoes_its_stage,
         redone_stage_outdates_later_ones,

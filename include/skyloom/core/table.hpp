@@ -46,6 +46,8 @@ struct SlabArray {
   std::vector<std::size_t> shape;  ///< slowest axis first
   std::string unit;
   std::string description;
+  /// Level at which the finished array is compressed, 1 to 9; 0 = not at all.
+  int deflate = 0;
 
   friend bool operator==(const SlabArray&, const SlabArray&) = default;
 };

@@ -16,6 +16,8 @@
 namespace skyloom::engine {
 
 inline constexpr std::int64_t kProductFormatVersion = 1;
+/// Dataset in /provenance: the wall seconds of every unit, in the order of /units.
+inline constexpr const char* kUnitSecondsName = "unit_seconds";
 
 struct ProductAttributes {
   std::string stage;

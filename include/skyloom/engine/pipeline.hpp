@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,15 +24,17 @@ struct Published {
   std::string as;  ///< name in <pipeline>.h5
 };
 
-/// An export that a run writes: a table of the final product as a file in the run directory.
+/// An export that a run writes: a table of the final product, or one made from all products, as a
+/// file in the run directory.
 struct Export {
-  std::string table;
+  std::string table;        ///< name in <pipeline>.h5; of the file when it is made
   std::string file;         ///< relative to the run directory
   std::string format;       ///< csv | ecsv | fits | json
   bool with_arrays = true;  ///< false leaves out columns whose cells are arrays
   /// Only rows whose text column `where` has this value, without that column; "" = all rows.
   std::string where = {};
   std::string value = {};
+  std::function<Table(const Products&)> make = {};  ///< when set, gives the table
 };
 
 struct SimulateOptions {

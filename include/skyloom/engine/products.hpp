@@ -2,9 +2,12 @@
 // The finished products of a run directory, as later stages, the report and the exports read them.
 // Tables are read once per process and kept.
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "skyloom/core/image.hpp"
 #include "skyloom/core/table.hpp"
@@ -33,11 +36,24 @@ class Products {
   [[nodiscard]] Image<float> image(std::string_view stage, std::string_view name) const;
   [[nodiscard]] Box image_box(std::string_view stage, std::string_view name) const;
   [[nodiscard]] bool has_image(std::string_view stage, std::string_view name) const;
+  /// Elements [first, first + count) of a one-dimensional dataset: T is float, double or uint8_t
+  /// (slabs are followed through their links). @throws FatalError
+  template <class T>
+  [[nodiscard]] std::vector<T> range(std::string_view stage, std::string_view name,
+                                     std::size_t first, std::size_t count) const {
+    std::vector<T> out(count);
+    read_range(stage, name, type_of<T>(), first, first + count,
+               std::as_writable_bytes(std::span(out)));
+    return out;
+  }
   /// Drops what is cached of a stage (its product was rewritten).
   void forget(std::string_view stage);
 
  private:
   struct Cache;
+  void read_range(std::string_view stage, std::string_view name, Type type, std::size_t first,
+                  std::size_t last, std::span<std::byte> out) const;
+
   std::filesystem::path directory_;
   std::unique_ptr<Cache> cache_;
 };

@@ -1,7 +1,9 @@
 #pragma once
 // The slab file of a stage: big arrays of known shape, created once and collectively, then filled
 // in place part by part with plain writes at computed positions. HDF5 never opens it for writing
-// again. A part counts only with a journal record that holds its checksum.
+// again. A part counts only with a journal record that holds its checksum. Arrays that are to be
+// compressed are so in the finished file, which is then another one, written in one collective
+// pass.
 
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +47,8 @@ class SlabFile {
  public:
   /// Collective: takes <directory>/<stage>.slabs.h5.tmp up again when it carries the same key,
   /// otherwise creates it. The finished file of the same key (a retry of failed units, or a crash
-  /// during assembly) is taken up too. @param schema must have at least one slab array
+  /// during assembly) is taken up too, and unpacked when it is compressed. @param schema must have
+  /// at least one slab array
   SlabFile(const parallel::Comm& comm, const std::filesystem::path& directory,
            std::string_view stage, std::string_view key, const Schema& schema);
   ~SlabFile();
@@ -59,7 +62,9 @@ class SlabFile {
   void sync();
   /// Fills a box with NaN (floating point) or 0.
   void fill_missing(std::size_t slab, const SlabBox& box);
-  /// Collective: forces the file to disk and gives it its final name, <stage>.slabs.h5.
+  /// Collective: forces the file to disk and gives it its final name, <stage>.slabs.h5. When an
+  /// array is to be compressed, that name goes to a compressed copy instead; until then the file
+  /// can be taken up again.
   void finish();
   /// File name that links of the product use.
   [[nodiscard]] std::string final_name() const;

@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +33,8 @@ class Hdf5File {
   [[nodiscard]] const std::string& path() const;
   /// True when the object, such as "units/key", is there; external links are followed.
   [[nodiscard]] bool has(std::string_view object) const;
-  /// Groups of the root whose members are all datasets of one length, sorted by name.
+  /// Groups of the root whose members are all datasets of one length, sorted by name;
+  /// "provenance", whose datasets describe the file, is none.
   [[nodiscard]] std::vector<std::string> tables() const;
   [[nodiscard]] bool has_table(std::string_view name) const;
   [[nodiscard]] std::size_t rows(std::string_view table) const;
@@ -52,6 +55,12 @@ class Hdf5File {
   /// Plane (index along the slowest axis) of a three-dimensional numeric dataset as float32.
   [[nodiscard]] Image<float> read_plane(std::string_view dataset, std::size_t plane,
                                         const Box& box) const;
+
+  /// Rows [first, last) along the slowest axis of a numeric dataset as values of `type` (booleans
+  /// as bytes), row-major; `out` is as long as they are. @throws FatalError when they are not
+  /// inside
+  void read_rows(std::string_view dataset, Type type, std::size_t first, std::size_t last,
+                 std::span<std::byte> out) const;
 
   /// Attribute of an object ("/" is the root) as text; nullopt when absent.
   [[nodiscard]] std::optional<std::string> attribute(std::string_view object,
@@ -85,6 +94,14 @@ class Hdf5Writer {
   void create_array(const SlabArray& array);
   /// Position of such a dataset's first byte in the file.
   [[nodiscard]] std::uint64_t array_offset(std::string_view name) const;
+  /// Creates a dataset and fills it: compressed when array.deflate says so, in chunks that no two
+  /// ranks share. Every rank writes one contiguous part along the slowest axis and calls
+  /// `read(first, last, bytes)` for the rows it comes to, in rounds of bounded size.
+  void write_array(const SlabArray& array,
+                   const std::function<void(std::size_t first, std::size_t last,
+                                            std::span<std::byte> bytes)>& read);
+  /// Writes /<group>/<column> alone; the rows of the ranks follow each other in rank order.
+  void write_column(std::string_view group, const Column& column, const ColumnData& values);
   void make_group(std::string_view name);
   /// Sets an attribute of an existing group or dataset ("/" is the root). A text longer than an
   /// attribute may be becomes a scalar dataset of that name instead.

@@ -70,6 +70,13 @@ std::pair<int, int> read_frame_size(const FrameSpec& spec);
 /// @throws ConfigError when the image has no celestial WCS
 sky::Wcs read_frame_wcs(const FrameSpec& spec);
 
+/// The cards of an image that its WCS consists of, 80 characters each, with NAXIS, NAXIS1, NAXIS2.
+/// @throws ConfigError when the file is no whole image
+std::string read_wcs_cards(const FrameSpec& spec);
+
+/// Such cards for a cut-out: CRPIX and NAXIS are those of `box`, which is in pixels of the image.
+std::string cut_wcs_cards(const std::string& cards, const Box& box);
+
 /// One path per line; blank lines and lines beginning with # do not count, ~ is the home folder.
 /// @param base_folder what relative paths are relative to
 /// @throws ConfigError for a missing list or one that names no file
@@ -96,10 +103,16 @@ enum BadPixel : std::uint8_t {
   kBadMasked = 4,     ///< without weight, marked in the mask, or the blank value
 };
 
+/// Weights are made from noise in single precision, so that one stands for the other without loss.
+/// @param sigma scaled flux, above 0; infinite = no weight
+float invvar_of_sigma(float sigma);
+/// The other way; 0 gives infinity.
+float sigma_of_invvar(float invvar);
+
 /// Pixels of a box; data and weights are 0 where `bad` is not.
 struct FramePixels {
   Image<float> data;        ///< scaled flux; sky model, and sky where it is not fitted, subtracted
-  Image<float> invvar;      ///< 1 / scaled flux^2, of the sky noise alone
+  Image<float> invvar;      ///< 1 / scaled flux^2, of the sky noise alone; invvar_of_sigma()
   Image<std::uint8_t> bad;  ///< bits of BadPixel
 };
 

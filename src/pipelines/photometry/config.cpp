@@ -173,9 +173,26 @@ void declare_patches(ConfigSpec& spec, Config& c) {
                .unit = "pix",
                .min = 0,
                .stages = kPatches});
-  spec.table("patch_inputs", "");
-  spec.add("patch_inputs.skip_empty_patch", &c.skip_empty_patch,
+  Config::PatchInputs& inputs = c.patch_inputs;
+  spec.table("patch_inputs", "What the fit is given.");
+  spec.add(
+      "patch_inputs.save_patch_inputs", &inputs.save_patch_inputs,
+      Key{.help = "keep pixels and sources of every patch in patches.h5: the fit then needs no "
+                  "images",
+          .stages = kPatches});
+  spec.add("patch_inputs.skip_empty_patch", &inputs.skip_empty_patch,
            Key{.help = "leave out patches without sources", .stages = kPatches});
+  spec.add("patch_inputs.include_wcs_in_payload", &inputs.include_wcs_in_payload,
+           Key{.help = "with save_patch_inputs: column `wcs` of /patches, the WCS cards of every "
+                       "patch",
+               .stages = kPatches});
+  spec.add(
+      "patch_inputs.gzip_compresslevel", &inputs.gzip_compresslevel,
+      Key{.help = "with save_patch_inputs: level at which the pixels are compressed at the end "
+                  "of the stage; 0 = not",
+          .min = 0,
+          .max = 9,
+          .stages = kPatches});
 }
 
 void declare_psf(ConfigSpec& spec, Config& c) {
@@ -343,6 +360,11 @@ void declare_ignored(ConfigSpec& spec) {
     spec.ignore(key, "fluxes are solved for exactly and need no starting value");
   }
   spec.ignore("patch_inputs.keep_payloads_in_memory", "pixels are read as needed");
+  spec.ignore("outputs.patch_inputs_dir",
+              "nothing is exported there: saved payloads are arrays of patches.h5 "
+              "(patch_inputs.save_patch_inputs)");
+  spec.ignore("outputs.cropped_images_dir",
+              "nothing is exported there: pictures of the images are in report.html");
   spec.ignore("moffat_psf.fwhm_default_pix", "legacy");
   spec.ignore("moffat_psf.module_path", "legacy");
   spec.ignore("merge.pattern", "rows come from fit.h5");

@@ -108,7 +108,13 @@ struct Config {
   } epsf;
 
   int halo_pix_min = 20;
-  bool skip_empty_patch = true;
+
+  struct PatchInputs {
+    bool save_patch_inputs = false;
+    bool skip_empty_patch = true;
+    bool include_wcs_in_payload = false;
+    int gzip_compresslevel = 1;
+  } patch_inputs;
 
   struct PatchRun {
     bool enable_multi_band_simultaneous_fitting = true;

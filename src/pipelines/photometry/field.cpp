@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -49,7 +50,7 @@ bool lies_on_grid(const Config& config, const Field& field, const sky::Wcs& refe
   const surveys::WcsTolerance tolerance{config.checks.crval, config.checks.crpix, config.checks.cd,
                                         config.checks.cdelt};
   try {
-    surveys::check_alignment(reference, surveys::read_frame_wcs(field.specs[frame]), tolerance,
+    surveys::check_alignment(reference, sky::Wcs(field.wcs_cards[frame], info.file), tolerance,
                              info.file, first.file);
   } catch (const ConfigError&) {
     if (config.checks.require_wcs_alignment) {
@@ -76,6 +77,13 @@ surveys::FrameInfo info_of(const Table& table, std::size_t row) {
   info.mjd = number("mjd");
   info.scale = number("scale");
   return info;
+}
+
+/// A text column loses the blanks at its end.
+std::string whole_cards(std::string cards) {
+  constexpr std::size_t kCard = 80;
+  cards.resize((cards.size() + kCard - 1) / kCard * kCard, ' ');
+  return cards;
 }
 
 }  // namespace
@@ -184,8 +192,9 @@ Field field_from_inputs(const Config& config, std::size_t index) {
   field.specs = frame_specs(config, field.entry);
   for (const surveys::FrameSpec& spec : field.specs) {
     field.infos.push_back(surveys::read_frame_info(spec, config.zp_ref));
+    field.wcs_cards.push_back(surveys::read_wcs_cards(spec));
   }
-  const sky::Wcs reference = surveys::read_frame_wcs(field.specs.front());
+  const sky::Wcs reference(field.wcs_cards.front(), field.specs.front().file);
   field.on_grid.assign(field.size(), 1);
   for (std::size_t i = 1; i < field.size(); ++i) {
     field.on_grid[i] = lies_on_grid(config, field, reference, i) ? 1 : 0;
@@ -200,6 +209,7 @@ Survey survey_from_product(const Config& config, const engine::Products& before)
   survey.is_listed = config.lists_fields();
   const Table& table = before.table("frames", "frames");
   const auto& on_grid = table.get<std::uint8_t>("on_grid");
+  const auto& wcs = table.get<std::string>("wcs");
   std::size_t row = 0;
   for (const FieldEntry& entry : config.field_entries()) {
     Field field;
@@ -211,6 +221,7 @@ Survey survey_from_product(const Config& config, const engine::Products& before)
       field.infos.push_back(info_of(table, row));
       field.infos.back().file = spec.file;
       field.on_grid.push_back(on_grid[row]);
+      field.wcs_cards.push_back(whole_cards(wcs[row]));
       ++row;
     }
     number_bands(field);
@@ -227,7 +238,25 @@ Survey survey_from_product(const Config& config, const engine::Products& before)
 
 sky::Wcs frame_wcs(const Field& field, std::size_t frame) {
   const int origin = field.origin(frame);
-  return surveys::read_frame_wcs(field.specs[frame]).cropped(origin, origin);
+  return sky::Wcs(field.wcs_cards[frame], field.specs[frame].file).cropped(origin, origin);
+}
+
+void require_images(const Survey& survey) {
+  for (const Field& field : survey.fields) {
+    for (std::size_t i = 0; i < field.size(); ++i) {
+      for (const std::string& file : surveys::pixel_files(field.specs[i])) {
+        if (!std::filesystem::exists(file)) {
+          throw ConfigError(file, "no such file", "an image; its pixels are needed");
+        }
+      }
+    }
+  }
+}
+
+std::string white_wcs_cards(const Field& field, const Box& box) {
+  const int margin = field.margin;
+  return surveys::cut_wcs_cards(field.wcs_cards.front(), {box.x0 + margin, box.x1 + margin,
+                                                          box.y0 + margin, box.y1 + margin});
 }
 
 sky::Wcs white_wcs(const Config& config, const Field& field) {

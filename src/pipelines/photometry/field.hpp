@@ -24,6 +24,7 @@ struct Field {
   std::size_t first_frame = 0;            ///< its rows of /frames begin here
   std::vector<surveys::FrameSpec> specs;  ///< in the order of the list
   std::vector<surveys::FrameInfo> infos;  ///< same order
+  std::vector<std::string> wcs_cards;     ///< of every image
   std::vector<std::string> bands;         ///< of this field, in order of first appearance
   std::vector<int> band_of_frame;         ///< index into `bands`
   /// The frame lies on the grid of the first one: white pixel = image pixel - margin. Others are
@@ -80,11 +81,18 @@ Field field_from_inputs(const Config& config, std::size_t index);
 /// The survey from the finished stage `frames`, without touching the images.
 Survey survey_from_product(const Config& config, const engine::Products& before);
 
+/// What a stage that reads pixels checks before its units begin.
+/// @throws ConfigError naming an image that is not there
+void require_images(const Survey& survey);
+
 /// Image files of a field with what is said about them. @throws ConfigError
 std::vector<surveys::FrameSpec> frame_specs(const Config& config, const FieldEntry& entry);
 
 /// WCS of the pixels of a frame that are used: Field::used_box(). @throws ConfigError
 sky::Wcs frame_wcs(const Field& field, std::size_t frame);
+
+/// Cards of the WCS of a box of the white frame, as of a cut-out that begins with its first pixel.
+std::string white_wcs_cards(const Field& field, const Box& box);
 
 /// WCS of the white frame: of the first image, or merge.wcs_fits. @throws ConfigError
 sky::Wcs white_wcs(const Config& config, const Field& field);

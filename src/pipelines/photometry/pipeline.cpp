@@ -13,6 +13,7 @@
 #include "pipelines/photometry/report.hpp"
 #include "pipelines/photometry/simulate.hpp"
 #include "pipelines/photometry/zeropoint/stage.hpp"
+#include "skyloom/engine/assemble.hpp"
 
 namespace skyloom::photometry {
 namespace {
@@ -80,6 +81,30 @@ std::vector<engine::Published> Photometry::published() const {
   return tables;
 }
 
+/// One row per patch of a field: how its fit ended and how long it took.
+Table run_summary(const std::string& field, const engine::Products& products) {
+  const Table& units = products.table("fit", "units");
+  const auto& keys = units.get<std::string>("key");
+  const auto seconds = products.range<double>(
+      "fit", std::string("provenance/") + engine::kUnitSecondsName, 0, units.rows());
+  Table out({"run_summary",
+             {{"patch", Type::text, "", "patch"},
+              {"status", Type::text, "", "ok or fail"},
+              {"reason", Type::text, "", "why it failed, none otherwise"},
+              {"sec", Type::float64, "s", "wall time of its fit"}}});
+  const std::string beginning = (field.empty() ? "" : field + "/") + "patch/";
+  for (std::size_t i = 0; i < units.rows(); ++i) {
+    if (keys[i].starts_with(beginning)) {
+      const std::size_t row = out.add_row();
+      out.set(row, "patch", keys[i].substr(beginning.size()));
+      out.set(row, "status", units.get<std::string>("outcome")[i] == "ok" ? "ok" : "fail");
+      out.set(row, "reason", units.get<std::string>("reason")[i]);
+      out.set(row, "sec", seconds[i]);
+    }
+  }
+  return out;
+}
+
 // Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
   std::vector<engine::Export> files;
@@ -96,6 +121,11 @@ std::vector<engine::Export> Photometry::exports() const {
     add("cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false);
     add("patches", config_.outputs.patches_dir + "/patches.csv", "csv");
     add("patches", config_.outputs.patches_dir + "/patches.json", "json");
+    add("run_summary", config_.fit_folder() + "/run_summary.csv", "csv");
+    files.back().make = [name = many ? field.tile_name
+                                     : std::string()](const engine::Products& products) {
+      return run_summary(name, products);
+    };
     if (config_.patch_run.forced) {
       add("forced", config_.fit_folder() + "/forced.csv", "csv");
     }

@@ -36,7 +36,7 @@ TEST_CASE("rows and claims survive the journal bit for bit") {
     a.set(row, "good", i == 2);
   }
   const std::vector<SlabClaim> claims{{2, {1, 2}, {3, 4}, 99}};
-  const Payload back = decode_payload(encode_result(rows, claims), declared);
+  const Payload back = decode_payload(encode_result(rows, claims, 1.5), declared);
   REQUIRE(back.outcome.reason == Reason::none);
   REQUIRE(back.tables.size() == 2);
   REQUIRE(back.tables[0].get<std::int64_t>("id") == a.get<std::int64_t>("id"));
@@ -48,14 +48,22 @@ TEST_CASE("rows and claims survive the journal bit for bit") {
   REQUIRE(back.claims[0].start == claims[0].start);
   REQUIRE(back.claims[0].count == claims[0].count);
   REQUIRE(back.claims[0].crc == 99);
+  REQUIRE(back.seconds == 1.5);
+  // Records of older programs end with the rows.
+  std::string older = encode_result(rows, claims, 1.5);
+  older.resize(older.size() - sizeof(double));
+  const Payload old = decode_payload(older, declared);
+  REQUIRE(old.tables[0].get<std::int64_t>("id") == a.get<std::int64_t>("id"));
+  REQUIRE(std::isnan(old.seconds));
 }
 
 TEST_CASE("a failure keeps reason and text and has no rows") {
   const Payload back =
-      decode_payload(encode_failure({Reason::not_converged, "after 50 steps"}), schema());
+      decode_payload(encode_failure({Reason::not_converged, "after 50 steps"}, 0.25), schema());
   REQUIRE(back.outcome.reason == Reason::not_converged);
   REQUIRE(back.outcome.text == "after 50 steps");
   REQUIRE(back.tables[0].rows() == 0);
+  REQUIRE(back.seconds == 0.25);
 }
 
 TEST_CASE("the key of a journal tells schemas apart, but not descriptions") {

@@ -157,6 +157,86 @@ TEST_CASE("A WCS that differs in anything is a mismatch") {
              Contains("CTYPE"));
 }
 
+namespace {
+
+/// Largest distance in pixels between what two WCS say of sky positions that one of them gives.
+double largest_difference(const sky::Wcs& a, const sky::Wcs& b, const Box& box, int x0, int y0) {
+  std::vector<double> x;
+  std::vector<double> y;
+  for (int i = 0; i <= 10; ++i) {
+    for (int j = 0; j <= 10; ++j) {
+      x.push_back(box.x0 + i * box.width() / 10.0);
+      y.push_back(box.y0 + j * box.height() / 10.0);
+    }
+  }
+  std::vector<double> ra(x.size());
+  std::vector<double> dec(x.size());
+  std::vector<double> u(x.size());
+  std::vector<double> v(x.size());
+  a.to_sky(x, y, ra, dec);
+  b.to_pixel(ra, dec, u, v);
+  double largest = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    largest = std::max(largest, std::hypot(u[i] + x0 - x[i], v[i] + y0 - y[i]));
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("The cards that are kept of a WCS say all of it, of a cut-out too") {
+  const Scratch scratch;
+  const auto tpv = [](Cards cards) {
+    cards = with(with(std::move(cards), {"CTYPE1", "RA---TPV"}), {"CTYPE2", "DEC--TPV"});
+    return with(with(std::move(cards), {"PV1_5", 0.7}), {"PV2_7", -0.4});
+  };
+  const auto sip = [](Cards cards) {
+    cards = with(with(std::move(cards), {"CTYPE1", "RA---TAN-SIP"}), {"CTYPE2", "DEC--TAN-SIP"});
+    cards = with(with(std::move(cards), {"A_ORDER", 2}), {"A_2_0", 1e-5});
+    return with(with(std::move(cards), {"B_ORDER", 2}), {"B_1_1", -2e-5});
+  };
+  std::vector<surveys::FrameSpec> specs;
+  int number = 0;
+  for (const Cards& cards : {good_cards(), tpv(good_cards()), sip(good_cards())}) {
+    const auto path = scratch / ("wcs" + std::to_string(number++) + ".fits");
+    io::write_fits_image(path, pixels().view(), cards);
+    specs.push_back(spec_of(path));
+  }
+  for (const char* name : {"/decam_multi/c4d_181214_050844_ooi_g_ls9.S9.fits",
+                           "/decam/decam-520206-S16-image-sub.fits"}) {
+    if (std::filesystem::exists(kData + name)) {
+      specs.push_back(spec_of(kData + name));
+    }
+  }
+  for (const surveys::FrameSpec& spec : specs) {
+    CAPTURE(spec.file);
+    const std::string cards = surveys::read_wcs_cards(spec);
+    const sky::Wcs whole = surveys::read_frame_wcs(spec);
+    const auto [width, height] = surveys::read_frame_size(spec);
+    CHECK(cards.size() % 80 == 0);
+    CHECK(cards.size() < 80 * 80);
+    const Box all{0, width, 0, height};
+    const double same = largest_difference(whole, sky::Wcs(cards, "kept"), all, 0, 0);
+    CHECK(same == largest_difference(whole, whole, all, 0, 0));
+    const Box box{7, 31, 12, 40};
+    const sky::Wcs cut(surveys::cut_wcs_cards(cards, box), "cut");
+    CHECK(largest_difference(whole, cut, box, box.x0, box.y0) < 1e-6);
+  }
+}
+
+TEST_CASE("Noise in single precision and weights stand for each other without loss") {
+  CHECK(surveys::invvar_of_sigma(std::numeric_limits<float>::infinity()) == 0.0F);
+  CHECK(surveys::sigma_of_invvar(0.0F) == std::numeric_limits<float>::infinity());
+  float sigma = 1e-6F;
+  std::size_t wrong = 0;
+  for (int i = 0; i < 2000000; ++i) {
+    sigma = std::nextafter(sigma * 1.00001F, 1e30F);
+    wrong += surveys::sigma_of_invvar(surveys::invvar_of_sigma(sigma)) == sigma ? 0 : 1;
+  }
+  CHECK(sigma > 100.0F);
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("Pixels are scaled, weighted and masked") {
   const Scratch scratch;
   Image<float> image = pixels();

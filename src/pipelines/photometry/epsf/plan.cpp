@@ -74,7 +74,11 @@ engine::Plan EpsfStage::plan(const Config& config, const engine::Products& befor
   const Table& sources = before.table("frames", "sources");
   engine::Plan plan;
   plan.schema = epsf_schema(config, survey);
-  for (const std::size_t frame : frames_without_psf(config, survey, sources)) {
+  const std::vector<std::size_t> frames = frames_without_psf(config, survey, sources);
+  if (!frames.empty()) {
+    require_images(survey);
+  }
+  for (const std::size_t frame : frames) {
     const auto [index, number] = survey.frame_at(frame);
     const Field& field = survey.fields[index];
     const Box used = field.used_box(number);

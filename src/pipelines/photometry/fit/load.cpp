@@ -112,6 +112,9 @@ std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
     context->field_of_patch.insert(context->field_of_patch.end(), last - first, field.index);
   }
   context->describes_cell = patches_for_cells(*context->patches, context->field_of_patch);
+  if (config.patch_inputs.save_patch_inputs) {
+    context->saved = std::make_unique<SavedPixels>(before, context->survey);
+  }
   context->log = &log;
   return context;
 }
@@ -120,14 +123,13 @@ namespace {
 
 void open_frames(const Config& config, FitStage::Context& context, FitStage::OpenField& open) {
   const Field& field = *open.field;
-  for (std::size_t i = 0; i < field.size(); ++i) {
-    open.readers.push_back(std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
-    open.wcs.push_back(field.on_grid[i] != 0 ? nullptr
-                                             : std::make_unique<sky::Wcs>(frame_wcs(field, i)));
-    if (open.wcs.back() != nullptr && open.white_wcs == nullptr) {
-      open.white_wcs = std::make_unique<sky::Wcs>(frame_wcs(field, 0));
+  if (!context.saved) {
+    for (std::size_t i = 0; i < field.size(); ++i) {
+      open.readers.push_back(
+          std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
     }
   }
+  open.grids = std::make_unique<FrameGrids>(field);
   open.psfs = choose_psfs(config, field, *context.before);
   open.cell_psfs = choose_cell_psfs(config, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
@@ -239,54 +241,6 @@ std::vector<fit::SourceStart> patch_sources(const Config& config, const FitStage
   return all;
 }
 
-/// Where a frame sees the region of interest: frame pixel of its box = matrix * ROI pixel + (dx,
-/// dy).
-struct Footprint {
-  Box box;  ///< image pixels
-  std::array<double, 4> matrix{1.0, 0.0, 0.0, 1.0};
-  double dx = 0.0;
-  double dy = 0.0;
-};
-
-/// Through the two WCS, linear about the centre of the region: over some hundred pixels the
-/// distortions of two images differ by far less than a tenth of a pixel from that.
-Footprint footprint(const FitStage::OpenField& open, std::size_t frame, const Box& roi) {
-  const Field& field = *open.field;
-  const int origin = field.origin(frame);
-  if (field.on_grid[frame] != 0) {
-    return {{roi.x0 + origin, roi.x1 + origin, roi.y0 + origin, roi.y1 + origin}};
-  }
-  const double cx = 0.5 * (roi.x0 + roi.x1 - 1);
-  const double cy = 0.5 * (roi.y0 + roi.y1 - 1);
-  const double hx = 0.5 * roi.width();
-  const double hy = 0.5 * roi.height();
-  const std::vector<double> x{cx, cx - hx, cx + hx, cx, cx};
-  const std::vector<double> y{cy, cy, cy, cy - hy, cy + hy};
-  std::vector<double> ra(x.size());
-  std::vector<double> dec(x.size());
-  std::vector<double> u(x.size());
-  std::vector<double> v(x.size());
-  open.white_wcs->to_sky(x, y, ra, dec);
-  open.wcs[frame]->to_pixel(ra, dec, u, v);
-  Footprint out;
-  if (!std::all_of(u.begin(), u.end(), [](double value) { return std::isfinite(value); })) {
-    return out;  // not on this image
-  }
-  out.matrix = {(u[2] - u[1]) / (2.0 * hx), (u[4] - u[3]) / (2.0 * hy), (v[2] - v[1]) / (2.0 * hx),
-                (v[4] - v[3]) / (2.0 * hy)};
-  const double rx = 0.5 * (roi.width() - 1);
-  const double ry = 0.5 * (roi.height() - 1);
-  const double half_u = std::abs(out.matrix[0]) * hx + std::abs(out.matrix[1]) * hy;
-  const double half_v = std::abs(out.matrix[2]) * hx + std::abs(out.matrix[3]) * hy;
-  const Box around{
-      static_cast<int>(std::floor(u[0] - half_u)), static_cast<int>(std::ceil(u[0] + half_u)) + 1,
-      static_cast<int>(std::floor(v[0] - half_v)), static_cast<int>(std::ceil(v[0] + half_v)) + 1};
-  out.box = around.intersect(field.used_box(frame));
-  out.dx = u[0] - out.matrix[0] * rx - out.matrix[1] * ry - out.box.x0;
-  out.dy = v[0] - out.matrix[2] * rx - out.matrix[3] * ry - out.box.y0;
-  return out;
-}
-
 /// Pixels whose centres lie outside of the region of interest have no weight: sources out there are
 /// not modelled.
 void mask_outside(const Footprint& at, const Box& roi, surveys::FramePixels& pixels) {
@@ -321,16 +275,20 @@ std::vector<std::uint8_t> masked_centres(const FitStage::Patch& patch,
 }
 
 /// Pixels and PSF of a frame; without pixels when it does not see the region.
-fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::size_t index,
+/// @param row of /patches
+fit::FrameData load_frame(const Config& config, const FitStage::Context& context,
+                          FitStage::OpenField& open, std::size_t index, std::size_t row,
                           FitStage::Patch& patch) {
   const Field& field = *open.field;
   const surveys::FrameInfo& info = field.infos[index];
-  const Footprint at = footprint(open, index, patch.roi);
+  const Footprint at = context.saved ? context.saved->footprint(field, index, row)
+                                     : open.grids->footprint(index, patch.roi);
   fit::FrameData frame;
   if (at.box.empty()) {
     return frame;
   }
-  surveys::FramePixels pixels = open.readers[index]->read(at.box);
+  surveys::FramePixels pixels =
+      context.saved ? context.saved->read(field, index, row) : open.readers[index]->read(at.box);
   if (field.on_grid[index] == 0) {
     mask_outside(at, patch.roi, pixels);
   }
@@ -412,7 +370,7 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   const std::vector<fit::SourceStart> sources = patch_sources(config, open, patch);
   input.runs = empty_runs(config, field);
   for (std::size_t i = 0; i < field.size(); ++i) {
-    fit::FrameData frame = load_frame(config, open, i, patch);
+    fit::FrameData frame = load_frame(config, context, open, i, unit.index, patch);
     patch.masked[i].assign(patch.n_base, 0);
     if (!frame.data.empty()) {
       patch.masked[i] = masked_centres(patch, frame);

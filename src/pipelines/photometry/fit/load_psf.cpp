@@ -240,19 +240,10 @@ std::pair<std::size_t, Box> cell_of(const Config& config, const Field& field, co
 /// Where a frame sees the centre of a box of the white frame, in pixels of its PSF.
 std::pair<double, double> centre_in(const FitStage::OpenField& open, std::size_t frame,
                                     const Box& box) {
-  const std::vector<double> x{0.5 * (box.x0 + box.x1 - 1)};
-  const std::vector<double> y{0.5 * (box.y0 + box.y1 - 1)};
-  if (open.field->on_grid[frame] != 0) {
-    const int origin = open.psfs[frame].in_image_pixels ? open.field->origin(frame) : 0;
-    return {x[0] + origin, y[0] + origin};
-  }
-  std::vector<double> ra(1);
-  std::vector<double> dec(1);
-  std::vector<double> u(1);
-  std::vector<double> v(1);
-  open.white_wcs->to_sky(x, y, ra, dec);
-  open.wcs[frame]->to_pixel(ra, dec, u, v);
-  return {u[0], v[0]};
+  const int origin = open.psfs[frame].in_image_pixels ? open.field->origin(frame) : 0;
+  const auto [x, y] =
+      open.grids->frame_pixel(frame, 0.5 * (box.x0 + box.x1 - 1), 0.5 * (box.y0 + box.y1 - 1));
+  return {x + origin, y + origin};
 }
 
 /// The choice of a frame for the patches of a cell of the white frame: that of the frame's own cell

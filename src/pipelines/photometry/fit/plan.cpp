@@ -103,6 +103,9 @@ Schema fit_schema(const Config& config, const Survey& survey) {
 
 engine::Plan FitStage::plan(const Config& config, const engine::Products& before) {
   const Survey survey = survey_from_product(config, before);
+  if (!config.patch_inputs.save_patch_inputs) {
+    require_images(survey);
+  }
   engine::Plan plan;
   plan.schema = fit_schema(config, survey);
   const Table& patches = before.table("patches", "patches");

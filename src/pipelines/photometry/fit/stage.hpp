@@ -13,7 +13,8 @@
 #include "pipelines/photometry/config.hpp"
 #include "pipelines/photometry/field.hpp"
 #include "pipelines/photometry/fit/kernel.hpp"
-#include "pipelines/photometry/patches/kernel.hpp"
+#include "pipelines/photometry/patches/geometry.hpp"
+#include "pipelines/photometry/patches/payload.hpp"
 #include "skyloom/engine/stage.hpp"
 #include "skyloom/sky/psf_mixture.hpp"
 
@@ -59,9 +60,8 @@ struct FitStage {
   /// What the patches of a field share.
   struct OpenField {
     const Field* field = nullptr;
-    std::vector<std::unique_ptr<surveys::FrameReader>> readers;
-    std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs(); null for frames on the grid
-    std::unique_ptr<sky::Wcs> white_wcs;         ///< null when all frames are on the grid
+    std::vector<std::unique_ptr<surveys::FrameReader>> readers;  ///< none when pixels are saved
+    std::unique_ptr<FrameGrids> grids;
     std::vector<PsfChoice> psfs;
     /// Per frame; where there are any they take the place of the frame's choice.
     std::vector<std::vector<CellPsf>> cell_psfs;
@@ -79,6 +79,7 @@ struct FitStage {
     const Table* patches = nullptr;
     std::vector<std::size_t> field_of_patch;
     std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
+    std::unique_ptr<SavedPixels> saved;        ///< null when pixels are read from the images
     std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
     Log* log = nullptr;
     std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();

@@ -145,6 +145,7 @@ FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Open
 FramesStage::Input::Frame load_frame(FramesStage::OpenField& open, std::size_t index) {
   FramesStage::Input::Frame out;
   out.info = open.field.infos[index];
+  out.wcs_cards = open.field.wcs_cards[index];
   out.on_grid = open.field.on_grid[index] != 0;
   out.used = open.field.used_box(index);
   for (int y0 = out.used.y0; y0 < out.used.y1; y0 += kStripRows) {

@@ -155,6 +155,7 @@ Schema frames_schema(const Config& config, const Survey& survey, const TableSche
         {"saturate_adu", Type::float64, "adu", "saturation level"},
         {"fwhm_pix", Type::float64, "pix", "PEEING, or SEEING over the pixel scale"},
         {"mjd", Type::float64, "d", "mid-exposure"},
+        {"wcs", Type::text, "", "cards of the WCS of the whole image, 80 characters each"},
         {"n_good", Type::int64, "", "good pixels"},
         {"n_not_finite", Type::int64, "", "pixels that are NaN or infinite"},
         {"n_saturated", Type::int64, "", "saturated pixels"},
@@ -277,6 +278,7 @@ void append_frame(const FramesStage::Result& result, Table& table) {
   table.set(row, "saturate_adu", info.saturate_adu);
   table.set(row, "fwhm_pix", info.fwhm_pix);
   table.set(row, "mjd", info.mjd);
+  table.set(row, "wcs", result.frame->wcs_cards);
   table.set(row, "n_good", result.frame->n_good);
   table.set(row, "n_not_finite", result.frame->n_not_finite);
   table.set(row, "n_saturated", result.frame->n_saturated);

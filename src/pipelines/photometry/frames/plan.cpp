@@ -6,6 +6,7 @@
 #include "pipelines/photometry/fit/stage.hpp"
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
+#include "pipelines/photometry/patches/geometry.hpp"
 #include "skyloom/surveys/gaia.hpp"
 #include "skyloom/surveys/source_catalogue.hpp"
 
@@ -134,6 +135,7 @@ engine::Plan FramesStage::plan(const Config& config, const engine::Products& /*b
   std::vector<std::size_t> n_sources;
   for (std::size_t i = 0; i < config.field_entries().size(); ++i) {
     Field field = field_from_inputs(config, i);
+    check_patch_grid(config, field);
     const Table catalogue = base_catalogue(config, field);
     if (field.calibrates(config)) {
       const std::string& gaia = field.entry.gaiaxp_synphot_csv;

@@ -48,6 +48,7 @@ struct FramesStage {
     };
     struct Frame {
       surveys::FrameInfo info;
+      std::string wcs_cards;
       bool on_grid = true;
       Box used;
       std::int64_t n_good = 0;

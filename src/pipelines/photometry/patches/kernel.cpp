@@ -1,6 +1,7 @@
 #include "pipelines/photometry/patches/kernel.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -15,9 +16,11 @@ int halo_pix(int final_psf_size, int halo_pix_min) {
 std::vector<Patch> split_cell(const std::string& cell_tag, const Box& cell, int ngrid, int halo,
                               const Box& image) {
   if (cell.width() < ngrid || cell.height() < ngrid) {
-    throw UnitError(Reason::bad_input,
-                    fmt::format("cell {}: ngrid {} is too fine for {} x {} pixels", cell_tag, ngrid,
-                                cell.width(), cell.height()));
+    throw ConfigError("epsf.ngrid",
+                      fmt::format("value {} is too fine for cell {} of {} x {} pixels", ngrid,
+                                  cell_tag, cell.width(), cell.height()),
+                      fmt::format("expected at most {}, or a smaller epsf.epsf_ngrid",
+                                  std::min(cell.width(), cell.height())));
   }
   std::vector<Patch> out;
   const int step_x = cell.width() / ngrid;
@@ -37,6 +40,14 @@ std::vector<Patch> split_cell(const std::string& cell_tag, const Box& cell, int 
     }
   }
   return out;
+}
+
+std::size_t patch_at(const Box& cell, int ngrid, double x, double y) {
+  const auto place = [ngrid](double at, int first, int size) {
+    return std::min(static_cast<int>(std::floor(at) - first) / (size / ngrid), ngrid - 1);
+  };
+  return static_cast<std::size_t>(place(y, cell.y0, cell.height()) * ngrid +
+                                  place(x, cell.x0, cell.width()));
 }
 
 }  // namespace skyloom::photometry::patches

@@ -20,8 +20,11 @@ struct Patch {
 int halo_pix(int final_psf_size, int halo_pix_min);
 
 /// Splits a cell into ngrid x ngrid patches, row by row.
-/// @throws UnitError (bad_input) when the cell has fewer than ngrid pixels on a side
+/// @throws ConfigError (epsf.ngrid) when the cell has fewer than ngrid pixels on a side
 std::vector<Patch> split_cell(const std::string& cell_tag, const Box& cell, int ngrid, int halo,
                               const Box& image);
+
+/// Which of them, by position in that list, holds a point of the cell.
+std::size_t patch_at(const Box& cell, int ngrid, double x, double y);
 
 }  // namespace skyloom::photometry::patches

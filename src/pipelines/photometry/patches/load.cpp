@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "pipelines/photometry/patches/stage.hpp"
 
 namespace skyloom::photometry {
@@ -7,31 +10,84 @@ std::unique_ptr<PatchesStage::Context> PatchesStage::open(const Config& config,
                                                           Log& /*log*/) {
   auto context = std::make_unique<Context>();
   context->survey = survey_from_product(config, before);
-  const Table& sources = before.table("frames", "sources");
-  for (const Field& field : context->survey.fields) {
-    context->active.push_back(active_positions(context->survey, field, sources));
-  }
-  context->cells = cells_of_survey(config, context->survey, context->active);
+  context->sources = &before.table("frames", "sources");
+  context->fields = patches_of_survey(config, context->survey, *context->sources);
+  context->tasks = patch_tasks(config, context->fields);
   return context;
 }
 
+namespace {
+
+PatchesStage::Cell load_cell(const Config& config, const Field& field, const FieldPatches& patches,
+                             std::size_t index) {
+  PatchesStage::Cell out;
+  out.cell = patches.cells[index];
+  out.column = out.cell.box.x0 / (field.width / config.epsf.epsf_ngrid);
+  out.row = out.cell.box.y0 / (field.height / config.epsf.epsf_ngrid);
+  const auto first =
+      std::lower_bound(patches.patches.begin(), patches.patches.end(), index,
+                       [](const FieldPatch& patch, std::size_t cell) { return patch.cell < cell; });
+  for (auto patch = first; patch != patches.patches.end() && patch->cell == index; ++patch) {
+    out.patches.push_back(*patch);
+    if (config.patch_inputs.include_wcs_in_payload) {
+      out.wcs.push_back(white_wcs_cards(field, patch->patch.roi));
+    }
+  }
+  return out;
+}
+
+PatchesStage::OpenField& opened(PatchesStage::Context& context, std::size_t index) {
+  constexpr std::size_t kMostOpen = 4;
+  if (const auto found = context.open.find(index); found != context.open.end()) {
+    return *found->second;
+  }
+  if (context.open.size() >= kMostOpen) {
+    context.open.erase(context.open.begin());
+  }
+  const Field& field = context.survey.fields[index];
+  auto open = std::make_unique<PatchesStage::OpenField>();
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    open->readers.push_back(std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
+  }
+  open->layout = pixel_layout(field, context.fields[index]);
+  return *(context.open[index] = std::move(open));
+}
+
+PatchesStage::Payload load_payload(PatchesStage::Context& context, const Field& field,
+                                   std::size_t index) {
+  const FieldPatches& patches = context.fields[field.index];
+  PatchesStage::OpenField& open = opened(context, field.index);
+  PatchesStage::Payload out;
+  out.row = static_cast<std::int64_t>(patches.first + index);
+  out.patch = patches.patches[index];
+  out.sources = context.sources;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const surveys::FrameInfo& info = field.infos[i];
+    PatchesStage::Payload::Frame frame;
+    frame.row = static_cast<int>(field.first_frame + i);
+    frame.group = pixel_group(context.survey, field, i);
+    frame.place = open.layout.places[index][i];
+    frame.flux_per_electron = std::isfinite(info.egain) ? info.scale / info.egain : 0.0;
+    if (!frame.place.at.box.empty()) {
+      frame.pixels = open.readers[i]->read(frame.place.at.box);
+    }
+    out.frames.push_back(std::move(frame));
+  }
+  return out;
+}
+
+}  // namespace
+
 PatchesStage::Input PatchesStage::load(const Config& config, Context& context,
                                        const engine::Unit& unit) {
-  const auto& [index, cell] = context.cells.at(unit.index);
-  const Field& field = context.survey.fields[index];
-  const ActivePositions& active = context.active[index];
+  const Task& task = context.tasks.at(unit.index);
+  const Field& field = context.survey.fields[task.field];
   Input input;
   input.field = context.survey.label(field);
-  input.cell = cell;
-  input.image = field.box();
-  const int n = config.epsf.epsf_ngrid;
-  input.cell_column = cell.box.x0 / std::max(1, field.width / n);
-  input.cell_row = cell.box.y0 / std::max(1, field.height / n);
-  for (std::size_t i = 0; i < active.x.size(); ++i) {
-    if (cell.box.contains(active.x[i], active.y[i])) {
-      input.x.push_back(active.x[i]);
-      input.y.push_back(active.y[i]);
-    }
+  if (task.is_cell) {
+    input.cell = load_cell(config, field, context.fields[task.field], task.index);
+  } else {
+    input.payload = load_payload(context, field, task.index);
   }
   return input;
 }

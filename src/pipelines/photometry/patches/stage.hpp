@@ -1,15 +1,18 @@
 #pragma once
-// Stage `patches`: cuts the active cells into fitting patches. Unit: one cell.
+// Stage `patches`: cuts the active cells into fitting patches and, when asked to, keeps the pixels
+// and sources of every patch, so that the fit needs no images. Units: the cells, then, for the
+// pixels, the patches.
 
+#include <cstddef>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "pipelines/photometry/epsf/stage.hpp"
 #include "pipelines/photometry/field.hpp"
-#include "pipelines/photometry/patches/kernel.hpp"
+#include "pipelines/photometry/patches/geometry.hpp"
 #include "skyloom/engine/stage.hpp"
 
 namespace skyloom::photometry {
@@ -18,24 +21,58 @@ struct PatchesStage {
   static constexpr std::string_view name = "patches";
   using Config = photometry::Config;
 
+  struct OpenField {
+    std::vector<std::unique_ptr<surveys::FrameReader>> readers;
+    PixelLayout layout;
+  };
+  struct Task {
+    bool is_cell = true;
+    std::size_t field = 0;
+    std::size_t index = 0;  ///< of the cell or of the patch in its field
+  };
   struct Context {
     Survey survey;
-    std::vector<std::pair<std::size_t, epsf::Cell>> cells;  ///< field and cell of every unit
-    std::vector<ActivePositions> active;                    ///< of every field
+    const Table* sources = nullptr;
+    std::vector<FieldPatches> fields;
+    std::vector<Task> tasks;                                 ///< of every unit
+    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
   };
+  /// Rows of /patches of one cell.
+  struct Cell {
+    epsf::Cell cell;
+    int row = 0;
+    int column = 0;
+    std::vector<FieldPatch> patches;
+    std::vector<std::string> wcs;  ///< of every patch; empty when not wanted
+  };
+  /// What one patch is fitted to.
+  struct Payload {
+    struct Frame {
+      int row = 0;        ///< of /frames
+      std::string group;  ///< of its arrays
+      PixelLayout::Place place;
+      double flux_per_electron = 0.0;
+      surveys::FramePixels pixels;
+    };
+    std::int64_t row = 0;  ///< of /patches
+    FieldPatch patch;
+    std::vector<Frame> frames;
+    const Table* sources = nullptr;
+  };
+  /// Exactly one member is filled.
   struct Input {
     std::string field;  ///< "" when there is only one
-    epsf::Cell cell;
-    int cell_row = 0;
-    int cell_column = 0;
-    Box image;
-    std::vector<double> x;  ///< active sources of the cell
-    std::vector<double> y;
+    std::optional<Cell> cell;
+    std::optional<Payload> payload;
+  };
+  /// Noise per pixel of a frame, sqrt of the variance; infinite where the pixel is bad.
+  struct Noise {
+    Image<float> sky;
+    Image<float> total;
   };
   struct Result {
-    Input input;
-    std::vector<patches::Patch> patches;
-    std::vector<std::int64_t> n_sources;
+    const Input* input = nullptr;
+    std::vector<Noise> noise;  ///< of every frame of a payload
   };
 
   static std::vector<std::string> inputs(const Config& /*config*/) { return {}; }
@@ -48,8 +85,8 @@ struct PatchesStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Active cells of all fields, in order of fields.
-std::vector<std::pair<std::size_t, epsf::Cell>> cells_of_survey(
-    const Config& config, const Survey& survey, const std::vector<ActivePositions>& active);
+/// The units in order: cells of all fields, then the patches when their pixels are saved.
+std::vector<PatchesStage::Task> patch_tasks(const Config& config,
+                                            const std::vector<FieldPatches>& fields);
 
 }  // namespace skyloom::photometry
