@@ -44,6 +44,6 @@ status=$?
 restarts=${SKYLOOM_RESTARTS:-0}
 if [ "$told" != TERM ] && [ "$restarts" -lt {{max_restarts}} ] &&
   { [ "$status" = 75 ] || [ "$status" = 138 ]; }; then
-  qsub -v "SKYLOOM_RESTARTS=$((restarts + 1)){{hand_on_share}}" {{script}}
+  qsub -v "{{successor}}" {{script}}
 fi
 exit "$status"

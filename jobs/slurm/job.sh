@@ -37,8 +37,8 @@ me=$SLURM_JOB_ID
 share={{share}}
 
 # skyloom begins nothing that is not expected to end {{lead_s}} s before this time.
-end=$(squeue --noheader --jobs="$me" --format=%e 2>/dev/null)
-SKYLOOM_JOB_END_TIME=$(date --date="$end" +%s 2>/dev/null) && export SKYLOOM_JOB_END_TIME
+end=$(squeue --noheader --jobs="$me" --format=%e)
+SKYLOOM_JOB_END_TIME=$(date --date="${end:-unknown}" +%s) && export SKYLOOM_JOB_END_TIME
 
 {{launcher}} \
   {{command}} &

@@ -203,8 +203,8 @@ Parsed parse_command_line(const std::vector<std::string>& arguments,
 
 std::string spelled(const CommandLine& command, const std::string& config, const std::string& out) {
   std::string text = "skyloom " + command.pipeline + " " +
-                     (command.stage.empty() ? "run" : command.stage) + " " + engine::shell_word(config) +
-                     " --out " + engine::shell_word(out);
+                     (command.stage.empty() ? "run" : command.stage) + " " +
+                     engine::shell_word(config) + " --out " + engine::shell_word(out);
   for (const std::string& assignment : command.assignments) {
     text += " --set " + engine::shell_word(assignment);
   }

@@ -66,8 +66,9 @@ void job_command(const CommandLine& line, std::span<const PipelineEntry> pipelin
     io::set_toml(document, assignment);
   }
   const std::unique_ptr<Reading> reading = read_as_its_pipeline(document, file, pipelines);
-  engine::RunSettings& settings = reading->settings;
-  if (settings.job.shares > 1 && !settings.shard.empty()) {
+  const engine::RunSettings& settings = reading->settings;
+  const auto shares = static_cast<std::size_t>(settings.job.shares);
+  if (shares > 1 && !settings.shard.empty()) {
     throw ConfigError("run.shard", "is set, and job.shares too", "expected one of them");
   }
   engine::JobTask task;
@@ -77,6 +78,9 @@ void job_command(const CommandLine& line, std::span<const PipelineEntry> pipelin
   task.run_directory = engine::run_directory_of(*reading->pipeline, file, {});
   task.assignments = line.assignments;
   task.script = line.out.empty() ? fs::path() : fs::absolute(line.out).lexically_normal();
+  if (shares > 1) {
+    reading->pipeline->take_share(shares - 1, shares);  // refuses more shares than there are fields
+  }
   const auto batch = line.batch == "pbs" ? engine::Batch::pbs : engine::Batch::slurm;
   const std::string script = engine::render_job(batch, settings.job, task);
   if (task.script.empty()) {

@@ -42,8 +42,7 @@ struct Line {
   std::size_t done = 0;   ///< units that an earlier command journalled
   StageForecast forecast;
   [[nodiscard]] StageWork work() const {
-    const double left =
-        forecast.units > 0 ? 1.0 - static_cast<double>(done) / forecast.units : 1.0;
+    const double left = forecast.units > 0 ? 1.0 - static_cast<double>(done) / forecast.units : 1.0;
     return {std::max(left, 0.0) * forecast.cost * forecast.seconds_per_cost,
             forecast.largest_cost * forecast.seconds_per_cost};
   }
@@ -111,10 +110,9 @@ std::string units_text(const Line& line) {
     return "finished earlier";
   }
   if (!line.is_planned) {
-    return line.is_timed
-               ? fmt::format("about {:.0f} units, planned after its predecessors",
-                             line.forecast.units)
-               : "planned after its predecessors";
+    return line.is_timed ? fmt::format("about {:.0f} units, planned after its predecessors",
+                                       line.forecast.units)
+                         : "planned after its predecessors";
   }
   std::string text = fmt::format("{:.0f} units", line.forecast.units);
   if (line.done > 0) {
@@ -132,6 +130,11 @@ std::string size_text(double megabytes) {
                             : fmt::format("{:.1f} GB", megabytes / 1000.0);
 }
 
+std::string work_text(double core_seconds) {
+  return core_seconds < 360.0 ? fmt::format("{:.1f} core-seconds", core_seconds)
+                              : fmt::format("{:.1f} core-hours", core_seconds / 3600.0);
+}
+
 int cores_per_node(const JobSettings& job) {
   return job.ranks_per_node > 0
              ? job.ranks_per_node
@@ -140,8 +143,7 @@ int cores_per_node(const JobSettings& job) {
 
 void print_geometry(const std::vector<StageWork>& work, const JobSettings& job, Log& log) {
   const double job_s = job.walltime_h * 3600.0 - job.signal_lead_s;
-  const Geometry best =
-      suggest_geometry(work, cores_per_node(job), std::min(kTarget_s, job_s));
+  const Geometry best = suggest_geometry(work, cores_per_node(job), std::min(kTarget_s, job_s));
   log.info(
       "suggested: job.nodes = {}, job.ranks_per_node = {} ({}): about {}, ranks busy {:.0f}% of it",
       best.nodes, best.ranks_per_node,
@@ -163,8 +165,7 @@ double wall_time_s(const std::vector<StageWork>& work, int ranks) {
   return total;
 }
 
-Geometry suggest_geometry(const std::vector<StageWork>& work, int cores_per_node,
-                          double target_s) {
+Geometry suggest_geometry(const std::vector<StageWork>& work, int cores_per_node, double target_s) {
   Geometry best = geometry_of(work, 1, 1);
   while (best.wall_s > target_s || best.ranks_per_node < cores_per_node) {
     const bool is_full = best.ranks_per_node == cores_per_node;
@@ -192,14 +193,13 @@ void print_dry_run(const DryRun& run, Log& log) {
       work.push_back(line.work());
       memory_mb = std::max(memory_mb, line.forecast.memory_mb);
       output_mb += line.forecast.output_mb;
-      text += fmt::format("; estimated {:.4f} core-hours, {} per rank, {} written",
-                          work.back().total_s / 3600.0, size_text(line.forecast.memory_mb),
-                          size_text(line.forecast.output_mb));
+      text += fmt::format("; estimated {}, {} per rank, {} written", work_text(work.back().total_s),
+                          size_text(line.forecast.memory_mb), size_text(line.forecast.output_mb));
     }
     log.info("stage {}: {}", line.stage, text);
   }
   if (is_timed) {
-    log.info("all: estimated {:.4f} core-hours, {} per rank, {} written", total_s(work) / 3600.0,
+    log.info("all: estimated {}, {} per rank, {} written", work_text(total_s(work)),
              size_text(memory_mb), size_text(output_mb));
     print_geometry(work, run.options.settings.job, log);
     log.info("these are estimates from measured costs; another machine or sky may differ twofold");

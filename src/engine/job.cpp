@@ -40,8 +40,8 @@ std::string clock_text(double hours) {
 /// Directives are split at blanks and know no escapes, and a % begins a pattern of Slurm's.
 void require_plain(const std::string& text, std::string_view where) {
   const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return c > ' ' && c != 127 && std::string_view("\"'\\%#").find(static_cast<char>(c)) ==
-                                      std::string_view::npos;
+    return c > ' ' && c != 127 &&
+           std::string_view("\"'\\%#").find(static_cast<char>(c)) == std::string_view::npos;
   });
   if (!plain) {
     throw ConfigError(where, "\"" + text + "\" cannot stand in a batch directive",
@@ -93,9 +93,7 @@ std::string job_name(const JobSettings& job, const JobTask& task) {
   std::string name = job.name.empty() ? task.config_file.stem().string() : job.name;
   std::replace_if(
       name.begin(), name.end(),
-      [](unsigned char c) {
-        return std::isalnum(c) == 0 && c != '-' && c != '_' && c != '.';
-      },
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_' && c != '.'; },
       '_');
   return std::isalpha(static_cast<unsigned char>(name[0])) != 0 ? name : "job_" + name;
 }
@@ -123,7 +121,10 @@ std::string run_command_words(const JobSettings& job, const JobTask& task) {
   out += shell_word(job.program.empty() ? fallback : job.program) + " " + task.pipeline + " run " +
          shell_word(task.config_file.string()) + " --out " + run_directory_word(job, task);
   for (const std::string& assignment : task.assignments) {
-    out += " --set " + shell_word(assignment);
+    // The rest of [job] has done its work here.
+    if (!assignment.starts_with("job.") || assignment.starts_with("job.signal_lead_s")) {
+      out += " --set " + shell_word(assignment);
+    }
   }
   if (job.shares > 1) {
     out += fmt::format(" --set run.shard=\"$share\"/{}", job.shares);
@@ -149,20 +150,18 @@ std::string directive_lines(Batch batch, const JobSettings& job) {
 
 void add_slurm(const JobSettings& job, const JobTask& task, long memory_mb, Values& values) {
   const std::string stem = (task.config_file.parent_path() / task.config_file.stem()).string();
-  values.insert(values.end(),
-                {{"qos", job.qos},
-                 {"nodes", std::to_string(job.nodes)},
-                 {"ranks_per_node", std::to_string(job.ranks_per_node)},
-                 {"memory_mb", memory_mb > 0 ? std::to_string(memory_mb) : ""},
-                 {"array", array_text(job)},
-                 {"after", job.after},
-                 {"log", stem + (job.shares > 1 ? ".%A_%a.log" : ".%j.log")},
-                 {"share", job.shares > 1 ? "$SLURM_ARRAY_TASK_ID" : ""}});
+  values.insert(values.end(), {{"qos", job.qos},
+                               {"nodes", std::to_string(job.nodes)},
+                               {"ranks_per_node", std::to_string(job.ranks_per_node)},
+                               {"memory_mb", memory_mb > 0 ? std::to_string(memory_mb) : ""},
+                               {"array", array_text(job)},
+                               {"after", job.after},
+                               {"log", stem + (job.shares > 1 ? ".%A_%a.log" : ".%j.log")},
+                               {"share", job.shares > 1 ? "$SLURM_ARRAY_TASK_ID" : ""}});
 }
 
 void add_pbs(const JobSettings& job, const JobTask& task, long memory_mb, Values& values) {
-  std::string select =
-      fmt::format("{0}:ncpus={1}:mpiprocs={1}", job.nodes, job.ranks_per_node);
+  std::string select = fmt::format("{0}:ncpus={1}:mpiprocs={1}", job.nodes, job.ranks_per_node);
   if (memory_mb > 0) {
     select += fmt::format(":mem={}mb", memory_mb * job.ranks_per_node);
   }
@@ -170,7 +169,9 @@ void add_pbs(const JobSettings& job, const JobTask& task, long memory_mb, Values
                 {{"select", select},
                  {"submit", submit_command(Batch::pbs, job, task)},
                  {"folder_plain", task.config_file.parent_path().string()},
-                 {"share", job.shares > 1 ? "${SKYLOOM_SHARE:-$PBS_ARRAY_INDEX}" : ""}});
+                 {"share", job.shares > 1 ? "${SKYLOOM_SHARE:-$PBS_ARRAY_INDEX}" : ""},
+                 {"successor", std::string("SKYLOOM_RESTARTS=$((restarts + 1))") +
+                                   (job.shares > 1 ? ",SKYLOOM_SHARE=$share" : "")}});
 }
 
 /// The name between the braces at `open`, and where they end.
@@ -185,7 +186,8 @@ std::pair<std::string_view, std::size_t> name_at(std::string_view line, std::siz
 }  // namespace
 
 void declare_job(ConfigSpec& spec, JobSettings& job) {
-  spec.table("job", "What 'skyloom job slurm|pbs' writes into a batch script; no result depends on it.");
+  spec.table("job",
+             "What 'skyloom job slurm|pbs' writes into a batch script; no result depends on it.");
   spec.add("job.name", &job.name, {.help = "name of the job; empty = of this file"});
   spec.add("job.account", &job.account, {.help = "account that is charged; empty = the usual one"});
   spec.add("job.partition", &job.partition,
@@ -289,30 +291,27 @@ std::string render_job(Batch batch, const JobSettings& job, const JobTask& task)
   check_job(batch, job, task);
   const int ranks = job.nodes * job.ranks_per_node;
   const std::string launcher =
-      !job.launcher.empty() ? job.launcher
-      : batch == Batch::slurm
-          ? fmt::format("mpirun -n {}", ranks)
-          : fmt::format("mpirun -n {} --hostfile \"$PBS_NODEFILE\"", ranks);
+      !job.launcher.empty()   ? job.launcher
+      : batch == Batch::slurm ? fmt::format("mpirun -n {}", ranks)
+                              : fmt::format("mpirun -n {} --hostfile \"$PBS_NODEFILE\"", ranks);
   const auto memory_mb =
       static_cast<long>(std::ceil(job.memory_per_rank_gb * kMebibytesPerGigabyte));
-  Values values{
-      {"title", fmt::format("skyloom {}: {} of {}", SKYLOOM_VERSION, task.pipeline,
-                            task.config_file.string())},
-      {"submit", submit_command(batch, job, task)},
-      {"script", shell_word(task.script.string())},
-      {"max_restarts", std::to_string(job.max_restarts)},
-      {"name", job_name(job, task)},
-      {"account", job.account},
-      {"partition", job.partition},
-      {"walltime", clock_text(job.walltime_h)},
-      {"lead_s", fmt::format("{:.0f}", job.signal_lead_s)},
-      {"directives", directive_lines(batch, job)},
-      {"folder", shell_word(task.config_file.parent_path().string())},
-      {"modules", words(job.modules)},
-      {"setup", joined(job.setup, "\n")},
-      {"launcher", launcher},
-      {"command", run_command_words(job, task)},
-      {"hand_on_share", job.shares > 1 ? ",SKYLOOM_SHARE=$share" : ""}};
+  Values values{{"title", fmt::format("skyloom {}: {} of {}", SKYLOOM_VERSION, task.pipeline,
+                                      task.config_file.string())},
+                {"submit", submit_command(batch, job, task)},
+                {"script", shell_word(task.script.string())},
+                {"max_restarts", std::to_string(job.max_restarts)},
+                {"name", job_name(job, task)},
+                {"account", job.account},
+                {"partition", job.partition},
+                {"walltime", clock_text(job.walltime_h)},
+                {"lead_s", fmt::format("{:.0f}", job.signal_lead_s)},
+                {"directives", directive_lines(batch, job)},
+                {"folder", shell_word(task.config_file.parent_path().string())},
+                {"modules", words(job.modules)},
+                {"setup", joined(job.setup, "\n")},
+                {"launcher", launcher},
+                {"command", run_command_words(job, task)}};
   if (batch == Batch::slurm) {
     add_slurm(job, task, memory_mb, values);
     return fill_template(kSlurmTemplate, values);

@@ -35,7 +35,8 @@ struct RunSettings {
   JobSettings job;
 };
 
-/// Declares [run], [job] and [logging]; the seed belongs to the description of every one of `stages`.
+/// Declares [run], [job] and [logging]; the seed belongs to the description of every one of
+/// `stages`.
 void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages);
 
 /// Lets the pipeline keep the share that run.shard names, and clears the key: the configuration now
