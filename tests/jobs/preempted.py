@@ -1,6 +1,6 @@
 """The Slurm script on a real Slurm, started here: a run that is preempted and queued again twice
-ends in the product of an undisturbed one; where queueing again is not allowed a new job goes on; the
-members of an array do their shares."""
+ends in the product of an undisturbed one; where queueing again is not allowed a new job goes on; a
+member of an array is queued again without the others."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def new_job_where_requeue_is_not_allowed(program, folder):
     program.run("simulate", "example", "--out", folder / "s", "--size", "small")
     config, run = folder / "s" / "example.toml", folder / "s" / "example.run"
     program.run("job", "slurm", config, "--out", folder / "x.job", "--set", "job.ranks_per_node=2",
-                "--set", "accident.sleep_ms=400")
+                "--set", "accident.sleep_ms=400", "--set", "job.launcher=srun --mpi=pmix")
     with Slurm(folder / "slurm") as slurm:
         job = slurm.submit("--no-requeue", folder / "x.job")
         wait_for(lambda: units_done(program, run) > 0, "units", timeout=60)
@@ -109,18 +109,29 @@ def cancelled_job_stays_away(program, folder):
         require(slurm.run("squeue", "-h", "-o%i").split() == [], "nothing is queued")
 
 
-def array_of_shares(_, folder):
+def array_members_are_queued_again_alone(_, folder):
     program = Program(os.environ["SKYLOOM"], folder)
-    config = survey_of_fields(program, folder, 2)
-    program.run("job", "slurm", config, "--out", folder / "night.job", "--set",
-                "job.ranks_per_node=1", "--set", "job.shares=2")
+    config = survey_of_fields(program, folder, 2, "small")
+    config.write_text(config.read_text() + "[job]\nranks_per_node = 1\nshares = 2\n"
+                      'setup = ["taskset -cp 0 $$ >/dev/null"]\n')
+    program.run("job", "slurm", config, "--out", folder / "night.job")
+    runs = {n: folder / f"night.{n}of2.run" for n in (1, 2)}
     with Slurm(folder / "slurm") as slurm:
-        job = slurm.submit(folder / "night.job")
-        wait_for(lambda: slurm.run("squeue", "-h", "-o%i").split() == [], "the end", timeout=120)
-        log = "".join((folder / f"night.{job}_{n}.log").read_text() for n in (1, 2))
-    for number in (1, 2):
-        run = folder / f"night.{number}of2.run"
+        array = slurm.submit(folder / "night.job")
+        wait_for(lambda: all(units_done(program, run) > 0 for run in runs.values()), "units",
+                 timeout=120)
+        # The member whose own job id is that of the array: requeueing by it would take all.
+        members = dict(line.split() for line in slurm.run("squeue", "-h", "-o%K %A").splitlines())
+        first = next(int(n) for n, own in members.items() if int(own) == array)
+        slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{first}")
+        wait_for(lambda: slurm.job(f"{array}_{first}")["Restarts"] == "1", "its requeue", timeout=60)
+        wait_for(lambda: state(slurm, f"{array}_{first}") == "PENDING", "a pending job")
+        slurm.run("scontrol", "update", f"JobId={array}_{first}", "StartTime=now")
+        wait_for(lambda: slurm.run("squeue", "-h", "-o%i").split() == [], "the end", timeout=240)
+        log = "".join((folder / f"night.{array}_{n}.log").read_text() for n in (1, 2))
+    for number, run in runs.items():
         require((run / "photometry.h5").exists(), log)
+        require(attempts(run) == ([75, 0] if number == first else [0]), f"{number}: {log}")
         require([p.name for p in (run / "fields").iterdir()] == [f"f{number}"], "its field alone")
 
 
@@ -132,5 +143,5 @@ if __name__ == "__main__":
         preempted_twice,
         new_job_where_requeue_is_not_allowed,
         cancelled_job_stays_away,
-        array_of_shares,
+        array_members_are_queued_again_alone,
     ]))
