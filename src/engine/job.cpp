@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -174,13 +175,32 @@ void add_pbs(const JobSettings& job, const JobTask& task, long memory_mb, Values
                                    (job.shares > 1 ? ",SKYLOOM_SHARE=$share" : "")}});
 }
 
-/// The name between the braces at `open`, and where they end.
-std::pair<std::string_view, std::size_t> name_at(std::string_view line, std::size_t open) {
-  const std::size_t close = line.find("}}", open);
-  if (close == std::string_view::npos) {
-    throw FatalError("job template: no }} in: " + std::string(line));
+const std::string& value_of(std::string_view name, const Values& values) {
+  const auto found = std::find_if(values.begin(), values.end(),
+                                  [&](const auto& value) { return value.first == name; });
+  if (found == values.end()) {
+    throw FatalError("job template: nothing to put for " + std::string(name));
   }
-  return {line.substr(open + 2, close - open - 2), close + 2};
+  return found->second;
+}
+
+/// A line filled in; nullopt when one of its values is empty.
+std::optional<std::string> fill_line(std::string_view line, const Values& values) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t open = 0; (open = line.find("{{", at)) != std::string_view::npos;) {
+    const std::size_t close = line.find("}}", open);
+    if (close == std::string_view::npos) {
+      throw FatalError("job template: no }} in: " + std::string(line));
+    }
+    const std::string& value = value_of(line.substr(open + 2, close - open - 2), values);
+    if (value.empty()) {
+      return std::nullopt;
+    }
+    out += std::string(line.substr(at, open - at)) + value;
+    at = close + 2;
+  }
+  return out + std::string(line.substr(at));
 }
 
 }  // namespace
@@ -249,25 +269,10 @@ std::string fill_template(std::string_view text, const Values& values) {
   std::string out;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
+    if (const auto line = fill_line(text.substr(begin, end - begin), values)) {
+      out += *line + "\n";
+    }
     begin = end + 1;
-    std::string filled;
-    bool is_empty = false;
-    std::size_t at = 0;
-    for (std::size_t open = 0; (open = line.find("{{", at)) != std::string_view::npos;) {
-      const auto [name, next] = name_at(line, open);
-      const auto found = std::find_if(values.begin(), values.end(),
-                                      [&](const auto& value) { return value.first == name; });
-      if (found == values.end()) {
-        throw FatalError("job template: nothing to put for " + std::string(name));
-      }
-      is_empty = is_empty || found->second.empty();
-      filled += std::string(line.substr(at, open - at)) + found->second;
-      at = next;
-    }
-    if (!is_empty) {
-      out += filled + std::string(line.substr(at)) + "\n";
-    }
   }
   return out;
 }

@@ -40,6 +40,14 @@ def wait_for_state(slurm, job, wanted, folder):
     wait_for(reached, f"job {job} {wanted}", timeout=300)
 
 
+def start_again(slurm, job):
+    """Starts a job that was queued again, which Slurm would let wait for two minutes. Started within
+    the second of its end it would fail: the nodes hold its credential for revoked."""
+    wait_for(lambda: state(slurm, job) == "PENDING", "a pending job", timeout=60)
+    time.sleep(3)
+    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
 def preempt(slurm, job, folder):
     """A job that may displace `job` takes its node, ends, and `job` starts again."""
     before = int(slurm.job(job)["Restarts"])
@@ -49,9 +57,7 @@ def preempt(slurm, job, folder):
     wait_for(lambda: int(slurm.job(job)["Restarts"]) == before + 1, "the job to be queued again",
              timeout=120)
     wait_for_state(slurm, other, "COMPLETED", folder)
-    # Slurm would let it wait for two minutes.
-    wait_for(lambda: state(slurm, job) == "PENDING", "a pending job")
-    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    start_again(slurm, job)
     wait_for_state(slurm, job, "RUNNING", folder)
 
 
@@ -125,8 +131,7 @@ def array_members_are_queued_again_alone(_, folder):
         first = next(int(n) for n, own in members.items() if int(own) == array)
         slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{first}")
         wait_for(lambda: slurm.job(f"{array}_{first}")["Restarts"] == "1", "its requeue", timeout=60)
-        wait_for(lambda: state(slurm, f"{array}_{first}") == "PENDING", "a pending job")
-        slurm.run("scontrol", "update", f"JobId={array}_{first}", "StartTime=now")
+        start_again(slurm, f"{array}_{first}")
         wait_for(lambda: slurm.run("squeue", "-h", "-o%i").split() == [], "the end", timeout=240)
         log = "".join((folder / f"night.{array}_{n}.log").read_text() for n in (1, 2))
     for number, run in runs.items():
