@@ -35,7 +35,7 @@ export SKYLOOM_JOB_END_TIME=$(($(date +%s) + 10#$h * 3600 + 10#$m * 60 + 10#$s))
 {{launcher}} \
   {{command}} &
 pid=$!
-[ -z "$told" ] || stop "$told" # it came earlier
+[ -z "$told" ] || { sleep 5 && stop "$told"; } # it came before anybody listened
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done # a signal ends wait before the program
 wait "$pid"
 status=$?

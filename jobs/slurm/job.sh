@@ -43,7 +43,7 @@ SKYLOOM_JOB_END_TIME=$(date --date="${end:-unknown}" +%s) && export SKYLOOM_JOB_
 {{launcher}} \
   {{command}} &
 pid=$!
-[ -z "$told" ] || stop "$told" # it came earlier
+[ -z "$told" ] || { sleep 5 && stop "$told"; } # it came before anybody listened
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done # a signal ends wait before the program
 wait "$pid"
 status=$?
