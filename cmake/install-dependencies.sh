@@ -11,9 +11,11 @@ libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev
 libsep-dev zlib1g-dev libbz2-dev
 catch2 libbenchmark-dev npm
 "
-# Reading our products without us, drawing pages and checking style: only the tests need these.
+# Reading our products without us, drawing pages, checking style, a batch system: only the tests need
+# these.
 [ "${SKYLOOM_WITHOUT_TEST_TOOLS:-0}" = 1 ] || packages="$packages
 python3-numpy python3-h5py python3-astropy chromium fonts-dejavu-core clang-format clang-tidy
+slurm-wlm munge shellcheck
 "
 
 missing=""

@@ -1,13 +1,13 @@
 #include "command_line.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <sstream>
 #include <utility>
 
 #include <CLI/CLI.hpp>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/engine/job.hpp"
 
 #include "names.hpp"
 
@@ -18,7 +18,8 @@ constexpr const char* kExamples = R"(Examples:
   skyloom simulate photometry --out survey             a small survey with known truth
   mpirun -n 4 skyloom photometry run survey/photometry.toml
   skyloom status survey/photometry.run                 how far it is, running or not
-  skyloom config photometry --out my.toml              every key with its meaning)";
+  skyloom config photometry --out my.toml              every key with its meaning
+  skyloom job slurm survey/photometry.toml             a batch script, from its table [job])";
 
 constexpr const char* kRunExamples = R"(Examples:
   mpirun -n 4 skyloom PIPELINE run survey.toml --out night1.run
@@ -123,12 +124,27 @@ void add_directory_commands(CLI::App& app, CommandLine& line) {
   exported->callback([&line] { line.action = Action::export_table; });
 }
 
+void add_job(CLI::App& app, CommandLine& line, std::vector<std::string>& words) {
+  CLI::App* job = app.add_subcommand("job", "write a batch script ready to submit, from [job]");
+  job->add_option("SYSTEM", line.batch, "slurm | pbs")
+      ->check(CLI::IsMember({"slurm", "pbs"}))
+      ->required();
+  job->add_option("CONFIG", words, "configuration file (TOML)")->required()->type_name("FILE");
+  job->add_option("--out", line.out, "the script (default, not for pbs: standard output)")
+      ->type_name("FILE");
+  job->add_option("--set", line.assignments, "set a configuration key, for the run as well")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  job->footer("Example:\n  skyloom job slurm survey.toml --set job.nodes=4 --out survey.job");
+  job->callback([&line] { line.action = Action::job; });
+}
+
 void check_words(const std::vector<std::string>& arguments,
                  std::span<const PipelineEntry> pipelines) {
   if (arguments.empty() || arguments[0].starts_with("-")) {
     return;
   }
-  std::vector<std::string> known{"simulate", "config", "status", "report", "export"};
+  std::vector<std::string> known{"simulate", "config", "status", "report", "export", "job"};
   for (const PipelineEntry& entry : pipelines) {
     known.emplace_back(entry.name);
   }
@@ -155,21 +171,6 @@ void take_words(CommandLine& line, const std::vector<std::string>& words) {
   }
 }
 
-std::string quoted(const std::string& text) {
-  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 ||
-           std::string_view("-_./=+:,@%").find(static_cast<char>(c)) != std::string_view::npos;
-  });
-  if (plain) {
-    return text;
-  }
-  std::string out = "'";
-  for (const char c : text) {
-    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return out + "'";
-}
-
 }  // namespace
 
 Parsed parse_command_line(const std::vector<std::string>& arguments,
@@ -185,6 +186,7 @@ Parsed parse_command_line(const std::vector<std::string>& arguments,
   add_simulate(app, line);
   add_config(app, line);
   add_directory_commands(app, line);
+  add_job(app, line, words);
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));
@@ -201,10 +203,10 @@ Parsed parse_command_line(const std::vector<std::string>& arguments,
 
 std::string spelled(const CommandLine& command, const std::string& config, const std::string& out) {
   std::string text = "skyloom " + command.pipeline + " " +
-                     (command.stage.empty() ? "run" : command.stage) + " " + quoted(config) +
-                     " --out " + quoted(out);
+                     (command.stage.empty() ? "run" : command.stage) + " " +
+                     engine::shell_word(config) + " --out " + engine::shell_word(out);
   for (const std::string& assignment : command.assignments) {
-    text += " --set " + quoted(assignment);
+    text += " --set " + engine::shell_word(assignment);
   }
   return text;
 }

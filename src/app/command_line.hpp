@@ -11,7 +11,7 @@
 
 namespace skyloom::app {
 
-enum class Action { run, simulate, config, status, report, export_table };
+enum class Action { run, simulate, config, status, report, export_table, job };
 
 struct CommandLine {
   Action action = Action::run;
@@ -31,6 +31,7 @@ struct CommandLine {
   std::string format;
   std::string table;
   std::vector<std::string> cutouts;  ///< of report
+  std::string batch;  ///< slurm | pbs
 };
 
 struct Parsed {

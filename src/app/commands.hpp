@@ -22,5 +22,6 @@ void config_command(const CommandLine& line, const PipelineEntry& entry);
 void status_command(const CommandLine& line);
 void report_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
 void export_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
+void job_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
 
 }  // namespace skyloom::app

@@ -51,6 +51,9 @@ void serial_command(const CommandLine& line, std::span<const PipelineEntry> pipe
     case Action::export_table:
       export_command(line, pipelines);
       return;
+    case Action::job:
+      job_command(line, pipelines);
+      return;
     case Action::run:
       throw FatalError("a run needs its communicator");
   }

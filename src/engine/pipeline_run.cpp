@@ -15,9 +15,11 @@
 #include "skyloom/engine/run.hpp"
 #include "skyloom/io/files.hpp"
 
+#include "dry_run.hpp"
 #include "plan_bytes.hpp"
 #include "restart.hpp"
 #include "run_summary.hpp"
+#include "time_limit.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -59,6 +61,7 @@ class PipelineRun {
   void validate();
   void refuse_foreign_files() const;
   void open_directory();
+  void set_deadline();
   int run_stages();
   /// False when the stage was finished earlier. Collective.
   bool prepare_stage(std::size_t i);
@@ -78,6 +81,7 @@ class PipelineRun {
   Log& log_;
   bool root_;
   double start_s_;
+  double deadline_s_ = 0.0;  // of the steady clock; 0 = none
   Products products_;
   Describer describer_;
   Stages stages_;
@@ -95,12 +99,15 @@ int PipelineRun::execute() {
   validate();
   log_.set_level(log_level_of(options_.settings));
   if (options_.dry_run) {
-    parallel::on_root(comm_,
-                      [&] { print_dry_run(stages_, selected_, first_plan_, options_, log_); });
+    parallel::on_root(comm_, [&] {
+      print_dry_run({pipeline_, stages_, selected_, first_plan_, options_, products_, describer_},
+                    log_);
+    });
     return kExitComplete;
   }
   parallel::on_root(comm_, [&] { open_directory(); });
   log_.open_folder((options_.run_directory / "logs").string());
+  set_deadline();
   int status = kExitUsage;
   try {
     status = run_stages();
@@ -208,9 +215,22 @@ void PipelineRun::open_directory() {
   }
 }
 
+// What the environment of rank 0 says counts: it is that of the job.
+void PipelineRun::set_deadline() {
+  std::string seconds;
+  parallel::on_root(comm_, [&] {
+    if (const auto left = time_allowed_s(options_.settings, now_s() - start_s_, log_)) {
+      seconds = shortest(*left);
+    }
+  });
+  comm_.broadcast(seconds);
+  if (!seconds.empty()) {
+    deadline_s_ = now_s() + to_number(seconds);
+  }
+}
+
 bool PipelineRun::must_stop() const {
-  const double limit = options_.settings.time_limit_s;
-  return comm_.any(parallel::stop_signalled() || (limit > 0 && now_s() - start_s_ >= limit));
+  return comm_.any(parallel::stop_signalled() || (deadline_s_ > 0 && now_s() >= deadline_s_));
 }
 
 int PipelineRun::run_stages() {
@@ -286,9 +306,7 @@ StageEnd PipelineRun::run_one(std::size_t i) {
   settings.stage_hash = hash_;
   settings.seed = static_cast<std::uint64_t>(options_.settings.seed);
   settings.retry_failed = options_.retry_failed;
-  if (options_.settings.time_limit_s > 0) {
-    settings.deadline_s = start_s_ + options_.settings.time_limit_s;
-  }
+  settings.deadline_s = deadline_s_;
   std::optional<Progress> progress;
   settings.provenance = texts_from_bytes(provenance_);
   if (root_) {

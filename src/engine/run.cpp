@@ -13,6 +13,7 @@
 #include "skyloom/engine/slabs.hpp"
 
 #include "payload.hpp"
+#include "time_limit.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -80,6 +81,7 @@ class Loop {
   void finish(const Unit& unit, const std::optional<Outcome>& failure, double seconds);
   void note_failure(const Unit& unit, const Outcome& failure);
   [[nodiscard]] bool must_stop() const;
+  [[nodiscard]] bool ends_in_time(const Unit& unit) const;
   void sync();
   void share_counts(bool now);
   void report();
@@ -91,6 +93,8 @@ class Loop {
   parallel::SharedCounter counter_;
   Rows rows_;
   StageProgress progress_;
+  Pace pace_;
+  std::int64_t left_out_ = 0;
   bool opened_ = false;
   std::string config_error_;
   double begin_s_ = 0.0;
@@ -121,6 +125,11 @@ bool Loop::run(std::vector<std::size_t> todo, std::size_t failed_before) {
       throw ConfigError({}, text);
     }
   }
+  const std::int64_t left_out = task_.comm.sum(left_out_);
+  if (left_out > 0) {
+    task_.log.info("{}: {} unit{} left for the next run: not expected to end before the time limit",
+                   progress_.stage, left_out, left_out == 1 ? "" : "s");
+  }
   return static_cast<std::size_t>(task_.comm.sum(done_)) == count;
 }
 
@@ -134,10 +143,16 @@ void Loop::work(Schedule& schedule) {
       break;
     }
     const Unit& unit = task_.plan.units[*index];
+    if (!ends_in_time(unit)) {
+      ++left_out_;  // smaller ones may follow
+      continue;
+    }
     const double begin = now_s();
     const std::optional<Outcome> failure = attempt(unit);
     finish(unit, failure, now_s() - begin);
-    progress_.busy_s += now_s() - begin;
+    const double seconds = now_s() - begin;
+    pace_.add(unit.cost, seconds);
+    progress_.busy_s += seconds;
     if (journal_.sync_due()) {
       sync();
     }
@@ -206,6 +221,11 @@ void Loop::note_failure(const Unit& unit, const Outcome& failure) {
 bool Loop::must_stop() const {
   return parallel::stop_signalled() ||
          (task_.settings.deadline_s > 0.0 && now_s() >= task_.settings.deadline_s);
+}
+
+bool Loop::ends_in_time(const Unit& unit) const {
+  return task_.settings.deadline_s <= 0.0 ||
+         now_s() + pace_.expected_s(unit.cost) <= task_.settings.deadline_s;
 }
 
 // Slabs first: a record on disk must not claim bytes that are not.

@@ -18,7 +18,8 @@ void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std:
            {.help = "seed of all random numbers", .min = 0, .stages = stages});
   spec.add("run.time_limit_s", &settings.time_limit_s,
            {.help = "stop at the next unit border after this time with exit status 75, to be "
-                    "continued by the same command; 0 = no limit",
+                    "continued by the same command; 0 = job.signal_lead_s before the batch job "
+                    "ends, outside jobs no limit",
             .unit = "s",
             .min = 0});
   spec.add("run.max_failed_fraction", &settings.max_failed_fraction,
@@ -30,6 +31,7 @@ void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std:
       "run.shard", &settings.shard,
       {.help = "\"i/N\", i from 1 to N: only this share of the fields, sectors or targets, for "
                "job arrays; every share needs a run directory of its own"});
+  declare_job(spec, settings.job);
   spec.table("logging", "What is logged, for every pipeline.");
   spec.add("logging.level", &settings.log_level,
            {.help = "least level printed and written",

@@ -37,6 +37,17 @@ struct Export {
   std::function<Table(const Products&)> make = {};  ///< when set, gives the table
 };
 
+/// What a stage will need, estimated from the inputs before it can be planned.
+struct StageForecast {
+  std::string stage;
+  double units = 0.0;
+  double cost = 0.0;              ///< of all units, in the unit of Unit::cost
+  double largest_cost = 0.0;      ///< of one unit
+  double seconds_per_cost = 0.0;  ///< core seconds, measured
+  double memory_mb = 0.0;         ///< of one rank
+  double output_mb = 0.0;         ///< of its product
+};
+
 struct SimulateOptions {
   std::filesystem::path folder;
   std::string size = "small";  ///< tiny | small | full
@@ -61,6 +72,9 @@ class Pipeline {
   /// Keeps only the share of the survey that one member of a job array does: the fields, sectors,
   /// targets ... index, index + count, ... @throws ConfigError when it is empty
   virtual void take_share(std::size_t index, std::size_t count);
+  /// Estimates of the stages for a dry run, from the measured costs of this pipeline; reads headers
+  /// and catalogues, never pixels. Empty when nothing was measured. @throws ConfigError
+  [[nodiscard]] virtual std::vector<StageForecast> forecast() const { return {}; }
   /// Run directory that the configuration names, or "" for the default beside the TOML.
   [[nodiscard]] virtual std::string run_directory() const = 0;
   [[nodiscard]] virtual std::vector<std::unique_ptr<StageBase>> stages() = 0;

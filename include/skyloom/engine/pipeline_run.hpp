@@ -10,6 +10,7 @@
 
 #include "skyloom/core/config.hpp"
 #include "skyloom/core/log.hpp"
+#include "skyloom/engine/job.hpp"
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/parallel/comm.hpp"
 
@@ -22,7 +23,7 @@ inline constexpr int kExitManyFailed = 3;
 inline constexpr int kExitFatal = 70;
 inline constexpr int kExitStopped = 75;
 
-/// The [run] table of every configuration.
+/// The tables [run], [job] and [logging] of every configuration.
 struct RunSettings {
   std::int64_t seed = 1;
   double time_limit_s = 0.0;
@@ -31,9 +32,11 @@ struct RunSettings {
   std::string log_level = "INFO";
   std::string log_file = "auto";
   std::string log_format = "%(asctime)s %(levelname)s %(message)s";
+  JobSettings job;
 };
 
-/// Declares [run] and [logging]; the seed belongs to the description of every one of `stages`.
+/// Declares [run], [job] and [logging]; the seed belongs to the description of every one of
+/// `stages`.
 void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages);
 
 /// Lets the pipeline keep the share that run.shard names, and clears the key: the configuration now

@@ -8,6 +8,7 @@
 #include "pipelines/photometry/catalogue/stage.hpp"
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "pipelines/photometry/fit/stage.hpp"
+#include "pipelines/photometry/forecast.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
 #include "pipelines/photometry/patches/stage.hpp"
 #include "pipelines/photometry/report.hpp"
@@ -49,6 +50,9 @@ class Photometry final : public engine::Pipeline {
   }
   void take_share(std::size_t index, std::size_t count) override {
     config_.fields = share_of_fields(config_.fields, index, count);
+  }
+  [[nodiscard]] std::vector<engine::StageForecast> forecast() const override {
+    return photometry::forecast(config_);
   }
   void simulate(const engine::SimulateOptions& options) const override {
     SimulationOptions simulation;

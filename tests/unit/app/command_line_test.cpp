@@ -57,6 +57,19 @@ TEST_CASE("every stage is a command") {
   CHECK_FALSE(line->fresh);
 }
 
+TEST_CASE("a job names its batch system and its configuration") {
+  const auto line =
+      parse({"job", "slurm", "a.toml", "--set", "job.nodes=2", "--out", "a.job"}).command;
+  REQUIRE(line);
+  CHECK(line->action == Action::job);
+  CHECK(line->batch == "slurm");
+  CHECK(line->target == "a.toml");
+  CHECK(line->out == "a.job");
+  CHECK(line->assignments == std::vector<std::string>{"job.nodes=2"});
+  CHECK_THAT(refusal({"job", "lsf", "a.toml"}), Catch::Contains("slurm"));
+  CHECK_FALSE(refusal({"job", "pbs"}).empty());
+}
+
 TEST_CASE("commands about directories and files") {
   CHECK(parse({"status", "d", "--json"}).command->json);
   const auto report = parse({"report", "d", "--cutouts", "7,gaia_8"}).command;

@@ -1,0 +1,11 @@
+# Writes the job templates as string constants. -DJOBS=folder -DOUTPUT=job_templates.cpp
+cmake_minimum_required(VERSION 3.25)
+set(text "// Generated from jobs/slurm/job.sh and jobs/pbs/job.sh.\n#include \"job_templates.hpp\"\n\nnamespace skyloom::engine {\n")
+foreach(pair IN ITEMS kSlurmTemplate:slurm kPbsTemplate:pbs)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 name)
+  list(GET pair 1 folder)
+  file(READ ${JOBS}/${folder}/job.sh content)
+  set(text "${text}const std::string_view ${name} = R\"~job~(${content})~job~\";\n")
+endforeach()
+file(WRITE ${OUTPUT} "${text}}  // namespace skyloom::engine\n")

@@ -1,0 +1,139 @@
+#include "pipelines/photometry/forecast.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pipelines/photometry/catalogue/stage.hpp"
+#include "pipelines/photometry/field.hpp"
+#include "pipelines/photometry/frames/stage.hpp"
+
+namespace skyloom::photometry {
+namespace {
+
+/// Measured on one core; see docs/pipelines/photometry.md before changing a figure.
+struct Cost {
+  const char* stage;
+  double seconds_per_cost;         ///< the plan of the stage says what its cost counts
+  double memory_mb;                ///< of a rank, whatever the input,
+  double memory_bytes_per_pix;     ///< for every pixel of the largest frame,
+  double memory_bytes_per_source;  ///< and for every source of the survey
+};
+constexpr Cost kFrames{"frames", 6e-9, 60.0, 10.5, 0.0};
+constexpr Cost kEpsf{"epsf", 5.6e-7, 110.0, 36.0, 0.0};
+constexpr Cost kPatches{"patches", 2e-4, 50.0, 0.0, 500.0};
+constexpr Cost kFit{"fit", 1.2e-3, 70.0, 0.0, 1e3};
+constexpr Cost kCatalogue{"catalogue", 1.5e-5, 55.0, 0.0, 3.2e3};
+constexpr Cost kZeropoint{"zeropoint", 8e-5, 60.0, 0.0, 15e3};
+
+/// Bytes of a row of the products that hold sources: so many, and so many for every band.
+constexpr double kBytesPerSource = 400.0;
+constexpr double kBytesPerBand = 80.0;
+constexpr double kBytesPerPatch = 200.0;
+constexpr double kBytesPerCell = 5e4;
+/// Of those bytes, the part that the input catalogue has already.
+constexpr double kShareOfInput = 0.25;
+/// The published catalogue and its CSV file, in these bytes.
+constexpr double kCopies = 2.7;
+/// Sources gather: the fullest patch has so many times the mean.
+constexpr double kClustering = 3.0;
+
+struct Totals {
+  double frames = 0.0;
+  double pixels = 0.0;         ///< of all white frames
+  double largest_frame = 0.0;  ///< pixels
+  double psf_frames = 0.0;     ///< frames whose ePSF is measured
+  double psf_pixels = 0.0;
+  double largest_psf = 0.0;
+  double sources = 0.0;
+  double source_frames = 0.0;
+  double largest_patch = 0.0;  ///< sources times frames
+  double cells = 0.0;
+  double patches = 0.0;
+  double cell_bands = 0.0;
+  double band_sources = 0.0;
+  double calibrated_bands = 0.0;
+};
+
+void add_field(const Config& config, const Field& field, Totals& totals) {
+  const auto sources = static_cast<double>(base_catalogue(config, field).rows());
+  const auto frames = static_cast<double>(field.size());
+  const auto bands = static_cast<double>(field.bands.size());
+  totals.frames += frames;
+  totals.pixels += static_cast<double>(field.width) * field.height;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const double pixels = static_cast<double>(field.infos[i].width) * field.infos[i].height;
+    totals.largest_frame = std::max(totals.largest_frame, pixels);
+    if (field.specs[i].psf.empty()) {
+      const Box used = field.used_box(i);
+      const double area = static_cast<double>(used.width()) * used.height();
+      totals.psf_frames += 1.0;
+      totals.psf_pixels += area;
+      totals.largest_psf = std::max(totals.largest_psf, area);
+    }
+  }
+  const double cells = static_cast<double>(config.epsf.epsf_ngrid) * config.epsf.epsf_ngrid;
+  const double patches = cells * config.epsf.ngrid * config.epsf.ngrid;
+  totals.sources += sources;
+  totals.source_frames += sources * frames;
+  totals.band_sources += sources * bands;
+  totals.largest_patch = std::max(totals.largest_patch, kClustering * sources * frames / patches);
+  totals.cells += cells;
+  totals.patches += patches;
+  totals.cell_bands += cells * bands;
+  totals.calibrated_bands += field.calibrates(config) ? bands : 0.0;
+}
+
+engine::StageForecast stage(const Cost& cost, const Totals& totals, double units, double work,
+                            double largest_work) {
+  engine::StageForecast out;
+  out.stage = cost.stage;
+  out.units = units;
+  out.cost = work;
+  out.largest_cost = largest_work;
+  out.seconds_per_cost = cost.seconds_per_cost;
+  out.memory_mb = cost.memory_mb + (cost.memory_bytes_per_pix * totals.largest_frame +
+                                    cost.memory_bytes_per_source * totals.sources) /
+                                       1e6;
+  return out;
+}
+
+}  // namespace
+
+std::vector<engine::StageForecast> forecast(const Config& config) {
+  Totals totals;
+  for (std::size_t i = 0; i < config.field_entries().size(); ++i) {
+    add_field(config, field_from_inputs(config, i), totals);
+  }
+  const double source_mb =
+      (kBytesPerSource * totals.sources + kBytesPerBand * totals.band_sources) / 1e6;
+  const double image_mb = 4.0 * totals.pixels / 1e6;
+  const auto block = static_cast<double>(CatalogueStage::kBlockRows);
+  const double blocks = std::ceil(totals.sources / block);
+  const double rows_of_block = std::min(totals.sources, block);
+
+  // The first stage is always planned itself.
+  engine::StageForecast frames = stage(kFrames, totals, 0.0, 0.0, 0.0);
+  engine::StageForecast epsf =
+      stage(kEpsf, totals, totals.psf_frames, totals.psf_pixels, totals.largest_psf);
+  engine::StageForecast patches = stage(kPatches, totals, totals.cells, totals.cells, 1.0);
+  engine::StageForecast fit = stage(kFit, totals, totals.patches,
+                                    totals.patches + totals.source_frames, totals.largest_patch);
+  engine::StageForecast catalogue =
+      stage(kCatalogue, totals, blocks, totals.sources, rows_of_block);
+  engine::StageForecast zeropoint = stage(kZeropoint, totals, 0.0, 0.0, 0.0);
+  frames.output_mb = 2.0 * image_mb + kShareOfInput * source_mb;
+  epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
+  patches.output_mb = kBytesPerPatch * totals.patches / 1e6;
+  fit.output_mb = source_mb + (config.patch_run.no_patch_overview ? 0.0 : image_mb);
+  catalogue.output_mb = source_mb;
+  if (config.calibrates()) {
+    zeropoint = stage(kZeropoint, totals, totals.calibrated_bands + blocks,
+                      totals.calibrated_bands + totals.sources, rows_of_block);
+    zeropoint.output_mb = source_mb;
+  }
+  // With the last stage photometry.h5 and the exports are written.
+  zeropoint.output_mb += epsf.output_mb + kCopies * source_mb;
+  return {frames, epsf, patches, fit, catalogue, zeropoint};
+}
+
+}  // namespace skyloom::photometry
