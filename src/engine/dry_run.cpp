@@ -66,7 +66,7 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 bool is_finished(const DryRun& run, StageBase& stage, const std::vector<std::string>& finished) {
   const std::string name(stage.name());
   return !run.options.fresh && run.products.has(name) &&
-         product_hash(run.products, name) == run.describer.describe(stage, finished).hash();
+         product_hash(run.products, name) == run.describer.describe(stage, finished, nullptr).hash();
 }
 
 std::vector<Line> lines_of(const DryRun& run) {
