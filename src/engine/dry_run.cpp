@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
 
@@ -63,21 +65,34 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 /// Whether the product that is there is the one that the run would make.
-bool is_finished(const DryRun& run, StageBase& stage, const std::vector<std::string>& finished) {
+bool is_finished(const DryRun& run, const Manifest& manifest, StageBase& stage,
+                 const std::vector<std::string>& finished) {
   const std::string name(stage.name());
   return !run.options.fresh && run.products.has(name) &&
-         product_hash(run.products, name) == run.describer.describe(stage, finished, nullptr).hash();
+         product_hash(run.products, name) ==
+             run.describer.describe(stage, finished, manifest.find(name)).hash();
 }
 
-std::vector<Line> lines_of(const DryRun& run) {
-  std::vector<StageForecast> forecasts = run.pipeline.forecast();
+/// None, with a line that says why, when a run goes on without inputs that the estimates need.
+std::vector<StageForecast> forecasts_of(const Pipeline& pipeline, Log& log) {
+  try {
+    return pipeline.forecast();
+  } catch (const ConfigError& error) {
+    log.info("no estimates: {}", error.what());
+    return {};
+  }
+}
+
+std::vector<Line> lines_of(const DryRun& run, Log& log) {
+  const std::vector<StageForecast> forecasts = forecasts_of(run.pipeline, log);
+  const Manifest manifest = read_manifest(run.options.run_directory).value_or(Manifest{});
   std::vector<std::string> finished;
   std::vector<Line> lines;
   for (std::size_t i = 0; i < run.stages.size(); ++i) {
     StageBase& stage = *run.stages[i];
     Line line;
     line.stage = stage.name();
-    line.is_finished = is_finished(run, stage, finished);
+    line.is_finished = is_finished(run, manifest, stage, finished);
     if (line.is_finished) {
       finished.push_back(line.stage);
     }
@@ -186,7 +201,7 @@ void print_dry_run(const DryRun& run, Log& log) {
   double memory_mb = 0.0;
   double output_mb = 0.0;
   bool is_timed = true;
-  for (const Line& line : lines_of(run)) {
+  for (const Line& line : lines_of(run, log)) {
     std::string text = units_text(line);
     is_timed = is_timed && (line.is_finished || line.is_timed);
     if (!line.is_finished && line.is_timed) {

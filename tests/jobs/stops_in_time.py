@@ -2,6 +2,7 @@
 left is done by the next run."""
 
 import os
+import re
 import sys
 import time
 
@@ -27,15 +28,15 @@ def timed(program, *arguments, **options):
 def no_unit_is_begun_that_would_not_end(program, folder):
     config = survey(program, folder)
     run = folder / "run"
-    # After two units the third (half as much again: 1.5 s, or less for its smaller cost) does not
-    # fit into what is left; begun, it would end at 3 s.
-    timed(program, config, "--out", run, "--set", "run.time_limit_s=2.4", expect=75)
-    require("not expected to end before the time limit" in program.said, program.said)
-    # The clock of the run began before the stage's.
+    # Two units (costs 5 and 4) take 2 s. Then the next (cost 3) is expected to take 1.0 s and the one
+    # after it (cost 2) 0.67 s, which both do not fit. One of the last (cost 1, 0.33 s) may be begun.
+    timed(program, config, "--out", run, "--set", "run.time_limit_s=2.6", expect=75)
+    require(re.search(r"[234] units left for the next run: not expected to end", program.said),
+            program.said)
     done = int(program.run("status", run).split(" of 6 units")[0].split()[-1])
-    require(done == 2, f"{done} units done")
+    require(done in (2, 3), f"{done} units done")
     timed(program, config, "--out", run)
-    require("(2 recovered)" in program.said, program.said)
+    require(f"({done} recovered)" in program.said, program.said)
     program.run("example", "run", config, "--out", folder / "ref")
     require(not run_differences(folder / "ref", run), "equal to a run without limit")
 

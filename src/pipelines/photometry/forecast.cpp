@@ -18,12 +18,12 @@ struct Cost {
   double memory_bytes_per_pix;     ///< for every pixel of the largest frame,
   double memory_bytes_per_source;  ///< and for every source of the survey
 };
-constexpr Cost kFrames{"frames", 6e-9, 60.0, 10.5, 0.0};
-constexpr Cost kEpsf{"epsf", 5.6e-7, 110.0, 36.0, 0.0};
-constexpr Cost kPatches{"patches", 2e-4, 50.0, 0.0, 500.0};
-constexpr Cost kFit{"fit", 1.2e-3, 70.0, 0.0, 1e3};
-constexpr Cost kCatalogue{"catalogue", 1.5e-5, 55.0, 0.0, 3.2e3};
-constexpr Cost kZeropoint{"zeropoint", 8e-5, 60.0, 0.0, 15e3};
+constexpr Cost kFrames{"frames", 6.5e-9, 58.0, 3.3, 0.0};
+constexpr Cost kEpsf{"epsf", 4e-7, 98.0, 11.2, 0.0};
+constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0};
+constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};
+constexpr Cost kCatalogue{"catalogue", 3e-5, 55.0, 0.0, 3.2e3};
+constexpr Cost kZeropoint{"zeropoint", 1.5e-4, 115.0, 0.0, 1e4};
 
 /// Bytes of a row of the products that hold sources: so many, and so many for every band.
 constexpr double kBytesPerSource = 400.0;
@@ -34,6 +34,10 @@ constexpr double kBytesPerCell = 5e4;
 constexpr double kShareOfInput = 0.25;
 /// The published catalogue and its CSV file, in these bytes.
 constexpr double kCopies = 2.7;
+/// The report, mostly its pictures.
+constexpr double kReport_mb = 8.0;
+/// Size of the slabs of `frames` over that of a white image: its flux, its noise, pictures.
+constexpr double kFrameSlabs = 2.1;
 /// Sources gather: the fullest patch has so many times the mean.
 constexpr double kClustering = 3.0;
 
@@ -121,7 +125,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast catalogue =
       stage(kCatalogue, totals, blocks, totals.sources, rows_of_block);
   engine::StageForecast zeropoint = stage(kZeropoint, totals, 0.0, 0.0, 0.0);
-  frames.output_mb = 2.0 * image_mb + kShareOfInput * source_mb;
+  frames.output_mb = kFrameSlabs * image_mb + kShareOfInput * source_mb;
   epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
   patches.output_mb = kBytesPerPatch * totals.patches / 1e6;
   fit.output_mb = source_mb + (config.patch_run.no_patch_overview ? 0.0 : image_mb);
@@ -131,8 +135,8 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
                       totals.calibrated_bands + totals.sources, rows_of_block);
     zeropoint.output_mb = source_mb;
   }
-  // With the last stage photometry.h5 and the exports are written.
-  zeropoint.output_mb += epsf.output_mb + kCopies * source_mb;
+  // With the last stage photometry.h5, the exports and the report are written.
+  zeropoint.output_mb += epsf.output_mb + kCopies * source_mb + kReport_mb;
   return {frames, epsf, patches, fit, catalogue, zeropoint};
 }
 
