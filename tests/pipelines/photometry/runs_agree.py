@@ -81,7 +81,7 @@ def products_are_complete(program, folder):
         require(len(read) == len(catalogue["ID"]), f"{form} has every row")
         require(str(read["RA_fit"].unit) == "deg", f"{form} has units")
     page = (folder / "run" / "report.html").read_text()
-    for heading in ("White image with sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves",
+    for heading in ("Sources by TYPE", "residual / sigma", "Flux pulls", "Growth curves",
                     "Zero point in g", "matched with Gaia"):
         require(heading in page, f"the report shows: {heading}")
     # Every mark of a patch picture lies on it.
