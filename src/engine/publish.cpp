@@ -80,7 +80,9 @@ Table rows_with(const Table& table, const std::string& where, const std::string&
 
 Table exported_table(const Pipeline& pipeline, const Products& products, const Export& exported) {
   if (exported.make) {
-    return exported.make(products);
+    const Table made = exported.make(products);
+    const bool filtered = !exported.where.empty() && made.has(exported.where);
+    return filtered ? rows_with(made, exported.where, exported.value) : made;
   }
   const std::vector<Published> published = pipeline.published();
   const auto source = std::find_if(published.begin(), published.end(), [&](const Published& item) {

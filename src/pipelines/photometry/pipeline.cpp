@@ -122,6 +122,11 @@ std::vector<engine::Export> Photometry::exports() const {
           {table, folder + file, format, with_arrays, many ? "field" : "", field.tile_name});
     };
     add("catalogue", config_.outputs.final_catalog, "csv");
+    files.back().make = [this](const engine::Products& products) {
+      const char* stage = config_.calibrates() ? "zeropoint" : "catalogue";
+      return with_empty_cells(config_, products.table(stage, "catalogue"),
+                              survey_from_product(config_, products).bands);
+    };
     add("cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false);
     add("patches", config_.outputs.patches_dir + "/patches.csv", "csv");
     add("patches", config_.outputs.patches_dir + "/patches.json", "json");

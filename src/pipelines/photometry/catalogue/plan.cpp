@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -73,6 +74,32 @@ std::vector<std::uint8_t> converged_rows(const Config& config, const Table& cata
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i] = out[i] != 0 && converged[i] != 0 ? 1 : 0;
     }
+  }
+  return out;
+}
+
+Table with_empty_cells(const Config& config, const Table& catalogue,
+                       const std::vector<std::string>& bands) {
+  std::set<std::string> of_fit;
+  for (const Column& column : fit_columns(FitNames{config.fits_bands_apart()}, bands)) {
+    of_fit.insert(column.name);
+  }
+  const auto& type = catalogue.get<std::string>("stype_fit");
+  Table out(TableSchema{catalogue.name(), {}});
+  for (std::size_t c = 0; c < catalogue.columns().size(); ++c) {
+    Column column = catalogue.columns()[c];
+    const bool has_missing =
+        column.type == Type::float64 || column.type == Type::float32 || column.type == Type::text;
+    if (has_missing || !of_fit.contains(column.name)) {
+      out.add_column(column, catalogue.data(c));
+      continue;
+    }
+    std::vector<std::string> texts;
+    for (std::size_t row = 0; row < type.size(); ++row) {
+      texts.push_back(type[row].empty() ? "" : catalogue.cell_text(row, c));
+    }
+    column.type = Type::text;
+    out.add_column(std::move(column), std::move(texts));
   }
   return out;
 }

@@ -104,6 +104,11 @@ TableSchema forced_schema(const Survey& survey);
 /// Blocks of rows, none across fields.
 std::vector<CatalogueStage::Block> catalogue_blocks(const Survey& survey, const Table& sources);
 
+/// The catalogue as text files have it: integers and booleans of the fit, which cannot be missing
+/// in a binary table, are texts, empty in rows without a fit.
+Table with_empty_cells(const Config& config, const Table& catalogue,
+                       const std::vector<std::string>& bands);
+
 /// Whether all fits of a catalogue row converged; 0 for rows without a fit.
 std::vector<std::uint8_t> converged_rows(const Config& config, const Table& catalogue,
                                          const std::vector<std::string>& bands);
