@@ -63,7 +63,7 @@ def preempt(slurm, job, folder):
 
 def preempted_twice(_, folder):
     program = Program(os.environ["SKYLOOM"], folder)
-    config = survey_of_fields(program, folder, 4, "small")
+    config = survey_of_fields(program, folder, 6, "small")
     run = folder / "night.run"
     # Both ranks on one processor: there must be time to be interrupted in.
     config.write_text(config.read_text() + '[job]\nranks_per_node = 2\npartition = "low"\n'
