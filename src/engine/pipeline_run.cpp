@@ -6,13 +6,12 @@
 #include <optional>
 #include <utility>
 
-#include <unistd.h>
-
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
 #include "skyloom/engine/run.hpp"
+#include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 
 #include "dry_run.hpp"
@@ -25,11 +24,6 @@ namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
 
 double mean(const std::vector<double>& values) {
   return values.empty() ? 0.0
@@ -106,6 +100,7 @@ int PipelineRun::execute() {
     return kExitComplete;
   }
   parallel::on_root(comm_, [&] { open_directory(); });
+  io::pass_point("opened");
   log_.open_folder((options_.run_directory / "logs").string());
   set_deadline();
   int status = kExitUsage;
@@ -295,6 +290,7 @@ bool PipelineRun::prepare_stage(std::size_t i) {
     return false;
   }
   plan_ = plan_from_bytes(bytes);
+  io::pass_point("planned");
   return true;
 }
 
@@ -333,9 +329,11 @@ StageEnd PipelineRun::run_one(std::size_t i) {
   }
   progress.reset();
   products_.forget(name);
+  io::pass_point("staged");
   if (root_) {
     record_outcome(name, outcome);
   }
+  io::pass_point("between");
   return outcome.end;
 }
 
@@ -421,6 +419,7 @@ void PipelineRun::publish_all() {
   facts.emplace_back("stage_versions", versions);
   facts.emplace_back("inputs", inputs);
   publish(pipeline_, products_, manifest_.stage_order, facts);
+  io::pass_point("published");
   const fs::path report = products_.directory() / "report.html";
   std::optional<std::string> page;
   try {
