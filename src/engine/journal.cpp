@@ -164,14 +164,14 @@ std::string Journal::Impl::read(std::span<const Piece> record) const {
   std::size_t at = 0;
   for (const Piece& piece : record) {
     PosixFile& opened = readers[{piece.generation, piece.group}];
-    const fs::path name = directory / journal_file_name(piece.generation, piece.group);
+    const auto name = [&] { return directory / journal_file_name(piece.generation, piece.group); };
     if (!opened.is_open()) {
-      opened = PosixFile(name, PosixFile::Mode::read);
+      opened = PosixFile(name(), PosixFile::Mode::read);
     }
     const std::span<std::byte> target = bytes.subspan(at, piece.length);
     if (opened.read(target, piece.offset) != target.size() ||
         checksum(seed, target) != piece.payload_crc) {
-      throw FatalError(name.string() + ": the record of unit " + std::to_string(piece.unit) +
+      throw FatalError(name().string() + ": the record of unit " + std::to_string(piece.unit) +
                        " changed while the run used it");
     }
     at += piece.length;

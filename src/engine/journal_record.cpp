@@ -159,13 +159,17 @@ std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> s
 
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces) {
   std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
-    return std::tuple(record_of(a), a.part, a.offset) < std::tuple(record_of(b), b.part, b.offset);
+    return a.unit != b.unit ? a.unit < b.unit
+                            : std::tuple(record_of(a), a.part, a.offset) <
+                                  std::tuple(record_of(b), b.part, b.offset);
   });
   std::vector<Piece> out;
+  out.reserve(pieces.size());
+  std::vector<Piece> record;
   std::size_t first = 0;
   while (first < pieces.size()) {
     std::size_t last = first;
-    std::vector<Piece> record;
+    record.clear();
     while (last < pieces.size() && record_of(pieces[last]) == record_of(pieces[first])) {
       if (record.size() == pieces[last].part) {
         record.push_back(pieces[last]);

@@ -267,8 +267,13 @@ bool PipelineRun::prepare_stage(std::size_t i) {
     hash_ = description.hash();
     const StageRecord* known = manifest_.find(name);
     bool done = known != nullptr && product_hash(products_, name) == hash_;
-    if (done && options_.retry_failed) {
-      done = unit_counts(products_, name).failed == 0;
+    const bool whole = done && unit_counts(products_, name).failed == 0;
+    if (options_.retry_failed) {
+      done = whole;
+    }
+    if (whole) {
+      // There when a process died between the product and the end of its journal.
+      remove_journal(options_.run_directory / name);
     }
     if (done) {
       log_.info("Stage {}: finished earlier", name);
