@@ -61,7 +61,7 @@ void drop_foreign(std::vector<JournalDamage>& damage, const std::vector<Piece>& 
     own.emplace(piece.generation, piece.group);
   }
   std::erase_if(damage, [&own](const JournalDamage& place) {
-    return !own.contains({place.generation, place.group});
+    return !place.unreadable && !own.contains({place.generation, place.group});
   });
 }
 

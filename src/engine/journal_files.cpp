@@ -54,7 +54,10 @@ void scan_one(const PosixFile& file, const JournalFile& which, std::uint64_t at,
     }
   } catch (const FatalError&) {
     // A bad sector costs the records in its segment, not the run.
-    damage = {{0, std::min<std::uint64_t>(buffer.size(), which.bytes - at)}};
+    JournalDamage sector;
+    sector.length = std::min<std::uint64_t>(buffer.size(), which.bytes - at);
+    sector.unreadable = true;
+    damage = {sector};
   }
   for (JournalDamage& place : damage) {
     place.offset += at;

@@ -336,10 +336,11 @@ void report_damage(const Journal& journal, const std::string& stage, const Plan&
     const std::string unit = place.unit < plan.units.size()
                                  ? " (of unit " + plan.units[place.unit].key + ")"
                                  : std::string();
-    texts.push_back(fmt::format(
-        "{}/{}: bytes {} to {} hold no valid record{}; what stood there is computed again", stage,
-        journal_file_name(place.generation, place.group), place.offset,
-        place.offset + place.length - 1, unit));
+    texts.push_back(fmt::format("{}/{}: bytes {} to {} {}{}; what stood there is computed again",
+                                stage, journal_file_name(place.generation, place.group),
+                                place.offset, place.offset + place.length - 1,
+                                place.unreadable ? "cannot be read" : "hold no valid record",
+                                unit));
   }
   log_first(texts, log);
 }

@@ -210,7 +210,8 @@ def main():
         surveys = [
             (Survey(folder, example, "example", "full",
                     ["accident.sleep_ms=4", "cut.steps=3"]), kills - kills // 4),
-            (Survey(folder, os.environ["SKYLOOM"], "photometry", "tiny", []), kills // 4)]
+            (Survey(folder, os.environ["SKYLOOM"], "photometry", "tiny",
+                    ["patch_inputs.save_patch_inputs=true"]), kills // 4)]
         done = sum(campaign(survey, share, choice, folder) for survey, share in surveys)
     print(f"{done} interruptions (seed {seed}), every product equal")
 

@@ -47,6 +47,7 @@ struct JournalDamage {
   std::uint64_t unit = kUnknown;  ///< whose record stood there, when its header can be read
   std::uint32_t generation = 0;
   std::uint32_t group = 0;
+  bool unreadable = false;  ///< the system could not read them
 };
 
 inline constexpr std::size_t kSegmentBytes = std::size_t{1} << 20;
