@@ -175,7 +175,7 @@ int main(int argc, char** argv) {
       "replicated_s,assembly_s,efficiency");
   for (const Case& kind : cases) {
     const Costs costs = draw(kind);
-    for (int ranks = largest ? 4096 : 64; ranks <= 65536; ranks *= largest ? 16 : 4) {
+    for (int ranks = largest ? 65536 : 64; ranks <= 65536; ranks *= 4) {
       print(kind, costs, ranks, engine::kChunksPerRank, machine, "usual");
     }
     if (largest) {
