@@ -15,9 +15,9 @@
 #include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/accident.hpp"
 
-#include "journal_files.hpp"
 #include "journalled_state.hpp"
 #include "payload.hpp"
+#include "recovery.hpp"
 #include "time_limit.hpp"
 
 namespace skyloom::engine {
@@ -25,11 +25,8 @@ namespace {
 
 constexpr std::size_t kDoneSlot = 1;
 constexpr std::size_t kFailedSlot = 2;
-constexpr std::size_t kShownFailures = 10;
 constexpr double kReportInterval_s = 0.2;
 constexpr std::size_t kMessageBytes = 400;
-/// So many processes may die in a unit; the last time no other unit is computed beside it.
-constexpr int kDeathsAllowed = 3;
 
 /// One line of at most kMessageBytes, cut between UTF-8 characters.
 std::string one_line(std::string text) {
@@ -44,10 +41,6 @@ std::string one_line(std::string text) {
   return text;
 }
 
-std::string describe(const Unit& unit, const Outcome& outcome) {
-  return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
-}
-
 /// What run_stage() was asked to do.
 struct Task {
   const parallel::Comm& comm;
@@ -57,13 +50,6 @@ struct Task {
   const StageSettings& settings;
   const ProgressObserver& observer;
   Log& log;
-};
-
-/// What is left to do.
-struct Remaining {
-  std::vector<std::size_t> todo;
-  std::vector<std::size_t> alone;    ///< suspects: one after the other when all else is done
-  std::vector<std::size_t> crashed;  ///< not to be tried again
 };
 
 /// The independent part of a stage: between recovery and the last barrier no rank waits for
@@ -320,96 +306,6 @@ void Loop::wait_for_all() {
   report();
 }
 
-/// Names the first of many things that are wrong with the checkpoint; on rank 0.
-void log_first(const std::vector<std::string>& texts, Log& log) {
-  for (std::size_t i = 0; i < std::min(texts.size(), kShownFailures); ++i) {
-    log.warning("{}", texts[i]);
-  }
-  if (texts.size() > kShownFailures) {
-    log.warning("and {} more places like these", texts.size() - kShownFailures);
-  }
-}
-
-void report_damage(const Journal& journal, const std::string& stage, const Plan& plan, Log& log) {
-  std::vector<std::string> texts;
-  for (const JournalDamage& place : journal.damage()) {
-    const std::string unit = place.unit < plan.units.size()
-                                 ? " (of unit " + plan.units[place.unit].key + ")"
-                                 : std::string();
-    texts.push_back(fmt::format("{}/{}: bytes {} to {} {}{}; what stood there is computed again",
-                                stage, journal_file_name(place.generation, place.group),
-                                place.offset, place.offset + place.length - 1,
-                                place.unreadable ? "cannot be read" : "hold no valid record",
-                                unit));
-  }
-  log_first(texts, log);
-}
-
-/// Drops units whose slab parts are not in the file as their record says.
-void forget_unsound(const parallel::Comm& comm, Journal& journal, const SlabFile& slabs,
-                    const Plan& plan, Log& log) {
-  const std::size_t units = plan.units.size();
-  std::vector<std::uint8_t> unsound(units, 0);
-  std::string trouble;
-  try {
-    for (auto unit = static_cast<std::size_t>(comm.rank()); unit < units;
-         unit += static_cast<std::size_t>(comm.size())) {
-      if (!journal.has(unit) || journal.failed(unit)) {
-        continue;
-      }
-      const Payload head = decode_head(journal.payload(unit));
-      const bool sound = std::all_of(head.claims.begin(), head.claims.end(),
-                                     [&](const SlabClaim& claim) { return slabs.verify(claim); });
-      unsound[unit] = sound ? 0 : 1;
-    }
-  } catch (const std::exception& error) {
-    trouble = error.what();
-  }
-  parallel::agree(comm, trouble.empty(), trouble);
-  comm.combine_or(unsound);
-  std::vector<std::string> texts;
-  for (std::size_t unit = 0; comm.rank() == 0 && unit < units; ++unit) {
-    if (unsound[unit] != 0) {
-      texts.push_back(
-          fmt::format("{}: the part of unit {} does not have its checksum; it is "
-                      "computed again",
-                      slabs.final_name(), plan.units[unit].key));
-    }
-  }
-  log_first(texts, log);
-  journal.forget(unsound);
-}
-
-Remaining remaining(const Journal& journal, std::size_t units, bool retry_failed) {
-  Remaining left;
-  for (std::size_t unit = 0; unit < units; ++unit) {
-    if (journal.has(unit) && !(retry_failed && journal.failed(unit))) {
-      continue;
-    }
-    const int deaths = journal.deaths(unit);
-    (deaths >= kDeathsAllowed       ? left.crashed
-     : deaths == kDeathsAllowed - 1 ? left.alone
-                                    : left.todo)
-        .push_back(unit);
-  }
-  return left;
-}
-
-/// Collective: units that killed their process again and again become failures.
-void give_up(const Task& task, const std::vector<std::size_t>& crashed, Journal& journal) {
-  parallel::on_root(task.comm, [&] {
-    for (const std::size_t unit : crashed) {
-      const Outcome outcome{Reason::crashed,
-                            fmt::format("its process died in it {} times", journal.deaths(unit))};
-      journal.put(unit, RecordKind::failed, encode_failure(outcome, 0.0));
-      task.log.warning("{}: unit {}", task.stage.name(), describe(task.plan.units[unit], outcome));
-    }
-  });
-  if (!crashed.empty()) {
-    journal.merge();
-  }
-}
-
 /// The first failures of the whole stage, in the order of its units; on rank 0.
 std::vector<std::string> first_failures(const parallel::Comm& comm, const Plan& plan,
                                         const Journal& journal) {
@@ -440,7 +336,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   const std::size_t units = plan.units.size();
   const std::string key = journal_key(settings.stage_hash, plan.schema);
   Journal journal(comm, settings.directory / name, key, units);
-  report_damage(journal, name, plan, log);
+  report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
     slabs = std::make_unique<SlabFile>(comm, settings.directory, name, key, plan.schema);
@@ -448,7 +344,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   }
   const Task task{comm, stage, plan, before, settings, observer, log};
   Remaining left = remaining(journal, units, settings.retry_failed);
-  give_up(task, left.crashed, journal);
+  give_up(comm, name, plan, left.crashed, journal, log);
   io::pass_point("recovered");
   StageOutcome outcome;
   outcome.units = units;
