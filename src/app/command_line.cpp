@@ -98,7 +98,9 @@ void add_config(CLI::App& app, CommandLine& line) {
 void add_directory_commands(CLI::App& app, CommandLine& line) {
   CLI::App* status = app.add_subcommand("status", "how far a run is, from its files alone");
   status->add_option("DIR", line.target, "run directory")->required();
-  status->add_flag("--json", line.json, "for programs");
+  CLI::Option* json = status->add_flag("--json", line.json, "for programs");
+  status->add_flag("--watch", line.watch, "again every two seconds, until the run is complete")
+      ->excludes(json);
   status->callback([&line] { line.action = Action::status; });
 
   CLI::App* report = app.add_subcommand("report", "draw report.html of a run again");

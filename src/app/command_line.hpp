@@ -28,6 +28,7 @@ struct CommandLine {
   std::uint64_t seed = 1;
   bool markdown = false;
   bool json = false;
+  bool watch = false;
   std::string format;
   std::string table;
   std::vector<std::string> cutouts;  ///< of report

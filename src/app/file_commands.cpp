@@ -1,7 +1,12 @@
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <string>
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "skyloom/core/config.hpp"
 #include "skyloom/core/errors.hpp"
@@ -67,6 +72,31 @@ std::string default_table(const io::Hdf5File& file) {
   return *only;
 }
 
+volatile std::sig_atomic_t interrupted = 0;
+
+extern "C" void note_interrupt(int) {
+  interrupted = 1;
+}
+
+/// Redraws in place on a terminal; elsewhere one status follows the other.
+void watch_status(const fs::path& directory) {
+  constexpr int kEvery_ms = 2000;
+  struct sigaction action = {};
+  action.sa_handler = note_interrupt;  // without SA_RESTART: it ends the wait
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+  const char* const clear = ::isatty(STDOUT_FILENO) == 1 ? "\x1b[H\x1b[2J" : "";
+  while (interrupted == 0) {
+    const engine::RunStatus status = engine::read_status(directory);
+    print(clear + engine::status_text(status));
+    std::fflush(stdout);
+    if (status.state == "complete") {
+      return;
+    }
+    ::poll(nullptr, 0, kEvery_ms);
+  }
+}
+
 }  // namespace
 
 void simulate_command(const CommandLine& line, const PipelineEntry& entry) {
@@ -107,6 +137,10 @@ void config_command(const CommandLine& line, const PipelineEntry& entry) {
 }
 
 void status_command(const CommandLine& line) {
+  if (line.watch) {
+    watch_status(line.target);
+    return;
+  }
   const engine::RunStatus status = engine::read_status(line.target);
   print(line.json ? engine::status_json(status) : engine::status_text(status));
 }

@@ -10,6 +10,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/pipeline_run.hpp"
+#include "skyloom/io/accident.hpp"
 #include "skyloom/parallel/comm.hpp"
 
 #include "command_line.hpp"
@@ -133,8 +134,10 @@ int run_program(int argc, char** argv, std::span<const PipelineEntry> pipelines)
   // A launched process that ends without MPI makes mpirun kill its brothers, perhaps before the
   // first has printed.
   if (runs || launched) {
+    io::pass_point("start");
     const parallel::Runtime runtime(argc, argv);
     if (runs) {
+      io::pass_point("mpi");
       status = with_mpi(runtime.world(), *parsed.command, pipelines);
     }
   }

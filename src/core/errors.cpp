@@ -40,6 +40,8 @@ std::string_view to_string(Reason reason) {
       return "numerical";
     case Reason::internal:
       return "internal";
+    case Reason::crashed:
+      return "crashed";
   }
   return "unknown";
 }

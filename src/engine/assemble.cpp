@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/io/accident.hpp"
+#include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 
 #include "payload.hpp"
@@ -184,6 +186,19 @@ void write_product(const parallel::Comm& comm, const Schema& schema, const Block
   writer.close();
 }
 
+// What stands in the journal is about what the product will need. Better said before a collective
+// write than by a library in the middle of it.
+void require_space_for(const parallel::Comm& comm, const Journal& journal, std::size_t units,
+                       const fs::path& product) {
+  parallel::on_root(comm, [&] {
+    std::uint64_t bytes = 0;
+    for (std::size_t unit = 0; unit < units; ++unit) {
+      bytes += journal.payload_bytes(unit);
+    }
+    io::require_space(product, bytes);
+  });
+}
+
 }  // namespace
 
 void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journal, SlabFile* slabs,
@@ -196,12 +211,16 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
     trouble = error.what();
   }
   parallel::agree(comm, trouble.empty(), trouble);
+  io::pass_point("assembly.read");
+  require_space_for(comm, journal, plan.units.size(), product);
   if (slabs != nullptr) {
     fill_open_parts(comm, plan.schema, block->claims, *slabs);
     slabs->finish();
   }
   const fs::path temporary = product.string() + ".tmp";
+  io::pass_point("assembly.slabs");
   write_product(comm, plan.schema, *block, slabs, temporary, attributes);
+  io::pass_point("assembly.written");
   parallel::on_root(comm, [&] { rename_durably(temporary, product); });
 }
 

@@ -1,20 +1,19 @@
 #include "skyloom/engine/journal.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <map>
-#include <optional>
-#include <tuple>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/io/accident.hpp"
 
+#include "journal_files.hpp"
 #include "posix_file.hpp"
 
 namespace skyloom::engine {
@@ -25,110 +24,45 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kSyncInterval{30};
 constexpr int kRanksPerGroup = 64;
-constexpr std::string_view kInfoName = "journal.info";
+constexpr std::size_t kGenerationsKept = 8;
+constexpr std::size_t kMostKeyBytes = 200;
 
-struct JournalFile {
-  std::uint32_t generation = 0;
-  std::uint32_t group = 0;
-  std::uint64_t bytes = 0;
-};
-
-std::string file_name(std::uint32_t generation, std::uint32_t group) {
-  return fmt::format("journal.g{:04}.{:03}", generation, group);
+std::uint32_t checksum_of(std::string_view text) {
+  return checksum(0, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-/// Generation and group of a journal's file name, or nothing.
-std::optional<JournalFile> parse_name(std::string_view name) {
-  constexpr std::string_view kPrefix = "journal.g";
-  const std::size_t dot = name.rfind('.');
-  if (!name.starts_with(kPrefix) || dot == std::string_view::npos || dot <= kPrefix.size()) {
-    return std::nullopt;
-  }
-  JournalFile file;
-  const auto read = [](std::string_view digits, std::uint32_t& value) {
-    const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return !digits.empty() && result.ec == std::errc{} &&
-           result.ptr == digits.data() + digits.size();
-  };
-  const bool good = read(name.substr(kPrefix.size(), dot - kPrefix.size()), file.generation) &&
-                    read(name.substr(dot + 1), file.group);
-  return good ? std::optional(file) : std::nullopt;
+bool is_outcome(const Piece& piece) {
+  return piece.kind == RecordKind::result || piece.kind == RecordKind::failed;
 }
 
-std::vector<JournalFile> list_files(const fs::path& directory) {
-  std::vector<JournalFile> files;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-    if (auto file = parse_name(entry.path().filename().string())) {
-      file->bytes = entry.file_size();
-      files.push_back(*file);
+template <class T>
+std::string bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+/// The values of all ranks, in rank order.
+template <class T>
+std::vector<T> gather_values(const parallel::Comm& comm, const std::vector<T>& mine) {
+  std::vector<T> all;
+  for (const std::string& bytes : comm.gather_all(bytes_of(mine))) {
+    const std::size_t known = all.size();
+    all.resize(known + bytes.size() / sizeof(T));
+    if (!bytes.empty()) {
+      std::memcpy(all.data() + known, bytes.data(), bytes.size());
     }
   }
-  std::sort(files.begin(), files.end(), [](const JournalFile& a, const JournalFile& b) {
-    return std::tie(a.generation, a.group) < std::tie(b.generation, b.group);
+  return all;
+}
+
+/// A file of which nothing is valid belongs to another set-up; it is no damage.
+void drop_foreign(std::vector<JournalDamage>& damage, const std::vector<Piece>& pieces) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> own;
+  for (const Piece& piece : pieces) {
+    own.emplace(piece.generation, piece.group);
+  }
+  std::erase_if(damage, [&own](const JournalDamage& place) {
+    return !place.unreadable && !own.contains({place.generation, place.group});
   });
-  return files;
-}
-
-// Ranks on different nodes may see different folders: rank 0 looks, the others are told.
-std::vector<JournalFile> list_on_root(const parallel::Comm& comm, const fs::path& directory) {
-  std::string bytes;
-  parallel::on_root(comm, [&] {
-    const std::vector<JournalFile> files = list_files(directory);
-    bytes.assign(reinterpret_cast<const char*>(files.data()), files.size() * sizeof(JournalFile));
-  });
-  comm.broadcast(bytes);
-  std::vector<JournalFile> files(bytes.size() / sizeof(JournalFile));
-  if (!files.empty()) {
-    std::memcpy(files.data(), bytes.data(), bytes.size());
-  }
-  return files;
-}
-
-std::uint32_t seed_of(const std::string& key) {
-  return checksum(0, std::as_bytes(std::span(key.data(), key.size())));
-}
-
-/// Valid pieces of the segments that fall to this reader of several.
-std::vector<Piece> scan_files(const fs::path& directory, const std::vector<JournalFile>& files,
-                              std::uint32_t seed, std::size_t reader, std::size_t readers) {
-  std::vector<Piece> out;
-  std::vector<std::byte> buffer(kSegmentBytes);
-  std::size_t turn = 0;
-  for (const JournalFile& file : files) {
-    PosixFile opened;
-    for (std::uint64_t at = 0; at < file.bytes; at += kSegmentBytes, ++turn) {
-      if (turn % readers != reader) {
-        continue;
-      }
-      if (!opened.is_open()) {
-        opened =
-            PosixFile(directory / file_name(file.generation, file.group), PosixFile::Mode::read);
-      }
-      const std::size_t size = opened.read(buffer, at);
-      for (Piece piece : scan_segment(seed, std::span(buffer).first(size))) {
-        piece.offset += at;
-        piece.generation = file.generation;
-        piece.group = file.group;
-        out.push_back(piece);
-      }
-    }
-  }
-  return out;
-}
-
-void write_info(const fs::path& directory, const std::string& key, std::size_t units) {
-  const fs::path name = directory / kInfoName;
-  const fs::path temporary = directory / (std::string(kInfoName) + ".tmp");
-  {
-    std::ofstream file(temporary, std::ios::trunc);
-    file << key << '\n' << units << '\n';
-    file.close();
-    if (!file) {
-      throw FatalError(temporary.string() + ": cannot be written");
-    }
-  }
-  fs::rename(temporary, name);
 }
 
 }  // namespace
@@ -146,27 +80,60 @@ struct Journal::Impl {
   PosixFile file;
   bool dirty = false;
   Clock::time_point last_sync = Clock::now();
+  std::uint64_t begun_at = kNone;  // where the record of the last begin() stands
+  std::size_t begun_bytes = 0;
   std::vector<Piece> pieces;       // the records that count, by unit and part
   std::vector<std::size_t> first;  // position of a unit's first piece, or kNone
   std::vector<Piece> fresh;        // put since the last merge
+  std::vector<Piece> states;       // of unfinished units, by unit and part
+  std::vector<Piece> starts;       // dangling ones, of unfinished units
+  std::vector<std::uint8_t> deaths;
+  std::vector<JournalDamage> damage;
   mutable std::map<std::pair<std::uint32_t, std::uint32_t>, PosixFile> readers;
 
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
   Impl(const parallel::Comm& communicator, fs::path folder, const std::string& key,
        std::size_t unit_count)
-      : comm(communicator), directory(std::move(folder)), seed(seed_of(key)), units(unit_count) {}
+      : comm(communicator),
+        directory(std::move(folder)),
+        seed(checksum_of(key)),
+        units(unit_count) {}
 
-  void index();
   void recover();
-  void put_piece(Piece piece, std::string_view payload);
+  void compact(const std::vector<JournalFile>& old_files);
+  void add_outcomes(const std::vector<Piece>& found);
+  void take_up(std::vector<Piece> found);
+  Piece put_piece(Piece piece, std::string_view payload);
+  std::vector<Piece> put(Piece piece, std::string_view payload);
   [[nodiscard]] std::span<const Piece> pieces_of(std::size_t unit) const;
+  [[nodiscard]] std::span<const Piece> state_of(std::size_t unit) const;
+  [[nodiscard]] std::string read(std::span<const Piece> record) const;
 };
 
-void Journal::Impl::index() {
+void Journal::Impl::add_outcomes(const std::vector<Piece>& found) {
+  std::copy_if(found.begin(), found.end(), std::back_inserter(pieces),
+               [this](const Piece& piece) { return is_outcome(piece) && piece.unit < units; });
+  pieces = winning_pieces(std::move(pieces));
   first.assign(units, kNone);
   for (std::size_t i = pieces.size(); i-- > 0;) {
     first[pieces[i].unit] = i;
+  }
+}
+
+/// Sorts what earlier attempts left into outcomes, states and beginnings.
+void Journal::Impl::take_up(std::vector<Piece> found) {
+  add_outcomes(found);
+  const auto of_no_use = [this](const Piece& piece) {
+    return piece.unit >= units ||
+           (first[piece.unit] != kNone && pieces[first[piece.unit]].kind == RecordKind::result);
+  };
+  std::erase_if(found, of_no_use);
+  starts = dangling_starts(found);
+  states = newest_states(std::move(found));
+  deaths.assign(units, 0);
+  for (const Piece& start : starts) {
+    deaths[start.unit] = static_cast<std::uint8_t>(std::min(255, deaths[start.unit] + 1));
   }
 }
 
@@ -177,25 +144,124 @@ std::span<const Piece> Journal::Impl::pieces_of(std::size_t unit) const {
   return std::span(pieces).subspan(first[unit], pieces[first[unit]].parts);
 }
 
+std::span<const Piece> Journal::Impl::state_of(std::size_t unit) const {
+  const auto at =
+      std::lower_bound(states.begin(), states.end(), unit,
+                       [](const Piece& piece, std::size_t u) { return piece.unit < u; });
+  if (at == states.end() || at->unit != unit) {
+    return {};
+  }
+  return {at, at + at->parts};
+}
+
+std::string Journal::Impl::read(std::span<const Piece> record) const {
+  std::size_t size = 0;
+  for (const Piece& piece : record) {
+    size += piece.length;
+  }
+  std::string out(size, '\0');
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(out.data(), out.size()));
+  std::size_t at = 0;
+  for (const Piece& piece : record) {
+    PosixFile& opened = readers[{piece.generation, piece.group}];
+    const auto name = [&] { return directory / journal_file_name(piece.generation, piece.group); };
+    if (!opened.is_open()) {
+      opened = PosixFile(name(), PosixFile::Mode::read);
+    }
+    const std::span<std::byte> target = bytes.subspan(at, piece.length);
+    if (opened.read(target, piece.offset) != target.size() ||
+        checksum(seed, target) != piece.payload_crc) {
+      throw FatalError(name().string() + ": the record of unit " + std::to_string(piece.unit) +
+                       " changed while the run used it");
+    }
+    at += piece.length;
+  }
+  return out;
+}
+
 void Journal::Impl::recover() {
   const std::vector<JournalFile> files = list_on_root(comm, directory);
   if (!files.empty()) {
     generation = files.back().generation + 1;
   }
+  JournalScan scan;
   std::string trouble;
   try {
-    fresh = scan_files(directory, files, seed, static_cast<std::size_t>(comm.rank()),
-                       static_cast<std::size_t>(comm.size()));
+    scan = scan_journal_files(directory, files, seed, static_cast<std::size_t>(comm.rank()),
+                              static_cast<std::size_t>(comm.size()));
   } catch (const std::exception& error) {
     trouble = error.what();
   }
   parallel::agree(comm, trouble.empty(), trouble);
+  // Nearly all beginnings have their end close by: they need not travel.
+  std::vector<Piece> mine;
+  std::copy_if(scan.pieces.begin(), scan.pieces.end(), std::back_inserter(mine),
+               [](const Piece& piece) { return piece.kind != RecordKind::started; });
+  const std::vector<Piece> open = dangling_starts(std::move(scan.pieces));
+  mine.insert(mine.end(), open.begin(), open.end());
+  std::vector<Piece> found = gather_values(comm, mine);
+  damage = gather_values(comm, scan.damage);
+  if (comm.rank() == 0) {
+    drop_foreign(damage, found);
+  } else {
+    damage.clear();
+  }
+  take_up(std::move(found));
+  std::set<std::uint32_t> generations;
+  for (const JournalFile& old : files) {
+    generations.insert(old.generation);
+  }
+  if (generations.size() > kGenerationsKept) {
+    compact(files);
+  }
 }
 
-void Journal::Impl::put_piece(Piece piece, std::string_view payload) {
+/// Rewrites what counts into this attempt's files; then the old ones are not needed.
+void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
+  const auto ranks = static_cast<std::size_t>(comm.size());
+  const auto rank = static_cast<std::size_t>(comm.rank());
+  std::vector<Piece> rewritten;
+  std::string trouble;
+  const auto copy = [&](std::span<const Piece> record) {
+    if (record.empty()) {
+      return;
+    }
+    Piece piece = record.front();
+    const std::vector<Piece> copied = put(piece, read(record));
+    rewritten.insert(rewritten.end(), copied.begin(), copied.end());
+  };
+  try {
+    for (std::size_t unit = units * rank / ranks; unit < units * (rank + 1) / ranks; ++unit) {
+      copy(pieces_of(unit));
+      copy(state_of(unit));
+    }
+    for (std::size_t i = rank; i < starts.size(); i += ranks) {
+      copy(std::span(starts).subspan(i, 1));
+    }
+    if (file.is_open()) {
+      file.sync();
+    }
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  parallel::agree(comm, trouble.empty(), trouble);
+  std::vector<Piece> all = gather_values(comm, rewritten);
+  readers.clear();
+  pieces.clear();
+  take_up(std::move(all));
+  io::pass_point("compacted");
+  comm.barrier();
+  parallel::on_root(comm, [&] {
+    for (const JournalFile& old : old_files) {
+      fs::remove(directory / journal_file_name(old.generation, old.group));
+    }
+  });
+}
+
+Piece Journal::Impl::put_piece(Piece piece, std::string_view payload) {
   const std::string bytes = encode_piece(seed, piece, payload);
   if (!file.is_open()) {
-    file = PosixFile(directory / file_name(generation, group), PosixFile::Mode::create);
+    file = PosixFile(directory / journal_file_name(generation, group), PosixFile::Mode::create);
   }
   if (used + bytes.size() > kSegmentBytes) {
     segment += writers;
@@ -210,14 +276,25 @@ void Journal::Impl::put_piece(Piece piece, std::string_view payload) {
   piece.payload_crc = checksum(seed, std::as_bytes(std::span(payload.data(), payload.size())));
   piece.generation = generation;
   piece.group = group;
-  fresh.push_back(piece);
+  return piece;
+}
+
+std::vector<Piece> Journal::Impl::put(Piece piece, std::string_view payload) {
+  std::vector<Piece> written;
+  piece.parts = static_cast<std::uint32_t>(
+      std::max<std::size_t>(1, (payload.size() + kMaxPieceBytes - 1) / kMaxPieceBytes));
+  for (piece.part = 0; piece.part < piece.parts; ++piece.part) {
+    written.push_back(
+        put_piece(piece, payload.substr(piece.part * kMaxPieceBytes, kMaxPieceBytes)));
+  }
+  return written;
 }
 
 Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key, std::size_t units)
     : impl_(std::make_unique<Impl>(comm, std::move(directory), key, units)) {
   parallel::on_root(comm, [&] {
     fs::create_directories(impl_->directory);
-    write_info(impl_->directory, key, units);
+    write_journal_info(impl_->directory, {key, units});
   });
   const int groups = (comm.size() + kRanksPerGroup - 1) / kRanksPerGroup;
   const int group = comm.rank() % groups;
@@ -225,7 +302,6 @@ Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key
   impl_->writers = static_cast<std::uint64_t>((comm.size() - group + groups - 1) / groups);
   impl_->segment = static_cast<std::uint64_t>(comm.rank() / groups);
   impl_->recover();
-  merge();
 }
 
 Journal::~Journal() = default;
@@ -263,29 +339,32 @@ std::size_t Journal::payload_bytes(std::size_t unit) const {
 }
 
 std::string Journal::payload(std::size_t unit) const {
-  std::string out(payload_bytes(unit), '\0');
-  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(out.data(), out.size()));
-  std::size_t at = 0;
-  for (const Piece& piece : impl_->pieces_of(unit)) {
-    PosixFile& file = impl_->readers[{piece.generation, piece.group}];
-    const fs::path name = impl_->directory / file_name(piece.generation, piece.group);
-    if (!file.is_open()) {
-      file = PosixFile(name, PosixFile::Mode::read);
-    }
-    const std::span<std::byte> target = bytes.subspan(at, piece.length);
-    if (file.read(target, piece.offset) != target.size() ||
-        checksum(impl_->seed, target) != piece.payload_crc) {
-      throw FatalError(name.string() + ": the record of unit " + std::to_string(unit) +
-                       " changed while the run used it");
-    }
-    at += piece.length;
+  return impl_->read(impl_->pieces_of(unit));
+}
+
+int Journal::deaths(std::size_t unit) const {
+  return impl_->deaths[unit];
+}
+
+// The pieces of a state have their own checksums; that of the whole guards against a mixture.
+std::string Journal::state(std::size_t unit) const {
+  const std::string framed = impl_->read(impl_->state_of(unit));
+  std::uint32_t crc = 0;
+  if (framed.size() < sizeof crc) {
+    return {};
   }
-  return out;
+  std::memcpy(&crc, framed.data(), sizeof crc);
+  std::string state = framed.substr(sizeof crc);
+  return crc == checksum_of(state) ? state : std::string();
+}
+
+const std::vector<JournalDamage>& Journal::damage() const {
+  return impl_->damage;
 }
 
 void Journal::forget(std::span<const std::uint8_t> units) {
   std::erase_if(impl_->pieces, [units](const Piece& piece) { return units[piece.unit] != 0; });
-  impl_->index();
+  impl_->add_outcomes({});
 }
 
 void Journal::put(std::size_t unit, RecordKind kind, std::string_view payload) {
@@ -293,11 +372,41 @@ void Journal::put(std::size_t unit, RecordKind kind, std::string_view payload) {
   piece.unit = unit;
   piece.kind = kind;
   piece.attempt = impl_->generation;
-  piece.parts = static_cast<std::uint32_t>(
-      std::max<std::size_t>(1, (payload.size() + kMaxPieceBytes - 1) / kMaxPieceBytes));
-  for (piece.part = 0; piece.part < piece.parts; ++piece.part) {
-    impl_->put_piece(piece, payload.substr(piece.part * kMaxPieceBytes, kMaxPieceBytes));
+  const std::vector<Piece> written = impl_->put(piece, payload);
+  if (is_outcome(piece)) {
+    impl_->fresh.insert(impl_->fresh.end(), written.begin(), written.end());
   }
+}
+
+void Journal::begin(std::size_t unit, std::string_view key) {
+  Piece piece;
+  piece.unit = unit;
+  piece.kind = RecordKind::started;
+  piece.attempt = impl_->generation;
+  impl_->begun_at = Impl::kNone;
+  const Piece written = impl_->put_piece(piece, key.substr(0, kMostKeyBytes));
+  impl_->begun_at = written.offset - kRecordHeaderBytes;
+  impl_->begun_bytes = kRecordHeaderBytes + written.length;
+}
+
+void Journal::withdraw() noexcept {
+  if (impl_->begun_at == Impl::kNone) {
+    return;
+  }
+  try {
+    // Written over: a full disk has no place for another record.
+    impl_->file.write(std::string(impl_->begun_bytes, '\0'), impl_->begun_at);
+  } catch (const std::exception&) {
+    // Then this end of the process counts as a death in the unit, of which three are needed.
+  }
+  impl_->begun_at = Impl::kNone;
+}
+
+void Journal::put_state(std::size_t unit, std::string_view state) {
+  const std::uint32_t crc = checksum_of(state);
+  std::string framed(reinterpret_cast<const char*>(&crc), sizeof crc);
+  framed += state;
+  put(unit, RecordKind::partial, framed);
 }
 
 void Journal::sync() {
@@ -313,19 +422,9 @@ bool Journal::sync_due() const {
 }
 
 void Journal::merge() {
-  const std::string mine(reinterpret_cast<const char*>(impl_->fresh.data()),
-                         impl_->fresh.size() * sizeof(Piece));
-  for (const std::string& bytes : impl_->comm.gather_all(mine)) {
-    const std::size_t known = impl_->pieces.size();
-    impl_->pieces.resize(known + bytes.size() / sizeof(Piece));
-    if (!bytes.empty()) {
-      std::memcpy(impl_->pieces.data() + known, bytes.data(), bytes.size());
-    }
-  }
+  const std::vector<Piece> found = gather_values(impl_->comm, impl_->fresh);
   impl_->fresh.clear();
-  std::erase_if(impl_->pieces, [this](const Piece& piece) { return piece.unit >= impl_->units; });
-  impl_->pieces = winning_pieces(std::move(impl_->pieces));
-  impl_->index();
+  impl_->add_outcomes(found);
 }
 
 void Journal::remove() {
@@ -333,36 +432,13 @@ void Journal::remove() {
   impl_->file = PosixFile();
   impl_->comm.barrier();
   parallel::on_root(impl_->comm, [this] {
-    for (const JournalFile& file : list_files(impl_->directory)) {
-      fs::remove(impl_->directory / file_name(file.generation, file.group));
+    for (const JournalFile& file : list_journal_files(impl_->directory)) {
+      fs::remove(impl_->directory / journal_file_name(file.generation, file.group));
     }
-    fs::remove(impl_->directory / kInfoName);
+    remove_journal_info(impl_->directory);
     std::error_code still_in_use;
     fs::remove(impl_->directory, still_in_use);
   });
-}
-
-JournalCount count_journal(const fs::path& directory) {
-  JournalCount count;
-  std::ifstream info(directory / kInfoName);
-  std::string key;
-  if (!std::getline(info, key) || !(info >> count.units)) {
-    return {};
-  }
-  std::vector<Piece> pieces;
-  try {
-    pieces = winning_pieces(scan_files(directory, list_files(directory), seed_of(key), 0, 1));
-  } catch (const FatalError&) {
-    // A file that went away: the stage has just been assembled, and its product tells the rest.
-    return count;
-  }
-  for (const Piece& piece : pieces) {
-    if (piece.part == 0 && piece.unit < count.units) {
-      ++count.done;
-      count.failed += piece.kind == RecordKind::failed ? 1 : 0;
-    }
-  }
-  return count;
 }
 
 }  // namespace skyloom::engine

@@ -45,18 +45,18 @@ bool known_kind(std::uint32_t kind) {
   return kind >= 1 && kind <= 4;
 }
 
-/// The record at the beginning of `bytes`, when it is valid.
-bool read_record(std::uint32_t seed, std::span<const std::byte> bytes, Piece& piece) {
+enum class Found : std::uint8_t { nothing, header, record };
+
+/// What stands at the beginning of `bytes`: a record, only its header, or something else.
+Found read_record(std::uint32_t seed, std::span<const std::byte> bytes, Piece& piece) {
   RecordHeader header;
   if (bytes.size() < sizeof header) {
-    return false;
+    return Found::nothing;
   }
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.magic != kMagic || header.header_crc != header_checksum(seed, header) ||
-      header.length > bytes.size() - sizeof header || !known_kind(header.kind) ||
-      header.part >= header.parts ||
-      header.payload_crc != checksum(seed, bytes.subspan(sizeof header, header.length))) {
-    return false;
+      !known_kind(header.kind) || header.part >= header.parts) {
+    return Found::nothing;
   }
   piece = Piece{};
   piece.unit = header.unit;
@@ -66,8 +66,33 @@ bool read_record(std::uint32_t seed, std::span<const std::byte> bytes, Piece& pi
   piece.parts = header.parts;
   piece.kind = static_cast<RecordKind>(header.kind);
   piece.attempt = header.attempt;
-  return true;
+  const bool whole =
+      header.length <= bytes.size() - sizeof header &&
+      header.payload_crc == checksum(seed, bytes.subspan(sizeof header, header.length));
+  return whole ? Found::record : Found::header;
 }
+
+/// Collects neighbouring bad places into one.
+class DamageList {
+ public:
+  explicit DamageList(std::vector<JournalDamage>* out) : out_(out) {}
+
+  void add(std::size_t offset, std::uint64_t unit) {
+    if (out_ == nullptr) {
+      return;
+    }
+    if (!open_ || unit != JournalDamage::kUnknown) {
+      out_->push_back({offset, 0, unit});
+      open_ = true;
+    }
+    out_->back().length = offset + 8 - out_->back().offset;
+  }
+  void end() { open_ = false; }
+
+ private:
+  std::vector<JournalDamage>* out_;
+  bool open_ = false;
+};
 
 // Everything but the part: pieces that agree in it belong to one record.
 auto record_of(const Piece& piece) {
@@ -107,31 +132,44 @@ std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_vie
   return out;
 }
 
-std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment) {
+std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment,
+                                std::vector<JournalDamage>* damage) {
   std::vector<Piece> out;
+  DamageList bad(damage);
   std::size_t at = 0;
   Piece piece;
-  while (at + kRecordHeaderBytes <= segment.size()) {
-    if (read_record(seed, segment.subspan(at), piece)) {
+  while (at + 8 <= segment.size()) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, segment.data() + at, sizeof word);
+    const Found found = word == 0 ? Found::nothing : read_record(seed, segment.subspan(at), piece);
+    if (found == Found::record) {
       piece.offset = at + kRecordHeaderBytes;
       out.push_back(piece);
       at = piece.offset + padded(piece.length);
-    } else {
-      at += 8;
+      bad.end();
+      continue;
     }
+    if (word != 0) {
+      bad.add(at, found == Found::header ? piece.unit : JournalDamage::kUnknown);
+    }
+    at += 8;
   }
   return out;
 }
 
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces) {
   std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
-    return std::tuple(record_of(a), a.part, a.offset) < std::tuple(record_of(b), b.part, b.offset);
+    return a.unit != b.unit ? a.unit < b.unit
+                            : std::tuple(record_of(a), a.part, a.offset) <
+                                  std::tuple(record_of(b), b.part, b.offset);
   });
   std::vector<Piece> out;
+  out.reserve(pieces.size());
+  std::vector<Piece> record;
   std::size_t first = 0;
   while (first < pieces.size()) {
     std::size_t last = first;
-    std::vector<Piece> record;
+    record.clear();
     while (last < pieces.size() && record_of(pieces[last]) == record_of(pieces[first])) {
       if (record.size() == pieces[last].part) {
         record.push_back(pieces[last]);
@@ -146,6 +184,62 @@ std::vector<Piece> winning_pieces(std::vector<Piece> pieces) {
     }
     first = last;
   }
+  return out;
+}
+
+std::vector<Piece> newest_states(std::vector<Piece> pieces) {
+  std::erase_if(pieces, [](const Piece& piece) { return piece.kind != RecordKind::partial; });
+  // One rank writes the states of a unit in one generation, so their order in the file is that of
+  // time.
+  const auto order = [](const Piece& piece) {
+    return std::tuple(piece.unit, piece.generation, piece.group, piece.offset);
+  };
+  std::sort(pieces.begin(), pieces.end(),
+            [&](const Piece& a, const Piece& b) { return order(a) < order(b); });
+  std::vector<Piece> out;
+  std::vector<Piece> state;
+  for (const Piece& piece : pieces) {
+    const bool follows = !state.empty() && state.front().unit == piece.unit &&
+                         state.front().generation == piece.generation &&
+                         state.front().parts == piece.parts && state.size() == piece.part;
+    if (!follows) {
+      state.clear();
+    }
+    if (follows || piece.part == 0) {
+      state.push_back(piece);
+    }
+    if (state.size() == piece.parts) {
+      while (!out.empty() && out.back().unit == piece.unit) {
+        out.pop_back();
+      }
+      out.insert(out.end(), state.begin(), state.end());
+      state.clear();
+    }
+  }
+  return out;
+}
+
+std::vector<Piece> dangling_starts(std::vector<Piece> pieces) {
+  // By unit and attempt, latest first; of one attempt the beginning last.
+  const auto order = [](const Piece& piece) {
+    return std::tuple(piece.unit, ~piece.attempt, piece.kind == RecordKind::started);
+  };
+  std::sort(pieces.begin(), pieces.end(),
+            [&](const Piece& a, const Piece& b) { return order(a) < order(b); });
+  std::vector<Piece> out;
+  bool ended = false;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const bool same_unit = i > 0 && pieces[i - 1].unit == pieces[i].unit;
+    ended = (same_unit && ended) || pieces[i].kind != RecordKind::started;
+    const bool again = same_unit && !out.empty() && out.back().unit == pieces[i].unit &&
+                       out.back().attempt == pieces[i].attempt;
+    if (!ended && !again) {
+      out.push_back(pieces[i]);
+    }
+  }
+  std::sort(out.begin(), out.end(), [](const Piece& a, const Piece& b) {
+    return std::tuple(a.unit, a.attempt) < std::tuple(b.unit, b.attempt);
+  });
   return out;
 }
 

@@ -251,6 +251,11 @@ std::string utc_stamp() {
   return utc("%Y%m%d_%H%M%S");
 }
 
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 RunLock::RunLock(const std::filesystem::path& run_directory) {
   const std::string file = (run_directory / "run.lock").string();
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

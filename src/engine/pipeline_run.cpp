@@ -6,13 +6,12 @@
 #include <optional>
 #include <utility>
 
-#include <unistd.h>
-
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
 #include "skyloom/engine/run.hpp"
+#include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 
 #include "dry_run.hpp"
@@ -25,11 +24,6 @@ namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
 
 double mean(const std::vector<double>& values) {
   return values.empty() ? 0.0
@@ -106,6 +100,7 @@ int PipelineRun::execute() {
     return kExitComplete;
   }
   parallel::on_root(comm_, [&] { open_directory(); });
+  io::pass_point("opened");
   log_.open_folder((options_.run_directory / "logs").string());
   set_deadline();
   int status = kExitUsage;
@@ -272,8 +267,13 @@ bool PipelineRun::prepare_stage(std::size_t i) {
     hash_ = description.hash();
     const StageRecord* known = manifest_.find(name);
     bool done = known != nullptr && product_hash(products_, name) == hash_;
-    if (done && options_.retry_failed) {
-      done = unit_counts(products_, name).failed == 0;
+    const bool whole = done && unit_counts(products_, name).failed == 0;
+    if (options_.retry_failed) {
+      done = whole;
+    }
+    if (whole) {
+      // There when a process died between the product and the end of its journal.
+      remove_journal(options_.run_directory / name);
     }
     if (done) {
       log_.info("Stage {}: finished earlier", name);
@@ -295,6 +295,7 @@ bool PipelineRun::prepare_stage(std::size_t i) {
     return false;
   }
   plan_ = plan_from_bytes(bytes);
+  io::pass_point("planned");
   return true;
 }
 
@@ -333,9 +334,11 @@ StageEnd PipelineRun::run_one(std::size_t i) {
   }
   progress.reset();
   products_.forget(name);
+  io::pass_point("staged");
   if (root_) {
     record_outcome(name, outcome);
   }
+  io::pass_point("between");
   return outcome.end;
 }
 
@@ -421,6 +424,7 @@ void PipelineRun::publish_all() {
   facts.emplace_back("stage_versions", versions);
   facts.emplace_back("inputs", inputs);
   publish(pipeline_, products_, manifest_.stage_order, facts);
+  io::pass_point("published");
   const fs::path report = products_.directory() / "report.html";
   std::optional<std::string> page;
   try {

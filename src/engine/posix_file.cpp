@@ -1,5 +1,6 @@
 #include "posix_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/io/accident.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -28,21 +30,13 @@ int flags_of(PosixFile::Mode mode) {
   return O_RDONLY;
 }
 
-std::size_t write_once(int descriptor, std::string_view bytes, std::uint64_t offset) {
-  ssize_t written = -1;
-  do {
-    written = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-  } while (written < 0 && errno == EINTR);
-  return written < 0 ? 0 : static_cast<std::size_t>(written);
-}
-
 /// Forces a file (or the entries of a folder) to disk.
 void sync_path(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     fail(path, "cannot be opened");
   }
-  const int code = ::fsync(descriptor);
+  const int code = io::sync_data(descriptor);
   const int cause = errno;
   ::close(descriptor);
   // Some file systems cannot sync a folder; its entry is then as durable as they make it.
@@ -84,9 +78,9 @@ void PosixFile::write(std::string_view bytes, std::uint64_t offset) {
     bytes.remove_prefix(piece.size());
     errno = 0;
     for (int attempt = 0; attempt < 2 && !piece.empty(); ++attempt) {
-      const std::size_t written = write_once(descriptor_, piece, offset);
-      piece.remove_prefix(written);
-      offset += written;
+      const std::ptrdiff_t written = io::write_at(descriptor_, piece, offset);
+      piece.remove_prefix(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, written)));
+      offset += static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(0, written));
     }
     if (!piece.empty()) {
       errno = errno == 0 ? ENOSPC : errno;
@@ -99,11 +93,8 @@ void PosixFile::write(std::string_view bytes, std::uint64_t offset) {
 std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) const {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t got = ::pread(descriptor_, bytes.data() + done, bytes.size() - done,
-                                static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
+    const std::ptrdiff_t got =
+        io::read_at(descriptor_, bytes.data() + done, bytes.size() - done, offset + done);
     if (got < 0) {
       fail(path_, "cannot be read");
     }
@@ -116,14 +107,14 @@ std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) co
 }
 
 void PosixFile::sync() {
-  if (::fdatasync(descriptor_) != 0) {
+  if (io::sync_data(descriptor_) != 0) {
     fail(path_, "cannot be forced to disk");
   }
 }
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   sync_path(from);
-  if (::rename(from.c_str(), to.c_str()) != 0) {
+  if (io::rename_file(from.c_str(), to.c_str()) != 0) {
     fail(from, "cannot be renamed to " + to.filename().string());
   }
   sync_path(to.parent_path());

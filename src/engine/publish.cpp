@@ -6,6 +6,7 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/hash.hpp"
 #include "skyloom/engine/assemble.hpp"
+#include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/web/report.hpp"
@@ -176,6 +177,7 @@ void publish(const Pipeline& pipeline, const Products& products,
     }
     writer.close();
   }
+  io::pass_point("publish");
   rename_durably(temporary, path);
   for (const Export& exported : pipeline.exports()) {
     const fs::path file = products.directory() / exported.file;

@@ -193,6 +193,21 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
   refuse(findings, pipeline, options);
 }
 
+void remove_journal(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> journals;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().starts_with("journal.")) {
+      journals.push_back(entry.path());
+    }
+  }
+  for (const fs::path& journal : journals) {
+    fs::remove(journal, ignored);
+  }
+  fs::remove(folder, ignored);  // only when nothing else is in it
+}
+
 void remove_stages(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected,
                    const std::filesystem::path& run_directory, Manifest& manifest) {
@@ -205,19 +220,7 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
                                ".slabs.h5.packed.tmp"}) {
       remove(name + suffix);
     }
-    const fs::path folder = run_directory / name;
-    if (fs::is_directory(folder, ignored)) {
-      std::vector<fs::path> journals;
-      for (const auto& entry : fs::directory_iterator(folder)) {
-        if (entry.path().filename().string().starts_with("journal.")) {
-          journals.push_back(entry.path());
-        }
-      }
-      for (const fs::path& journal : journals) {
-        fs::remove(journal, ignored);
-      }
-      fs::remove(folder, ignored);  // only when nothing else is in it
-    }
+    remove_journal(run_directory / name);
     manifest.erase(name);
   }
   remove(std::string(pipeline.name()) + ".h5");

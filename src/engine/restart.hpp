@@ -1,6 +1,7 @@
 #pragma once
 // What a run directory already holds, set against what this command asks for. Rank 0 only.
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,6 +46,9 @@ std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions&
 void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected, const RunOptions& options,
                    const Manifest& manifest, const Products& products, Describer& describer);
+
+/// Removes a stage's journal, and its folder when nothing else is in it.
+void remove_journal(const std::filesystem::path& folder);
 
 /// Removes what skyloom wrote of these stages, and everything that was derived from them.
 void remove_stages(const Pipeline& pipeline, const Stages& stages,

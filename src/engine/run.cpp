@@ -6,13 +6,18 @@
 #include <memory>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/assemble.hpp"
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/engine/schedule.hpp"
 #include "skyloom/engine/slabs.hpp"
+#include "skyloom/io/accident.hpp"
 
+#include "journalled_state.hpp"
 #include "payload.hpp"
+#include "recovery.hpp"
 #include "time_limit.hpp"
 
 namespace skyloom::engine {
@@ -20,7 +25,6 @@ namespace {
 
 constexpr std::size_t kDoneSlot = 1;
 constexpr std::size_t kFailedSlot = 2;
-constexpr std::size_t kShownFailures = 10;
 constexpr double kReportInterval_s = 0.2;
 constexpr std::size_t kMessageBytes = 400;
 
@@ -35,10 +39,6 @@ std::string one_line(std::string text) {
   }
   text.resize(size);
   return text;
-}
-
-std::string describe(const Unit& unit, const Outcome& outcome) {
-  return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
 }
 
 /// What run_stage() was asked to do.
@@ -66,8 +66,8 @@ class Loop {
     progress_.units_total = task.plan.units.size();
   }
 
-  /// Collective. True when every unit of `todo` was done by somebody.
-  bool run(std::vector<std::size_t> todo, std::size_t failed_before);
+  /// Collective. True when every unit of `todo` and `alone` was done by somebody.
+  bool run(Remaining remaining, std::size_t failed_before);
   [[nodiscard]] double elapsed_s() const { return progress_.elapsed_s; }
   [[nodiscard]] double idle_fraction() const {
     return progress_.elapsed_s > 0.0 ? std::max(0.0, 1.0 - progress_.busy_s / progress_.elapsed_s)
@@ -76,7 +76,9 @@ class Loop {
 
  private:
   void work(Schedule& schedule);
+  void work_alone(const std::vector<std::size_t>& units);
   bool open();
+  void do_unit(const Unit& unit);
   [[nodiscard]] std::optional<Outcome> attempt(const Unit& unit);
   void finish(const Unit& unit, const std::optional<Outcome>& failure, double seconds);
   void note_failure(const Unit& unit, const Outcome& failure);
@@ -106,13 +108,15 @@ class Loop {
   std::size_t noted_ = 0;
 };
 
-bool Loop::run(std::vector<std::size_t> todo, std::size_t failed_before) {
-  const std::size_t count = todo.size();
+bool Loop::run(Remaining remaining, std::size_t failed_before) {
+  const std::size_t count = remaining.todo.size() + remaining.alone.size();
   progress_.units_recovered = task_.plan.units.size() - count;
   failed_before_ = failed_before;
-  Schedule schedule(guided_chunks(task_.plan.units, std::move(todo), task_.comm.size()), counter_);
+  Schedule schedule(guided_chunks(task_.plan.units, std::move(remaining.todo), task_.comm.size()),
+                    counter_);
   begin_s_ = now_s();
   work(schedule);
+  work_alone(remaining.alone);
   sync();
   if (opened_) {
     task_.stage.close();
@@ -147,19 +151,49 @@ void Loop::work(Schedule& schedule) {
       ++left_out_;  // smaller ones may follow
       continue;
     }
-    const double begin = now_s();
-    const std::optional<Outcome> failure = attempt(unit);
-    finish(unit, failure, now_s() - begin);
-    const double seconds = now_s() - begin;
-    pace_.add(unit.cost, seconds);
-    progress_.busy_s += seconds;
-    if (journal_.sync_due()) {
-      sync();
-    }
-    share_counts(false);
-    report();
+    do_unit(unit);
   }
   schedule.drain();
+}
+
+// Whoever dies now has died in the only unit that is being computed.
+void Loop::work_alone(const std::vector<std::size_t>& units) {
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    wait_for_all();
+    const bool mine = i % static_cast<std::size_t>(task_.comm.size()) ==
+                      static_cast<std::size_t>(task_.comm.rank());
+    const Unit& unit = task_.plan.units[units[i]];
+    if (!mine || must_stop()) {
+      continue;
+    }
+    if (!ends_in_time(unit)) {
+      ++left_out_;
+    } else if (opened_ || open()) {
+      do_unit(unit);
+    }
+  }
+}
+
+void Loop::do_unit(const Unit& unit) {
+  const double begin = now_s();
+  try {
+    journal_.begin(unit.index, unit.key);
+    io::pass_point("unit");
+    const std::optional<Outcome> failure = attempt(unit);
+    finish(unit, failure, now_s() - begin);
+    pace_.add(unit.cost, now_s() - begin);
+  } catch (const UnitInterrupted&) {
+    // Its state is in the journal, and the stop is seen by the loop.
+  } catch (const FatalError&) {
+    journal_.withdraw();
+    throw;
+  }
+  progress_.busy_s += now_s() - begin;
+  if (journal_.sync_due()) {
+    sync();
+  }
+  share_counts(false);
+  report();
 }
 
 bool Loop::open() {
@@ -181,7 +215,8 @@ bool Loop::open() {
 std::optional<Outcome> Loop::attempt(const Unit& unit) {
   rows_.clear();
   try {
-    task_.stage.process(unit, task_.settings.seed, rows_);
+    JournalledState state(journal_, unit.index, [this] { return must_stop(); });
+    task_.stage.process(unit, task_.settings.seed, rows_, state);
     return std::nullopt;
   } catch (const UnitError& error) {
     return Outcome{error.reason(), one_line(error.what())};
@@ -205,6 +240,7 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure, doubl
     for (const SlabPart& part : rows_.slabs()) {
       claims.push_back(slabs_->write(part));
     }
+    io::pass_point("slabs");
     journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims, seconds));
   }
   ++done_;
@@ -270,40 +306,6 @@ void Loop::wait_for_all() {
   report();
 }
 
-/// Drops units whose slab parts are not in the file as their record says.
-void forget_unsound(const parallel::Comm& comm, Journal& journal, const SlabFile& slabs,
-                    std::size_t units) {
-  std::vector<std::uint8_t> unsound(units, 0);
-  std::string trouble;
-  try {
-    for (auto unit = static_cast<std::size_t>(comm.rank()); unit < units;
-         unit += static_cast<std::size_t>(comm.size())) {
-      if (!journal.has(unit) || journal.failed(unit)) {
-        continue;
-      }
-      const Payload head = decode_head(journal.payload(unit));
-      const bool sound = std::all_of(head.claims.begin(), head.claims.end(),
-                                     [&](const SlabClaim& claim) { return slabs.verify(claim); });
-      unsound[unit] = sound ? 0 : 1;
-    }
-  } catch (const std::exception& error) {
-    trouble = error.what();
-  }
-  parallel::agree(comm, trouble.empty(), trouble);
-  comm.combine_or(unsound);
-  journal.forget(unsound);
-}
-
-std::vector<std::size_t> remaining(const Journal& journal, std::size_t units, bool retry_failed) {
-  std::vector<std::size_t> todo;
-  for (std::size_t unit = 0; unit < units; ++unit) {
-    if (!journal.has(unit) || (retry_failed && journal.failed(unit))) {
-      todo.push_back(unit);
-    }
-  }
-  return todo;
-}
-
 /// The first failures of the whole stage, in the order of its units; on rank 0.
 std::vector<std::string> first_failures(const parallel::Comm& comm, const Plan& plan,
                                         const Journal& journal) {
@@ -334,20 +336,25 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   const std::size_t units = plan.units.size();
   const std::string key = journal_key(settings.stage_hash, plan.schema);
   Journal journal(comm, settings.directory / name, key, units);
+  report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
     slabs = std::make_unique<SlabFile>(comm, settings.directory, name, key, plan.schema);
-    forget_unsound(comm, journal, *slabs, units);
+    forget_unsound(comm, journal, *slabs, plan, log);
   }
-  std::vector<std::size_t> todo = remaining(journal, units, settings.retry_failed);
+  const Task task{comm, stage, plan, before, settings, observer, log};
+  Remaining left = remaining(journal, units, settings.retry_failed);
+  give_up(comm, name, plan, left.crashed, journal, log);
+  io::pass_point("recovered");
   StageOutcome outcome;
   outcome.units = units;
-  outcome.recovered = units - todo.size();
-  bool complete = todo.empty();
+  outcome.recovered = units - left.todo.size() - left.alone.size();
+  bool complete = false;
   {
-    Loop loop({comm, stage, plan, before, settings, observer, log}, journal, slabs.get());
-    const std::size_t failed_before = settings.retry_failed ? 0 : journal.count_failed();
-    complete = loop.run(std::move(todo), failed_before);
+    Loop loop(task, journal, slabs.get());
+    const std::size_t failed_before =
+        settings.retry_failed ? left.crashed.size() : journal.count_failed();
+    complete = loop.run(std::move(left), failed_before);
     outcome.elapsed_s = loop.elapsed_s();
     outcome.idle_fraction = gather_idle(comm, loop.idle_fraction());
   }
@@ -360,6 +367,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   }
   assemble(comm, plan, journal, slabs.get(), settings.directory / (name + ".h5"),
            {name, settings.stage_hash, settings.provenance});
+  io::pass_point("assembled");
   if (outcome.failed == 0) {
     // Kept otherwise, so that a retry of the failed units finds the others done.
     journal.remove();

@@ -12,31 +12,41 @@ double usable(double cost) {
 
 }  // namespace
 
-Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks) {
-  std::sort(todo.begin(), todo.end(), [units](std::size_t a, std::size_t b) {
-    const double cost_a = usable(units[a].cost);
-    const double cost_b = usable(units[b].cost);
+Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
+                       double chunks_per_rank) {
+  std::sort(todo.begin(), todo.end(), [costs](std::size_t a, std::size_t b) {
+    const double cost_a = usable(costs[a]);
+    const double cost_b = usable(costs[b]);
     return cost_a != cost_b ? cost_a > cost_b : a < b;
   });
   Chunks chunks;
   double remaining = 0.0;
   for (const std::size_t unit : todo) {
-    remaining += usable(units[unit].cost);
+    remaining += usable(costs[unit]);
   }
   std::size_t at = 0;
   chunks.begin.push_back(0);
   while (at < todo.size()) {
-    const double share = remaining / (4.0 * ranks);
+    const double share = remaining / (chunks_per_rank * ranks);
     double taken = 0.0;
     do {
-      taken += usable(units[todo[at]].cost);
+      taken += usable(costs[todo[at]]);
       ++at;
-    } while (at < todo.size() && taken > 0.0 && taken + usable(units[todo[at]].cost) <= share);
+    } while (at < todo.size() && taken > 0.0 && taken + usable(costs[todo[at]]) <= share);
     remaining -= taken;
     chunks.begin.push_back(at);
   }
   chunks.order = std::move(todo);
   return chunks;
+}
+
+Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks) {
+  std::vector<double> costs;
+  costs.reserve(units.size());
+  for (const Unit& unit : units) {
+    costs.push_back(unit.cost);
+  }
+  return chunks_of_costs(costs, std::move(todo), ranks);
 }
 
 std::optional<std::size_t> Schedule::next() {

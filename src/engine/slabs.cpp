@@ -6,6 +6,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 
 #include "posix_file.hpp"
@@ -198,6 +199,13 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
 // Created under a third name: a file that carries the temporary name is whole.
 void SlabFile::Impl::create(bool unpack) const {
   const fs::path unfinished = path.string() + ".new";
+  parallel::on_root(comm, [&] {
+    std::uint64_t bytes = 0;
+    for (const SlabArray& slab : schema.slabs) {
+      bytes += product(slab.shape) * size_of(slab.type);
+    }
+    io::require_space(path, bytes);
+  });
   std::vector<std::uint64_t> places;
   {
     io::Hdf5Writer writer(comm, unfinished);

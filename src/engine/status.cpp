@@ -23,6 +23,9 @@ constexpr std::size_t kFailuresShown = 10;
 /// Older than this, progress.json no longer tells the present rate.
 constexpr double kFresh_s = 60.0;
 
+/// Beyond this a journal is not read while a run tells how far it is.
+constexpr std::uint64_t kReadableBytes = std::uint64_t{64} << 20;
+
 double age_s(const ProgressState& progress) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration<double>(now).count() - progress.time_s;
@@ -52,23 +55,63 @@ bool is_outdated(const StageRecord& record, const Products& products) {
   });
 }
 
-StageStatus unfinished_stage(const fs::path& directory, const std::string& name,
-                             const StageRecord* record,
-                             const std::optional<ProgressState>& progress) {
-  StageStatus status;
-  status.name = name;
-  status.state = record == nullptr ? "not started" : "partial";
+/// Whether a process is at work. Locks of another machine may not be seen from here.
+bool is_running(const fs::path& directory, const Manifest& manifest,
+                const std::optional<ProgressState>& progress) {
+  if (RunLock::held(directory)) {
+    return true;
+  }
+  const bool open = !manifest.attempts.empty() && manifest.attempts.back().exit_code < 0;
+  return open && manifest.attempts.back().host != host_name() && progress &&
+         age_s(*progress) < kFresh_s;
+}
+
+JournalCount count_of(const fs::path& folder, const ProgressState* telling) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    bytes += entry.file_size(ignored);
+  }
+  if (telling == nullptr || bytes <= kReadableBytes) {
+    return count_journal(folder);
+  }
+  JournalCount count;
+  count.units = telling->total;
+  count.done = telling->done;
+  count.failed = telling->failed;
+  return count;
+}
+
+void add_unfinished(const fs::path& directory, const std::string& name, const StageRecord* record,
+                    const std::optional<ProgressState>& progress, RunStatus& status) {
+  StageStatus& stage = status.stages.emplace_back();
+  stage.name = name;
+  stage.state = record == nullptr ? "not started" : "partial";
   if (record == nullptr) {
-    return status;
+    return;
   }
-  const JournalCount journal = count_journal(directory / name);
-  status.units = journal.units;
-  status.done = journal.done;
-  status.failed = journal.failed;
-  if (progress && progress->stage == name) {
-    status.idle_mean = progress->idle;
+  const bool running = status.state == "running";
+  const bool known = progress && progress->stage == name;
+  const bool telling = known && running && age_s(*progress) < kFresh_s;
+  const JournalCount journal = count_of(directory / name, telling ? &*progress : nullptr);
+  stage.units = journal.units;
+  stage.done = journal.done;
+  stage.failed = journal.failed;
+  for (const std::string& failure : journal.failures) {
+    status.failures.push_back(name + "/" + failure);
   }
-  return status;
+  if (!running) {
+    for (const std::string& suspect : journal.suspects) {
+      status.suspects.push_back(name + "/" + suspect);
+    }
+  }
+  if (known) {
+    stage.idle_mean = progress->idle;
+    status.rate_per_s = progress->rate_per_s;
+    const std::size_t left = journal.units - std::min(journal.units, journal.done);
+    status.eta_s =
+        progress->rate_per_s > 0 ? static_cast<double>(left) / progress->rate_per_s : -1.0;
+  }
 }
 
 std::string next_step(const RunStatus& status, const Manifest& manifest) {
@@ -98,8 +141,9 @@ RunStatus read_status(const fs::path& run_directory) {
   RunStatus status;
   status.directory = run_directory;
   status.pipeline = manifest->pipeline;
-  const bool running = RunLock::held(run_directory);
   const std::optional<ProgressState> progress = read_progress(run_directory);
+  const bool running = is_running(run_directory, *manifest, progress);
+  status.state = running ? "running" : "stopped";
   const Products products(run_directory);
   bool complete = fs::exists(run_directory / (manifest->pipeline + ".h5"));
   for (const std::string& name : manifest->stage_order) {
@@ -114,12 +158,7 @@ RunStatus read_status(const fs::path& run_directory) {
       status.failures.insert(status.failures.end(), counts.failures.begin(), counts.failures.end());
     } else {
       complete = false;
-      status.stages.push_back(unfinished_stage(run_directory, name, record, progress));
-      if (running && record != nullptr && progress && progress->stage == name &&
-          age_s(*progress) < kFresh_s) {
-        status.rate_per_s = progress->rate_per_s;
-        status.eta_s = progress->eta_s;
-      }
+      add_unfinished(run_directory, name, record, progress, status);
     }
     status.failed += status.stages.back().failed;
   }
@@ -140,7 +179,9 @@ std::string status_text(const RunStatus& status) {
     if (stage.state == "done" || stage.state == "outdated") {
       out += fmt::format(" {} units, {} failed", stage.units, stage.failed);
     } else if (stage.units > 0) {
-      out += fmt::format(" {} of {} units, {} failed", stage.done, stage.units, stage.failed);
+      out += fmt::format(" {:.1f}%, {} of {} units, {} failed",
+                         100.0 * static_cast<double>(stage.done) / static_cast<double>(stage.units),
+                         stage.done, stage.units, stage.failed);
     }
     if (stage.elapsed_s > 0) {
       out += fmt::format(", {:.1f} s", stage.elapsed_s);
@@ -154,13 +195,20 @@ std::string status_text(const RunStatus& status) {
     out += "\n";
   }
   if (status.rate_per_s > 0) {
-    out += fmt::format("rate {:.1f} units/s, remaining {}\n", status.rate_per_s,
-                       duration_text(status.eta_s));
+    out +=
+        fmt::format("rate {:.1f} units/s{}, remaining {}\n", status.rate_per_s,
+                    status.state == "running" ? "" : " when it ran", duration_text(status.eta_s));
   }
   if (!status.failures.empty()) {
     out += fmt::format("{} failed unit{}:\n", status.failed, status.failed == 1 ? "" : "s");
     for (const std::string& failure : status.failures) {
       out += "  " + failure + "\n";
+    }
+  }
+  if (!status.suspects.empty()) {
+    out += "units in which processes ended (how often); three times make a failed unit:\n";
+    for (const std::string& suspect : status.suspects) {
+      out += "  " + suspect + "\n";
     }
   }
   return out + "next: " + status.next + "\n";
@@ -175,6 +223,7 @@ std::string status_json(const RunStatus& status) {
                {"stages", Json::array()},
                {"failed", status.failed},
                {"failures", status.failures},
+               {"suspects", status.suspects},
                {"rate_per_s", status.rate_per_s},
                {"eta_s", known(status.eta_s)},
                {"last_exit", status.last_exit >= 0 ? Json(status.last_exit) : Json(nullptr)},
@@ -185,6 +234,9 @@ std::string status_json(const RunStatus& status) {
                               {"units", stage.units},
                               {"done", stage.done},
                               {"failed", stage.failed},
+                              {"fraction", stage.units > 0 ? Json(static_cast<double>(stage.done) /
+                                                                  static_cast<double>(stage.units))
+                                                           : Json(nullptr)},
                               {"elapsed_s", stage.elapsed_s},
                               {"idle_mean", known(stage.idle_mean)},
                               {"idle_max", known(stage.idle_max)}});

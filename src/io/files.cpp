@@ -13,6 +13,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/hash.hpp"
+#include "skyloom/io/accident.hpp"
 
 #include "atomic_file.hpp"
 
@@ -65,8 +66,8 @@ InputFile open_input(const std::filesystem::path& path) {
   return {fd, static_cast<std::size_t>(info.st_size)};
 }
 
-void read_at(const InputFile& file, std::size_t offset, std::span<char> out,
-             const std::filesystem::path& path) {
+void read_input(const InputFile& file, std::size_t offset, std::span<char> out,
+                const std::filesystem::path& path) {
   while (!out.empty()) {
     const ssize_t count =
         ::pread(file.fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
@@ -83,15 +84,15 @@ void read_at(const InputFile& file, std::size_t offset, std::span<char> out,
 }
 
 void write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+  std::uint64_t offset = 0;
   while (!content.empty()) {
-    const ssize_t count = ::write(fd, content.data(), content.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
+    const std::ptrdiff_t count = write_at(fd, content, offset);
     if (count <= 0) {
-      throw FatalError(path.string() + ": cannot be written: " + cause());
+      throw FatalError(path.string() + ": cannot be written, " + std::to_string(content.size()) +
+                       " bytes are needed: " + cause());
     }
     content.remove_prefix(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
   }
 }
 
@@ -120,11 +121,11 @@ void publish(const std::filesystem::path& temporary, const std::filesystem::path
   };
   {
     Descriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0 || ::fsync(file.get()) != 0) {
+    if (file.get() < 0 || sync_data(file.get()) != 0) {
       fail("cannot be saved");
     }
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (rename_file(temporary.c_str(), path.c_str()) != 0) {
     fail("cannot be renamed from its temporary name");
   }
   sync_folder(path);
@@ -133,7 +134,7 @@ void publish(const std::filesystem::path& temporary, const std::filesystem::path
 std::string read_text(const std::filesystem::path& path) {
   const InputFile file = open_input(path);
   std::string text(file.size, '\0');
-  read_at(file, 0, text, path);
+  read_input(file, 0, text, path);
   return text;
 }
 
@@ -155,6 +156,19 @@ void write_atomically(const std::filesystem::path& path, std::string_view conten
   publish(temporary, path);
 }
 
+void require_space(const std::filesystem::path& path, std::uint64_t bytes) {
+  std::error_code problem;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const std::filesystem::space_info space = std::filesystem::space(folder, problem);
+  const bool unknown = problem || space.available == static_cast<std::uintmax_t>(-1);
+  const bool full = pass_point("space") == Accident::full;
+  if (full || (!unknown && space.available < bytes)) {
+    throw FatalError(path.string() + ": cannot be written, " + std::to_string(bytes) +
+                     " bytes are needed: " + std::to_string(full ? 0 : space.available) +
+                     " bytes are free");
+  }
+}
+
 std::string fingerprint(const std::filesystem::path& path) {
   const InputFile file = open_input(path);
   Hash hash;
@@ -162,7 +176,7 @@ std::string fingerprint(const std::filesystem::path& path) {
   std::vector<char> buffer(std::min(file.size, kMebibyte));
   const auto add = [&](std::size_t offset) {
     const std::size_t count = std::min(kMebibyte, file.size - offset);
-    read_at(file, offset, std::span(buffer).first(count), path);
+    read_input(file, offset, std::span(buffer).first(count), path);
     hash.bytes(std::as_bytes(std::span(buffer).first(count)));
   };
   if (file.size <= kWholeUpTo) {

@@ -184,7 +184,8 @@ void Hdf5Writer::Impl::write_rows(hid_t dataset, hid_t type, const Column& colum
                 "selection");
     }
     h5::check(H5Dwrite(dataset, type, memory.get(), space.get(), transfer.get(), from),
-              in("write column " + column.name));
+              in("column " + column.name + " cannot be written, " +
+                 std::to_string(range.total * row_bytes) + " bytes are needed"));
   }
 }
 

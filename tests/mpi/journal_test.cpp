@@ -123,3 +123,53 @@ TEST_CASE("damage anywhere in the files costs the records it hits and no others"
   REQUIRE(journal.count() == kUnits - 2);
   REQUIRE(comm.all(!journal.has(kUnits - 1)));
 }
+
+TEST_CASE("many attempts are rewritten into one, with states and deaths, and damage is named") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  constexpr std::size_t kUnits = 40;
+  for (std::size_t attempt = 0; attempt < 9; ++attempt) {
+    Journal journal(comm, folder.path(), "key", kUnits);
+    REQUIRE(comm.all(journal.damage().empty()));
+    put_share(comm, journal, 3 * attempt, 3 * attempt + 3);
+    if (comm.rank() == comm.size() - 1 && attempt < 2) {
+      journal.begin(38, "killer");
+      journal.begin(39, "long");
+      journal.put_state(39, std::string(1500000, static_cast<char>('a' + attempt)));
+      journal.begin(37, "innocent");
+      journal.withdraw();
+    }
+    comm.barrier();
+  }
+  const auto files = [&folder] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      count += entry.path().filename().string().starts_with("journal.g") ? 1 : 0;
+    }
+    return count;
+  };
+  REQUIRE(comm.all(files() == 9));
+  comm.barrier();
+  for (int again = 0; again < 2; ++again) {
+    const Journal journal(comm, folder.path(), "key", kUnits);
+    REQUIRE(comm.all(has_exactly(journal, kUnits, 0, 27)));
+    REQUIRE(comm.all(journal.deaths(38) == 2 && journal.deaths(39) == 0 &&
+                     journal.deaths(37) == 0 && journal.deaths(5) == 0));
+    REQUIRE(comm.all(journal.state(39) == std::string(1500000, 'b') && journal.state(38).empty()));
+    REQUIRE(comm.all(files() == 1));
+    comm.barrier();
+  }
+  const engine::JournalCount count = engine::count_journal(folder.path());
+  REQUIRE(comm.all(count.done == 27 && count.suspects == std::vector<std::string>{"killer (2)"}));
+  comm.barrier();
+  if (comm.rank() == 0) {
+    const auto name = folder.path() / "journal.g0010.000";
+    std::fstream file(name, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(engine::kRecordHeaderBytes + 2);  // inside the payload of the first unit with one
+    file << "damage";
+  }
+  comm.barrier();
+  const Journal journal(comm, folder.path(), "key", kUnits);
+  REQUIRE(comm.all(!journal.damage().empty() == (comm.rank() == 0)));
+  REQUIRE(comm.all(journal.count() == 26));
+}

@@ -10,6 +10,7 @@
 #include "skyloom/engine/run.hpp"
 #include "skyloom/io/hdf5.hpp"
 
+#include "engine/payload.hpp"
 #include "shared_folder.hpp"
 #include "support/mpi_main.hpp"
 #include "toy_stage.hpp"
@@ -43,6 +44,11 @@ struct Bench {
   Log log;
 };
 
+struct NoState final : UnitState {
+  [[nodiscard]] std::string_view saved() const override { return {}; }
+  void border(const std::function<std::string()>&) override {}
+};
+
 /// What a single process computes for the same units, without any engine.
 Table expected_things(std::size_t units, const std::set<std::size_t>& without) {
   toy::Stage stage(units);
@@ -52,7 +58,8 @@ Table expected_things(std::size_t units, const std::set<std::size_t>& without) {
   for (std::size_t k = 0; k < units; ++k) {
     rows.clear();
     if (!without.contains(k)) {
-      stage.process({k, "unit " + std::to_string(k), 1.0}, 3, rows);
+      NoState state;
+      stage.process({k, "unit " + std::to_string(k), 1.0}, 3, rows, state);
       out.append(rows.table("things"));
     }
   }
@@ -285,4 +292,66 @@ TEST_CASE("a configuration that open() refuses is every rank's error, and the ru
   }
   REQUIRE(comm.all(text == "psf.fits: no such file: an image"));
   REQUIRE(comm.sum(stage.processed) == 0);
+}
+
+TEST_CASE("a long unit leaves at a border with its state and goes on from there") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  toy::Stage stage(1);
+  int steps = 0;
+  stage.with_state = [&](const engine::Unit&, UnitState& state) {
+    for (std::size_t step = state.saved().size(); step < 5; ++step) {
+      ++steps;
+      if (step == 1) {
+        ::raise(SIGUSR1);
+      }
+      state.border([&] { return std::string(step + 1, 's'); });
+    }
+  };
+  REQUIRE(comm.all(bench.run(stage).end == StageEnd::stopped));
+  parallel::clear_stop_signal();
+  REQUIRE(comm.sum(steps) == 2);
+  comm.barrier();
+  steps = 0;
+  REQUIRE(comm.all(bench.run(stage).end == StageEnd::complete));
+  REQUIRE(comm.sum(steps) == 3);
+  REQUIRE(comm.all(product_is_right(bench, 1, {})));
+}
+
+TEST_CASE("a unit in which processes die is tried alone at last, and then never again") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  const std::string key = engine::journal_key(bench.settings.stage_hash, toy::schema(20));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    engine::Journal journal(comm, folder.path() / "toy", key, 20);
+    REQUIRE(comm.all(journal.deaths(6) == attempt));
+    if (comm.rank() == 0) {
+      journal.begin(6, "unit 6");
+      if (attempt > 0) {
+        journal.begin(7, "unit 7");
+      }
+    }
+    comm.barrier();
+  }
+  toy::Stage stage(20);
+  std::vector<std::size_t> order;
+  stage.with_state = [&](const engine::Unit& unit, UnitState&) { order.push_back(unit.index); };
+  const StageOutcome outcome = bench.run(stage);
+  REQUIRE(comm.all(outcome.end == StageEnd::complete && outcome.failed == 1));
+  REQUIRE(comm.sum(stage.processed) == 19);
+  // Two deaths: unit 7 comes after all others.
+  REQUIRE((comm.rank() != 0 || order.back() == 7));
+  REQUIRE(comm.all(product_is_right(bench, 20, {6})));
+  const Table& units = bench.products.table("toy", "units");
+  REQUIRE(comm.all(units.get<std::string>("reason")[6] == "crashed"));
+  REQUIRE(comm.all(bench.last.units_failed == 1 && bench.last.units_done == 20));
+
+  comm.barrier();
+  bench.settings.retry_failed = true;
+  toy::Stage mended(20);
+  REQUIRE(comm.all(bench.run(mended).failed == 0));
+  REQUIRE(comm.sum(mended.processed) == 1);
+  REQUIRE(comm.all(product_is_right(bench, 20, {})));
 }

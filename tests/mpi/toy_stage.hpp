@@ -37,6 +37,7 @@ class Stage final : public skyloom::engine::StageBase {
   std::set<std::size_t> broken;      ///< throw another exception, after adding rows
   std::function<void()> after_unit;  ///< called at the end of every unit
   std::function<void()> at_open;
+  std::function<void(const skyloom::engine::Unit&, skyloom::UnitState&)> with_state;
   int opened = 0;
   int processed = 0;
 
@@ -60,9 +61,12 @@ class Stage final : public skyloom::engine::StageBase {
       at_open();
     }
   }
-  void process(const skyloom::engine::Unit& unit, std::uint64_t seed,
-               skyloom::engine::Rows& rows) override {
+  void process(const skyloom::engine::Unit& unit, std::uint64_t seed, skyloom::engine::Rows& rows,
+               skyloom::UnitState& state) override {
     ++processed;
+    if (with_state) {
+      with_state(unit, state);
+    }
     if (failing.contains(unit.index)) {
       throw skyloom::UnitError(skyloom::Reason::no_good_data, "nothing\nto see");
     }

@@ -27,6 +27,7 @@ enum class Reason : std::uint8_t {
   not_converged = 3,  ///< the optimiser gave up
   numerical = 4,      ///< NaN, singular matrix or another numerical breakdown
   internal = 5,       ///< an unexpected exception: a defect of the program
+  crashed = 6,        ///< its process died in it, again and again
 };
 
 /// Lower-case name of a reason, as it stands in the `/units` tables.

@@ -20,7 +20,9 @@
 
 namespace skyloom::engine {
 
-/// The numbers are stored in files: never renumber. `started` and `partial` are reserved.
+/// The numbers are stored in files: never renumber. `started` says that a rank began a unit (its
+/// payload is the key of the unit), `partial` holds the state of a long unit at a border of its
+/// computation; neither finishes the unit.
 enum class RecordKind : std::uint32_t { result = 1, failed = 2, started = 3, partial = 4 };
 
 /// One piece of a record: what stands in its header, and where its payload lies.
@@ -34,7 +36,18 @@ struct Piece {
   std::uint32_t part = 0;
   std::uint32_t parts = 1;
   RecordKind kind = RecordKind::result;
-  std::uint32_t attempt = 0;
+  std::uint32_t attempt = 0;  ///< that wrote it first; compaction changes the generation only
+};
+
+/// Bytes of a journal that are neither zero nor a valid record.
+struct JournalDamage {
+  static constexpr std::uint64_t kUnknown = ~std::uint64_t{0};
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  std::uint64_t unit = kUnknown;  ///< whose record stood there, when its header can be read
+  std::uint32_t generation = 0;
+  std::uint32_t group = 0;
+  bool unreadable = false;  ///< the system could not read them
 };
 
 inline constexpr std::size_t kSegmentBytes = std::size_t{1} << 20;
@@ -50,16 +63,26 @@ std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_vie
 
 /// The valid pieces of one segment (or its beginning), in order; after a damaged one the search
 /// goes on in steps of 8 bytes. `offset` is relative to the segment, generation and group are 0.
-std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment);
+/// @param damage when given, what else stands there is appended
+std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment,
+                                std::vector<JournalDamage>* damage = nullptr);
 
 /// For every unit the pieces of the record that counts: a result before a failure, then the lowest
 /// generation, group and position; incomplete records do not count. Pieces stay sorted by unit,
 /// part.
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces);
 
+/// For every unit the pieces of its newest complete state, by unit and part.
+std::vector<Piece> newest_states(std::vector<Piece> pieces);
+
+/// The beginnings of units after which nothing of the unit was recorded: a process died in it. One
+/// for every attempt, by unit and attempt.
+std::vector<Piece> dangling_starts(std::vector<Piece> pieces);
+
 class Journal {
  public:
-  /// Collective: creates the folder, recovers what earlier attempts finished, begins a new attempt.
+  /// Collective: creates the folder, recovers what earlier attempts finished, rewrites it into one
+  /// generation of files when there are more than eight, begins a new attempt.
   /// @param key names the set-up (hash of configuration, inputs, schema)
   /// @param units of the plan; records of larger units are ignored
   Journal(const parallel::Comm& comm, std::filesystem::path directory, std::string key,
@@ -77,11 +100,23 @@ class Journal {
   [[nodiscard]] std::size_t payload_bytes(std::size_t unit) const;
   /// A unit's payload, read from its file. @throws FatalError when it cannot be read any more
   [[nodiscard]] std::string payload(std::size_t unit) const;
+  /// Earlier attempts that died while they computed this unit.
+  [[nodiscard]] int deaths(std::size_t unit) const;
+  /// The state of a unit saved last by an earlier attempt, "" when there is none.
+  [[nodiscard]] std::string state(std::size_t unit) const;
+  /// What recovery found damaged, on rank 0.
+  [[nodiscard]] const std::vector<JournalDamage>& damage() const;
   /// Drops units (the same on every rank): they have to be done again.
   void forget(std::span<const std::uint8_t> units);
 
   /// Appends a record: one write per piece. @throws FatalError naming the file and the bytes needed
   void put(std::size_t unit, RecordKind kind, std::string_view payload);
+  /// Says that this rank begins a unit. @param key of the unit, for `skyloom status`
+  void begin(std::size_t unit, std::string_view key);
+  /// Takes the last begin() back, in place: this process ends for a reason of its own.
+  void withdraw() noexcept;
+  /// Saves the state of the unit begun last.
+  void put_state(std::size_t unit, std::string_view state);
   /// Forces what this rank wrote to disk; sync_due() says when 30 s have passed.
   void sync();
   [[nodiscard]] bool sync_due() const;
@@ -100,8 +135,12 @@ struct JournalCount {
   std::size_t units = 0;  ///< of the plan; 0 when the folder has no journal
   std::size_t done = 0;   ///< finished ones, failed ones included
   std::size_t failed = 0;
+  std::vector<std::string> failures;  ///< "key: reason: text" of the first of them
+  /// "key (n)": unfinished units and how many processes died in them; those of ranks that are
+  /// computing at this moment are among them
+  std::vector<std::string> suspects;
 };
 /// Serial; may be called by any process while a run writes. Never throws for damaged records.
-JournalCount count_journal(const std::filesystem::path& directory);
+JournalCount count_journal(const std::filesystem::path& directory, std::size_t texts = 10);
 
 }  // namespace skyloom::engine

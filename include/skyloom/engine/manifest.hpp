@@ -91,6 +91,9 @@ void write_manifest(const std::filesystem::path& run_directory, const Manifest& 
 std::string utc_now();
 std::string utc_stamp();
 
+/// Name of this machine, "" when it has none.
+std::string host_name();
+
 /// Keeps two runs out of one directory: an advisory lock on <dir>/run.lock that dies with its
 /// process.
 class RunLock {

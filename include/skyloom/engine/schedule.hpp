@@ -22,8 +22,13 @@ struct Chunks {
 };
 
 /// Guided self-scheduling on cost: sorted by decreasing cost (ties by index; a cost that is not
-/// positive counts as zero), each chunk takes remaining cost / (4 * ranks), at least one unit.
+/// positive counts as zero), each chunk takes remaining cost / (8 * ranks), at least one unit.
+/// docs/scaling.md says why 8.
+inline constexpr double kChunksPerRank = 8.0;
 Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks);
+/// The same from the costs of all units.
+Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
+                       double chunks_per_rank = kChunksPerRank);
 
 /// The chunks of one stage behind slot 0 of a shared counter.
 class Schedule {

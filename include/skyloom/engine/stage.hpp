@@ -12,6 +12,7 @@
 
 #include "skyloom/core/log.hpp"
 #include "skyloom/core/random.hpp"
+#include "skyloom/core/unit_state.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/engine/rows.hpp"
 #include "skyloom/engine/unit.hpp"
@@ -30,25 +31,36 @@ class StageBase {
   [[nodiscard]] virtual Plan plan(const Products& before) = 0;
   /// Called once on every rank before its first unit (and not on ranks without units).
   virtual void open(const Products& before, Log& log) = 0;
-  /// One unit; throws UnitError when it cannot be done.
-  virtual void process(const Unit& unit, std::uint64_t seed, Rows& rows) = 0;
+  /// One unit; throws UnitError when it cannot be done, UnitInterrupted when its state was saved.
+  virtual void process(const Unit& unit, std::uint64_t seed, Rows& rows, UnitState& state) = 0;
   /// Frees what open() made.
   virtual void close() = 0;
 };
 
 // clang-format off
+/// A stage whose units may take minutes: its kernel also gets the state of the unit.
 template <class S>
-concept Stage = requires(const typename S::Config& config, const Products& before, Log& log,
+concept SavesState = requires(const typename S::Config& config, const typename S::Input& input,
+                              const Rng& rng, UnitState& state) {
+  { S::compute(config, input, rng, state) } -> std::same_as<typename S::Result>;
+};
+
+template <class S>
+concept Computes = SavesState<S> || requires(const typename S::Config& config,
+                                             const typename S::Input& input, const Rng& rng) {
+  { S::compute(config, input, rng) } -> std::same_as<typename S::Result>;
+};
+
+template <class S>
+concept Stage = Computes<S> && requires(const typename S::Config& config, const Products& before, Log& log,
                          typename S::Context& context, const Unit& unit,
-                         const typename S::Input& input, const typename S::Result& result,
-                         const Rng& rng, Rows& rows) {
+                         const typename S::Result& result, Rows& rows) {
   { S::name } -> std::convertible_to<std::string_view>;
   { S::inputs(config) } -> std::same_as<std::vector<std::string>>;
   { S::needs() } -> std::same_as<std::vector<std::string>>;
   { S::plan(config, before) } -> std::same_as<Plan>;
   { S::open(config, before, log) } -> std::same_as<std::unique_ptr<typename S::Context>>;
   { S::load(config, context, unit) } -> std::same_as<typename S::Input>;
-  { S::compute(config, input, rng) } -> std::same_as<typename S::Result>;
   { S::append(config, result, rows) } -> std::same_as<void>;
 };
 // clang-format on
@@ -63,11 +75,14 @@ class StageAdapter final : public StageBase {
   [[nodiscard]] std::vector<std::string> needs() const override { return S::needs(); }
   [[nodiscard]] Plan plan(const Products& before) override { return S::plan(config_, before); }
   void open(const Products& before, Log& log) override { context_ = S::open(config_, before, log); }
-  void process(const Unit& unit, std::uint64_t seed, Rows& rows) override {
+  void process(const Unit& unit, std::uint64_t seed, Rows& rows, UnitState& state) override {
     const typename S::Input input = S::load(config_, *context_, unit);
     const Rng rng(seed, S::name, unit.key);
-    const typename S::Result result = S::compute(config_, input, rng);
-    S::append(config_, result, rows);
+    if constexpr (SavesState<S>) {
+      S::append(config_, S::compute(config_, input, rng, state), rows);
+    } else {
+      S::append(config_, S::compute(config_, input, rng), rows);
+    }
   }
   void close() override { context_.reset(); }
 

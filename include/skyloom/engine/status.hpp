@@ -27,12 +27,15 @@ struct RunStatus {
   std::vector<StageStatus> stages;
   std::size_t failed = 0;
   std::vector<std::string> failures;  ///< "stage/key: reason: text", the first ten
-  double rate_per_s = 0.0;            ///< of a running stage
-  double eta_s = -1.0;                ///< of a running stage; negative = unknown
+  std::vector<std::string> suspects;  ///< of a stopped run: units in which processes died
+  double rate_per_s = 0.0;            ///< of the unfinished stage, now or when it last ran
+  double eta_s = -1.0;                ///< of the unfinished stage at that rate; negative = unknown
   int last_exit = -1;                 ///< of the last attempt; -1 = running or died
   std::string next;                   ///< what to type next, or what there is to look at
 };
 
+/// A run on this machine is known by its lock, one on another machine by a heartbeat that is not
+/// older than a minute.
 /// @throws ConfigError when the directory holds no run
 RunStatus read_status(const std::filesystem::path& run_directory);
 std::string status_text(const RunStatus& status);

@@ -2,6 +2,7 @@
 // Small files: CSV, ECSV, JSON, TOML, and writing a file so that it is there whole or not at
 // all. Knows no astronomy.
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ namespace skyloom::io {
 std::string read_text(const std::filesystem::path& path);
 /// Writes to a temporary name beside it, syncs, renames. @throws FatalError naming file and cause
 void write_atomically(const std::filesystem::path& path, std::string_view content);
+/// @throws FatalError when the file system of `path` says that it has less than `bytes` free. (That
+/// it does not say so is no promise: quotas are not seen.)
+void require_space(const std::filesystem::path& path, std::uint64_t bytes);
 /// Hash of a file's size and content (up to 64 MiB whole, beyond that the ends and evenly spaced
 /// blocks), 16 hexadecimal digits. @throws ConfigError naming it when it cannot be read
 std::string fingerprint(const std::filesystem::path& path);

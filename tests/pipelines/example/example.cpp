@@ -60,6 +60,8 @@ void Example::declare(ConfigSpec& spec) {
   spec.add("input.marks", &config_.marks,
            {.help = "a file that counts as input", .stages = {"cut"}, .input_path = true});
   spec.add("cut.units", &config_.units, {.help = "number of units", .min = 0, .stages = {"cut"}});
+  spec.add("cut.steps", &config_.steps,
+           {.help = "steps of every unit", .min = 1, .max = 200, .stages = {"cut"}});
   spec.add("cut.scale", &config_.scale, {.help = "factor of all values", .stages = {"cut"}});
   spec.add("join.groups", &config_.groups,
            {.help = "number of groups", .min = 1, .stages = {"join"}});
@@ -67,8 +69,10 @@ void Example::declare(ConfigSpec& spec) {
            {.help = "added to all sums", .unit = "Jy", .stages = {"join"}});
   spec.add("output.work_dir", &config_.work_dir, {.help = "run directory"});
   spec.add("accident.broken_unit", &config_.broken_unit, {.help = "this unit fails"});
+  spec.add("accident.crashing_unit", &config_.crashing_unit,
+           {.help = "this unit takes its process along"});
   spec.add("accident.sleep_ms", &config_.sleep_ms,
-           {.help = "every unit takes so long", .unit = "ms", .min = 0});
+           {.help = "every step of a unit takes so long", .unit = "ms", .min = 0});
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "stages.hpp"
 
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -40,8 +42,8 @@ engine::Plan Cut::plan(const Config& config, const engine::Products&) {
 }
 
 Cut::Input Cut::load(const Config& config, Context&, const engine::Unit& unit) {
-  if (config.sleep_ms > 0) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(config.sleep_ms));
+  if (static_cast<int>(unit.index) == config.crashing_unit) {
+    std::abort();  // as a C library does when it finds its memory spoilt
   }
   if (static_cast<int>(unit.index) == config.broken_unit) {
     throw UnitError(Reason::bad_input, "told to fail");
@@ -49,16 +51,36 @@ Cut::Input Cut::load(const Config& config, Context&, const engine::Unit& unit) {
   return {unit.index, unit.key};
 }
 
-Cut::Result Cut::compute(const Config& config, const Input& input, const Rng& rng) {
+Cut::Result Cut::compute(const Config& config, const Input& input, const Rng& rng,
+                         UnitState& state) {
   CutResult result;
   result.index = input.index;
   for (std::size_t i = 0; i < input.index % 4; ++i) {
     result.values.push_back(config.scale * rng.normal(i));
   }
   result.strip = Image<float>(kPieceWidth, 1);
+  const std::size_t bytes = kPieceWidth * sizeof(float);
+  float* strip = &result.strip(0, 0);
+  int step = 0;
+  if (!state.saved().empty()) {
+    step = static_cast<unsigned char>(state.saved().front());
+    std::memcpy(strip, state.saved().data() + 1, bytes);
+  }
   const Rng noise = rng.stream("strip");
-  for (int x = 0; x < kPieceWidth; ++x) {
-    result.strip(0, x) = static_cast<float>(noise.normal(static_cast<std::uint64_t>(x)));
+  for (; step < config.steps; ++step) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(config.sleep_ms));
+    for (int x = 0; x < kPieceWidth; ++x) {
+      // Not a sum: the order of steps and their number must be seen in the result.
+      strip[x] =
+          0.5F * strip[x] +
+          static_cast<float>(noise.normal(static_cast<std::uint64_t>(step * kPieceWidth + x)));
+    }
+    if (step + 1 < config.steps) {
+      state.border([&] {
+        return static_cast<char>(step + 1) +
+               std::string(reinterpret_cast<const char*>(strip), bytes);
+      });
+    }
   }
   return result;
 }

@@ -38,7 +38,7 @@ struct Cut {
     return std::make_unique<Context>();
   }
   static Input load(const Config& config, Context& context, const engine::Unit& unit);
-  static Result compute(const Config& config, const Input& input, const Rng& rng);
+  static Result compute(const Config& config, const Input& input, const Rng& rng, UnitState& state);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 

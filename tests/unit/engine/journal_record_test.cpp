@@ -136,3 +136,77 @@ TEST_CASE("which record of a unit counts does not depend on the order they are f
     std::rotate(pieces.begin(), pieces.begin() + 1, pieces.end());
   } while (pieces.front().offset != 10);
 }
+
+namespace {
+
+Piece at(Piece piece, std::uint32_t generation, std::uint64_t offset, std::uint32_t part = 0,
+         std::uint32_t parts = 1) {
+  piece.generation = generation;
+  piece.attempt = generation;
+  piece.offset = offset;
+  piece.part = part;
+  piece.parts = parts;
+  return piece;
+}
+
+}  // namespace
+
+TEST_CASE("what is no record is reported with its place, and with its unit when that can be read") {
+  std::string segment = segment_of(6);
+  std::vector<JournalDamage> damage;
+  scan_segment(kSeed, bytes_of(segment), &damage);
+  REQUIRE(damage.empty());
+  const std::vector<Piece> pieces = scan_segment(kSeed, bytes_of(segment));
+  segment[pieces[3].offset] ^= 1;                           // payload of unit 3
+  segment[pieces[5].offset - kRecordHeaderBytes + 9] ^= 1;  // header of unit 5
+  const std::vector<Piece> left = scan_segment(kSeed, bytes_of(segment), &damage);
+  REQUIRE(units_of(left) == std::vector<std::uint64_t>{0, 1, 2, 4});
+  REQUIRE(damage.size() == 2);
+  REQUIRE(damage[0].unit == 3);
+  REQUIRE(damage[0].offset == pieces[3].offset - kRecordHeaderBytes);
+  REQUIRE(damage[0].length == kRecordHeaderBytes + 16);
+  REQUIRE(damage[1].unit == JournalDamage::kUnknown);
+  REQUIRE(damage[1].offset == pieces[5].offset - kRecordHeaderBytes);
+
+  // A record cut short, and then holes.
+  std::string cut = segment_of(2).substr(0, kRecordHeaderBytes + kRecordHeaderBytes);
+  cut.resize(4096, '\0');
+  damage.clear();
+  REQUIRE(units_of(scan_segment(kSeed, bytes_of(cut), &damage)) == std::vector<std::uint64_t>{0});
+  REQUIRE(damage.size() == 1);
+  REQUIRE(damage[0].unit == 1);
+}
+
+TEST_CASE("the newest complete state of a unit counts") {
+  const Piece one = piece_of(1, RecordKind::partial);
+  const std::vector<Piece> pieces{at(piece_of(1), 1, 5),
+                                  at(one, 1, 100, 0, 2),
+                                  at(one, 1, 200, 1, 2),
+                                  at(one, 2, 10, 0, 2),
+                                  at(one, 2, 20, 1, 2),
+                                  at(one, 2, 30, 0, 2),
+                                  at(piece_of(2, RecordKind::partial), 1, 300)};
+  const std::vector<Piece> states = newest_states(pieces);
+  REQUIRE(units_of(states) == std::vector<std::uint64_t>{1, 1, 2});
+  REQUIRE(states[0].offset == 10);  // the one after it has lost its second piece
+  REQUIRE(states[1].offset == 20);
+  REQUIRE(newest_states({at(one, 1, 0, 1, 2)}).empty());
+}
+
+TEST_CASE("a beginning dangles until something later is recorded of its unit") {
+  const auto start = [](std::uint64_t unit, std::uint32_t attempt) {
+    return at(piece_of(unit, RecordKind::started), attempt, 8);
+  };
+  const auto end = [](std::uint64_t unit, std::uint32_t attempt, RecordKind kind) {
+    return at(piece_of(unit, kind), attempt, 9);
+  };
+  const std::vector<Piece> dangling = dangling_starts(
+      {start(1, 1), end(1, 1, RecordKind::result),                            // finished
+       start(2, 1), start(2, 2), start(2, 2), start(2, 3),                    // died three times
+       start(3, 1), start(3, 2), end(3, 2, RecordKind::failed), start(3, 4),  // retried
+       start(4, 1), end(4, 1, RecordKind::partial), start(4, 2)});            // went on, then died
+  REQUIRE(units_of(dangling) == std::vector<std::uint64_t>{2, 2, 2, 3, 4});
+  REQUIRE(dangling[0].attempt == 1);
+  REQUIRE(dangling[3].attempt == 4);
+  REQUIRE(dangling[4].attempt == 2);
+}

@@ -1,0 +1,115 @@
+#include <algorithm>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/journal.hpp"
+
+#include "journal_files.hpp"
+#include "payload.hpp"
+#include "posix_file.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Reads payloads of single pieces.
+class PieceReader {
+ public:
+  PieceReader(const fs::path& directory, std::uint32_t seed) : directory_(directory), seed_(seed) {}
+
+  /// "" when it changed since.
+  std::string operator()(const Piece& piece) {
+    PosixFile& file = files_[{piece.generation, piece.group}];
+    if (!file.is_open()) {
+      file = PosixFile(directory_ / journal_file_name(piece.generation, piece.group),
+                       PosixFile::Mode::read);
+    }
+    std::string text(piece.length, '\0');
+    const auto bytes = std::as_writable_bytes(std::span(text.data(), text.size()));
+    const bool good = file.read(bytes, piece.offset) == bytes.size() &&
+                      checksum(seed_, bytes) == piece.payload_crc;
+    return good ? text : std::string();
+  }
+
+ private:
+  const fs::path& directory_;
+  std::uint32_t seed_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, PosixFile> files_;
+};
+
+/// The key of a unit, from one of its beginnings (all of them, by unit).
+std::string key_of(const std::vector<Piece>& starts, std::uint64_t unit, PieceReader& read) {
+  const auto at =
+      std::lower_bound(starts.begin(), starts.end(), unit,
+                       [](const Piece& piece, std::uint64_t u) { return piece.unit < u; });
+  const std::string key = at == starts.end() || at->unit != unit ? std::string() : read(*at);
+  return key.empty() ? fmt::format("unit {}", unit) : key;
+}
+
+void count_pieces(const std::vector<Piece>& pieces, PieceReader& read, std::size_t texts,
+                  JournalCount& count) {
+  std::vector<Piece> starts;
+  std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(starts),
+               [](const Piece& piece) { return piece.kind == RecordKind::started; });
+  std::sort(starts.begin(), starts.end(),
+            [](const Piece& a, const Piece& b) { return a.unit < b.unit; });
+  std::vector<std::uint64_t> finished;
+  for (const Piece& piece : winning_pieces(pieces)) {
+    if (piece.part != 0 || piece.unit >= count.units) {
+      continue;
+    }
+    ++count.done;
+    finished.push_back(piece.unit);
+    if (piece.kind == RecordKind::failed) {
+      ++count.failed;
+      const std::string payload = count.failures.size() < texts ? read(piece) : std::string();
+      if (!payload.empty()) {
+        const Outcome outcome = decode_head(payload).outcome;
+        count.failures.push_back(key_of(starts, piece.unit, read) + ": " +
+                                 std::string(to_string(outcome.reason)) + ": " + outcome.text);
+      }
+    }
+  }
+  const std::vector<Piece> dangling = dangling_starts(pieces);
+  for (std::size_t i = 0; i < dangling.size() && count.suspects.size() < texts;) {
+    std::size_t times = 1;
+    while (i + times < dangling.size() && dangling[i + times].unit == dangling[i].unit) {
+      ++times;
+    }
+    if (!std::binary_search(finished.begin(), finished.end(), dangling[i].unit)) {
+      count.suspects.push_back(
+          fmt::format("{} ({})", key_of(starts, dangling[i].unit, read), times));
+    }
+    i += times;
+  }
+}
+
+}  // namespace
+
+JournalCount count_journal(const fs::path& directory, std::size_t texts) {
+  const JournalInfo info = read_journal_info(directory);
+  JournalCount count;
+  count.units = info.units;
+  if (info.key.empty()) {
+    return count;
+  }
+  const std::uint32_t seed =
+      checksum(0, std::as_bytes(std::span(info.key.data(), info.key.size())));
+  try {
+    PieceReader read(directory, seed);
+    const std::vector<JournalFile> files = list_journal_files(directory);
+    count_pieces(scan_journal_files(directory, files, seed, 0, 1).pieces, read, texts, count);
+  } catch (const FatalError&) {
+    // A file that went away: the stage has just been assembled, and its product tells the rest.
+    return count;
+  }
+  return count;
+}
+
+}  // namespace skyloom::engine
