@@ -49,6 +49,7 @@ ProgressState state_of(const StageProgress& progress) {
   } else if (state.rate_per_s > 0) {
     state.eta_s = static_cast<double>(state.total - state.done) / state.rate_per_s;
   }
+  state.slots = progress.slots;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   state.time_s = std::chrono::duration<double>(now).count();
   return state;
@@ -92,6 +93,19 @@ std::string progress_line(const ProgressState& state, std::size_t width) {
     line.resize(width);
   }
   return line;
+}
+
+std::vector<std::string> slot_lines(const ProgressState& state, std::size_t width) {
+  std::vector<std::string> lines;
+  for (std::size_t rank = 0; rank < state.slots.size(); ++rank) {
+    const SlotProgress& slot = state.slots[rank];
+    lines.push_back(fmt::format("  rank {}: {}, {} done", rank,
+                                slot.unit.empty() ? "waiting" : slot.unit, slot.done));
+    if (lines.back().size() > width) {
+      lines.back().resize(width);
+    }
+  }
+  return lines;
 }
 
 Progress::Progress(std::filesystem::path run_directory, Log& log, bool live, std::size_t width)
@@ -141,18 +155,29 @@ void Progress::finish() {
 
 void Progress::draw(const ProgressState& state) {
   // One column stays free: a full line would wrap and could not be erased.
-  const std::string line = "\r\x1b[K" + progress_line(state, width_ > 1 ? width_ - 1 : width_);
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  const std::size_t width = width_ > 1 ? width_ - 1 : width_;
+  erase();
+  std::string text = progress_line(state, width);
+  drawn_lines_ = 1;
+  for (const std::string& line : slot_lines(state, width)) {
+    text += "\n" + line;
+    ++drawn_lines_;
+  }
+  std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
-  drawn_ = true;
 }
 
 void Progress::erase() {
-  if (drawn_) {
-    std::fputs("\r\x1b[K", stderr);
-    std::fflush(stderr);
-    drawn_ = false;
+  if (drawn_lines_ == 0) {
+    return;
   }
+  std::string text = "\r\x1b[K";
+  for (std::size_t i = 1; i < drawn_lines_; ++i) {
+    text += "\x1b[A\x1b[K";  // one line up
+  }
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  drawn_lines_ = 0;
 }
 
 void Progress::save(const ProgressState& state) const {

@@ -25,6 +25,9 @@ namespace {
 
 constexpr std::size_t kDoneSlot = 1;
 constexpr std::size_t kFailedSlot = 2;
+// Then for each of the first ranks: number of its unit plus one, and units it has done.
+constexpr std::size_t kFirstRankSlot = 3;
+constexpr std::size_t kCounterSlots = kFirstRankSlot + 2 * kSlotsShown;
 constexpr double kReportInterval_s = 0.2;
 constexpr std::size_t kMessageBytes = 400;
 
@@ -60,7 +63,7 @@ class Loop {
       : task_(task),
         journal_(journal),
         slabs_(slabs),
-        counter_(task.comm, 3),
+        counter_(task.comm, kCounterSlots),
         rows_(task.plan.schema) {
     progress_.stage = task.stage.name();
     progress_.units_total = task.plan.units.size();
@@ -86,6 +89,8 @@ class Loop {
   [[nodiscard]] bool ends_in_time(const Unit& unit) const;
   void sync();
   void share_counts(bool now);
+  void share_unit(std::size_t number, bool now);
+  void read_slots();
   void report();
   void wait_for_all();
 
@@ -103,6 +108,9 @@ class Loop {
   double shared_s_ = 0.0;
   std::int64_t done_ = 0;
   std::int64_t unshared_done_ = 0;
+  std::int64_t shared_unit_ = 0;
+  std::int64_t shared_done_ = 0;
+  double unit_shared_s_ = -1e9;
   std::int64_t unshared_failed_ = 0;
   std::size_t failed_before_ = 0;
   std::size_t noted_ = 0;
@@ -121,6 +129,7 @@ bool Loop::run(Remaining remaining, std::size_t failed_before) {
   if (opened_) {
     task_.stage.close();
   }
+  share_unit(0, true);
   share_counts(true);
   wait_for_all();
   // A configuration that one rank found wrong is everybody's error.
@@ -176,6 +185,7 @@ void Loop::work_alone(const std::vector<std::size_t>& units) {
 
 void Loop::do_unit(const Unit& unit) {
   const double begin = now_s();
+  share_unit(unit.index + 1, false);
   try {
     journal_.begin(unit.index, unit.key);
     io::pass_point("unit");
@@ -284,6 +294,38 @@ void Loop::share_counts(bool now) {
   unshared_failed_ = 0;
   progress_.units_done = progress_.units_recovered + static_cast<std::size_t>(done);
   progress_.units_failed = failed_before_ + static_cast<std::size_t>(failed);
+  read_slots();
+}
+
+/// What this rank does, for the display of rank 0. @param number of the unit plus one, 0 = none
+void Loop::share_unit(std::size_t number, bool now) {
+  const auto rank = static_cast<std::size_t>(task_.comm.rank());
+  const double time = now_s();
+  if (task_.comm.size() == 1 || rank >= kSlotsShown ||
+      (!now && time - unit_shared_s_ < kReportInterval_s)) {
+    return;
+  }
+  unit_shared_s_ = time;
+  const auto shown = static_cast<std::int64_t>(number);
+  counter_.add(kFirstRankSlot + 2 * rank, shown - shared_unit_);
+  counter_.add(kFirstRankSlot + 2 * rank + 1, done_ - shared_done_);
+  shared_unit_ = shown;
+  shared_done_ = done_;
+}
+
+void Loop::read_slots() {
+  if (task_.comm.rank() != 0 || task_.comm.size() == 1) {
+    return;
+  }
+  const std::size_t ranks = std::min(static_cast<std::size_t>(task_.comm.size()), kSlotsShown);
+  progress_.slots.resize(ranks);
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const std::int64_t unit = counter_.add(kFirstRankSlot + 2 * rank, 0);
+    const std::int64_t done = counter_.add(kFirstRankSlot + 2 * rank + 1, 0);
+    SlotProgress& slot = progress_.slots[rank];
+    slot.unit = unit > 0 ? task_.plan.units[static_cast<std::size_t>(unit - 1)].key : std::string();
+    slot.done = static_cast<std::size_t>(done);
+  }
 }
 
 void Loop::report() {

@@ -1,11 +1,12 @@
 #pragma once
-// How a running stage shows itself: a live line redrawn in place on a terminal, a heartbeat line
+// How a running stage shows itself: live lines redrawn in place on a terminal, a heartbeat line
 // elsewhere, and progress.json for `skyloom status`. Lives on rank 0; never called by kernels.
 
 #include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "skyloom/core/log.hpp"
 #include "skyloom/engine/run.hpp"
@@ -19,10 +20,11 @@ struct ProgressState {
   std::size_t done = 0;
   std::size_t failed = 0;
   std::size_t recovered = 0;
-  double rate_per_s = 0.0;  ///< units per second since the stage's loop began
-  double eta_s = -1.0;      ///< remaining time; negative = unknown
-  double idle = 0.0;        ///< fraction of rank 0's time outside units
-  double time_s = 0.0;      ///< of writing, seconds since 1970 UTC
+  double rate_per_s = 0.0;               ///< units per second since the stage's loop began
+  double eta_s = -1.0;                   ///< remaining time; negative = unknown
+  double idle = 0.0;                     ///< fraction of rank 0's time outside units
+  double time_s = 0.0;                   ///< of writing, seconds since 1970 UTC
+  std::vector<SlotProgress> slots = {};  ///< of the first ranks; not kept in progress.json
 };
 
 /// Rate, remaining time and idle fraction from the counts.
@@ -34,6 +36,9 @@ std::optional<ProgressState> read_progress(const std::filesystem::path& run_dire
 std::string duration_text(double seconds);
 /// `fit [#####-----] 120/480 failed=0 rate=31.2/s eta=00:12 idle=3%`, cut to `width` characters.
 std::string progress_line(const ProgressState& state, std::size_t width);
+/// `  rank 3: g/00000, 12 done` for each of the first ranks, cut to `width` characters; none when
+/// there is a single rank.
+std::vector<std::string> slot_lines(const ProgressState& state, std::size_t width);
 
 class Progress {
  public:
@@ -57,7 +62,7 @@ class Progress {
   Log& log_;
   bool live_;
   std::size_t width_;
-  bool drawn_ = false;
+  std::size_t drawn_lines_ = 0;
   double drawn_s_ = -1e9;
   double beat_s_;
   double saved_s_ = -1e9;

@@ -24,15 +24,23 @@ struct StageSettings {
       provenance;  ///< attributes of /provenance, of rank 0
 };
 
+/// What a rank is doing, for the live display of the first few ranks.
+struct SlotProgress {
+  std::string unit;  ///< key of its unit; "" = it has none any more
+  std::size_t done = 0;
+};
+inline constexpr std::size_t kSlotsShown = 8;
+
 /// How far a stage is, for the live line, the heartbeat and `skyloom status`.
 struct StageProgress {
   std::string stage;
   std::size_t units_total = 0;
   std::size_t units_done = 0;  ///< of all ranks; includes failed and recovered ones
   std::size_t units_failed = 0;
-  std::size_t units_recovered = 0;  ///< done by earlier attempts
-  double busy_s = 0.0;              ///< of this rank, inside units
-  double elapsed_s = 0.0;           ///< since the stage's loop began on this rank
+  std::size_t units_recovered = 0;       ///< done by earlier attempts
+  double busy_s = 0.0;                   ///< of this rank, inside units
+  double elapsed_s = 0.0;                ///< since the stage's loop began on this rank
+  std::vector<SlotProgress> slots = {};  ///< of the first ranks; filled on rank 0 of several
 };
 /// Called on every rank after each unit of that rank, and on rank 0 also while it waits for others.
 using ProgressObserver = std::function<void(const StageProgress&)>;

@@ -20,6 +20,17 @@ TEST_CASE("durations") {
   CHECK(duration_text(std::numeric_limits<double>::quiet_NaN()) == "--:--");
 }
 
+TEST_CASE("the first ranks show what they do", "[progress]") {
+  StageProgress progress{"epsf", 5, 1, 0, 0, 1.0, 2.0};
+  CHECK(slot_lines(state_of(progress), 80).empty());
+  progress.slots = {{"g/00000", 1}, {"", 0}};
+  const std::vector<std::string> lines = slot_lines(state_of(progress), 80);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] == "  rank 0: g/00000, 1 done");
+  CHECK(lines[1] == "  rank 1: waiting, 0 done");
+  CHECK(slot_lines(state_of(progress), 12)[0] == "  rank 0: g/");
+}
+
 TEST_CASE("the live line") {
   const StageProgress progress{"fit", 480, 120, 0, 20, 97.0 / 3.0, 100.0 / 3.0};
   const ProgressState state = state_of(progress);
