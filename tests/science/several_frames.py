@@ -2,8 +2,8 @@
 whose truth is known: fitted jointly (one flux per band), forced (one flux per frame), band by band,
 and as two fields of one survey."""
 
+import os
 import pathlib
-import sys
 import tempfile
 
 import numpy as np
@@ -149,7 +149,7 @@ def main():
     rng = np.random.default_rng(20261)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        program = runs.Program(sys.argv[1], folder)
+        program = runs.Program(os.environ["SKYLOOM"], folder)
         sources = truth(rng)
         ra, dec, tables = write_frames(folder, sources, rng)
         n = len(ra)
