@@ -35,6 +35,20 @@ double largest(const std::vector<double>& values) {
   return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
 }
 
+/// Their names carry a time: what a killed attempt left is not written over.
+void remove_cut_off_copies(const fs::path& directory) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("config_used_") && name.ends_with(".tmp")) {
+      files.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : files) {
+    fs::remove(file);
+  }
+}
+
 class PipelineRun {
  public:
   PipelineRun(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
@@ -193,6 +207,7 @@ void PipelineRun::open_directory() {
   manifest_.attempts.push_back(attempt);
   save_manifest();
   io::write_atomically(directory / "config.toml", spec_.toml());
+  remove_cut_off_copies(directory);
   io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"),
                        io::read_text(options_.config_file));
   fs::create_directories(directory / "logs", problem);

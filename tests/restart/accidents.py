@@ -147,7 +147,8 @@ def damaged_product_is_made_again(program, folder):
     config = survey(program, folder)
     run = folder / "run"
     command = ("example", "run", config, "--out", run)
-    for name in ("cut.h5", "join.h5", "manifest.json.tmp", "progress.json", "example.h5"):
+    for name in ("cut.h5", "join.h5", "manifest.json.tmp", "progress.json", "example.h5",
+                 "config_used_20260101_000000.toml.tmp"):
         program.run(*command)
         if (run / name).exists():
             os.truncate(run / name, (run / name).stat().st_size // 2)
@@ -155,6 +156,7 @@ def damaged_product_is_made_again(program, folder):
             (run / name).write_text("half of")
         program.run(*command, ranks=2)
         require_equal(folder, run)
+        require(not list(run.glob("*.tmp")), "nothing cut off stays")
 
 
 def crashing_unit_is_quarantined(program, folder):
