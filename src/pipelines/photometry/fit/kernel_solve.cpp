@@ -22,18 +22,27 @@ using numerics::Verdict;
 /// a shape has several minima.
 constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
 /// First approach on boxes that leave out this many times more.
-constexpr double kCoarse = 3.0;
+constexpr double kCoarse = 6.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
 constexpr double kStartError = 0.3;
 /// Errors of a reported flux that may come from a halo source held at its start.
 constexpr double kRemote = 0.01;
 /// Total S/N from which a halo source is never held.
 constexpr double kBrightHalo = 8.0;
+/// Iterations of the first approach at most: what is slow then is a valley that the last phase
+/// knows how to follow.
+constexpr int kApproachSteps = 20;
 /// Full steps after the first approach.
 constexpr int kPolishSteps = 25;
+/// Boxes of the steps after it, until those of the final accuracy are chosen from their solution.
+constexpr double kMiddle = 3.0;
+/// Those steps end when no source would move by more than this many of its errors, and the last
+/// ones when none would by the second.
+constexpr double kLooseStep = 0.1;
+constexpr double kDoneStep = 0.01;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
-constexpr double kQuietTao = 0.3;
+constexpr double kQuietTao = 1.0;
 constexpr double kQuietLm = 0.03;
 /// Two steps in a row that gain less in lnp end a solve.
 constexpr double kStall = 0.005;
@@ -313,7 +322,7 @@ void approach_alone(Scene& scene, SolveReport& report, const std::vector<int>& s
 /// First approach on coarse boxes: who becomes quiet leaves the solve.
 void approach(Scene& scene, SolveReport& report, int iterations_before) {
   constexpr int kCycles = 3;
-  const int limit = scene.input().options.max_iterations;
+  const int limit = std::min(kApproachSteps, scene.input().options.max_iterations);
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     wake_all(scene);
     while (count_active(scene) > 0 && report.iterations < limit && !report.stopped) {
@@ -368,7 +377,7 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
     if (report.stopped) {
       return report;
     }
-    scene.set_truncation(scene.input().options.truncation_sigma);
+    scene.set_truncation(kMiddle * scene.input().options.truncation_sigma);
     hold_marked(scene);
   }
   flag_faint(scene);
@@ -378,7 +387,9 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
   constexpr int kCycles = 3;
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     const auto result =
-        polish(scene, report, iterations_before, std::min(kPolishSteps, limit - report.iterations));
+        polish(scene, report, iterations_before, std::min(kPolishSteps, limit - report.iterations),
+               cycle == 0 ? kLooseStep : kDoneStep);
+    scene.set_truncation(scene.input().options.truncation_sigma);
     // Once from the solution, so that the choice does not remember the first approach.
     const bool placed =
         !report.stopped && (cycle == 0 ? settle_from_solution(scene) : place_again(scene));
@@ -390,7 +401,7 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
       approach_alone(scene, report, result.stuck, limit - report.iterations, iterations_before);
     }
     if (last) {
-      polish(scene, report, iterations_before, 0);
+      polish(scene, report, iterations_before, 0, kDoneStep);
       return report;
     }
   }
