@@ -21,8 +21,9 @@ using numerics::Verdict;
 /// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
 /// a shape has several minima.
 constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
-/// First approach on boxes that leave out this many times more.
-constexpr double kCoarse = 6.0;
+/// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
+/// solution on them. With 6, bright halo sources are held too far off: borders show.
+constexpr double kCoarse = 3.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
 constexpr double kStartError = 0.3;
 /// Errors of a reported flux that may come from a halo source held at its start.
@@ -34,15 +35,13 @@ constexpr double kBrightHalo = 8.0;
 constexpr int kApproachSteps = 20;
 /// Full steps after the first approach.
 constexpr int kPolishSteps = 25;
-/// Boxes of the steps after it, until those of the final accuracy are chosen from their solution.
-constexpr double kMiddle = 3.0;
-/// Those steps end when no source would move by more than this many of its errors, and the last
-/// ones when none would by the second.
+/// Steps on coarse boxes end when no source would move by more than this many of its errors, the
+/// last ones when none would by the second.
 constexpr double kLooseStep = 0.1;
 constexpr double kDoneStep = 0.01;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
-constexpr double kQuietTao = 1.0;
+constexpr double kQuietTao = 0.3;
 constexpr double kQuietLm = 0.03;
 /// Two steps in a row that gain less in lnp end a solve.
 constexpr double kStall = 0.005;
@@ -129,7 +128,8 @@ bool solve_active(Scene& scene, SolveReport& report, int budget, int iterations_
   problem.pack(x, lower, upper);
   numerics::LeastSquaresOptions options;
   options.max_iterations = budget;
-  options.value_noise = std::max(kValueNoise, kRelativeNoise * 0.5 * scene.evaluate(false));
+  // With the derivatives that the solver asks for first.
+  options.value_noise = std::max(kValueNoise, kRelativeNoise * 0.5 * scene.evaluate(true));
   options.monitor = [&monitor](const numerics::Step& step) { return monitor(step); };
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     const Source& source = scene.sources()[s];
@@ -377,7 +377,6 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
     if (report.stopped) {
       return report;
     }
-    scene.set_truncation(kMiddle * scene.input().options.truncation_sigma);
     hold_marked(scene);
   }
   flag_faint(scene);
