@@ -1,6 +1,7 @@
 #include "skyloom/numerics/lapack.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <utility>
@@ -12,6 +13,9 @@ void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* inf
 void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda,
              double* b, const int* ldb, int* info);
 void dpotri_(const char* uplo, const int* n, double* a, const int* lda, int* info);
+void dsygv_(const int* itype, const char* jobz, const char* uplo, const int* n, double* a,
+            const int* lda, double* b, const int* ldb, double* w, double* work, const int* lwork,
+            int* info);
 }
 
 namespace skyloom::numerics {
@@ -68,6 +72,30 @@ double LapackCholesky::log_determinant() const {
     sum += std::log(factor_[i * static_cast<std::size_t>(n_) + i]);
   }
   return 2.0 * sum;
+}
+
+bool generalised_eigen(std::span<double> a, std::span<double> b, std::span<double> values) {
+  const int n = static_cast<int>(values.size());
+  if (a.size() != values.size() * values.size() || b.size() != a.size()) {
+    throw FatalError("generalised_eigen: sizes differ");
+  }
+  const auto finite = [](double v) { return std::isfinite(v); };
+  if (!std::all_of(a.begin(), a.end(), finite) || !std::all_of(b.begin(), b.end(), finite)) {
+    return false;
+  }
+  if (n == 0) {
+    return true;
+  }
+  const int itype = 1;
+  // What the reduction to tridiagonal form asks for at least; more helps large matrices only.
+  constexpr int kSmall = 16;
+  std::array<double, 3 * kSmall> small{};
+  std::vector<double> large(n > kSmall ? static_cast<std::size_t>(3 * n) : 0);
+  double* work = n > kSmall ? large.data() : small.data();
+  const int lwork = 3 * n;
+  int info = 0;
+  dsygv_(&itype, "V", "L", &n, a.data(), &n, b.data(), &n, values.data(), work, &lwork, &info);
+  return info == 0;
 }
 
 }  // namespace skyloom::numerics

@@ -198,6 +198,10 @@ void set_default_options() {
     if (found == PETSC_FALSE) {
       PetscOptionsInsertString(nullptr, "-patch_tao_bnk_pc_type jacobi");
     }
+    PetscOptionsHasName(nullptr, nullptr, "-patch_tao_ls_max_funcs", &found);
+    if (found == PETSC_FALSE) {
+      PetscOptionsInsertString(nullptr, "-patch_tao_ls_max_funcs 8");
+    }
     return true;
   }();
   static_cast<void>(kDone);

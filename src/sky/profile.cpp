@@ -23,7 +23,36 @@ void scale_to(std::vector<double>& amplitude, double total) {
   }
 }
 
-double core_fraction(double n) {
+/// Splines over the rows of one range of the Sersic tables: amplitudes, then logarithms of
+/// variances.
+struct RangeSplines {
+  std::vector<numerics::CubicSpline> columns;
+};
+
+std::vector<RangeSplines> make_range_splines() {
+  std::vector<RangeSplines> result;
+  for (const SersicRange& range : sersic_ranges()) {
+    const auto rows = static_cast<std::size_t>(range.rows);
+    const auto terms = static_cast<std::size_t>(range.terms);
+    const std::size_t stride = 1 + 2 * terms;
+    std::vector<double> x(rows);
+    std::vector<double> y(rows);
+    for (std::size_t r = 0; r < rows; ++r) {
+      x[r] = range.values[r * stride];
+    }
+    RangeSplines& splines = result.emplace_back();
+    for (std::size_t k = 0; k < 2 * terms; ++k) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        const double v = range.values[r * stride + 1 + k];
+        y[r] = k >= terms ? std::log(v) : v;
+      }
+      splines.columns.emplace_back(x, y);
+    }
+  }
+  return result;
+}
+
+numerics::CubicSpline make_core_spline() {
   const auto table = sersic_core_table();
   std::vector<double> x;
   std::vector<double> y;
@@ -31,7 +60,12 @@ double core_fraction(double n) {
     x.push_back(table[i]);
     y.push_back(table[i + 1]);
   }
-  return numerics::CubicSpline(x, y)(n);
+  return {x, y};
+}
+
+double core_fraction(double n) {
+  static const numerics::CubicSpline kSpline = make_core_spline();
+  return kSpline(n);
 }
 
 constexpr double kRowStep = 0.05;
@@ -92,35 +126,19 @@ Mixture de_vaucouleurs_mixture() {
 
 Mixture sersic_mixture(double n) {
   n = std::clamp(n, kSersicMin, kSersicMax);
+  static const std::vector<RangeSplines> kSplines = make_range_splines();
   const auto ranges = sersic_ranges();
-  const SersicRange* range = &ranges.back();
-  for (const SersicRange& candidate : ranges) {
-    if (n < candidate.high) {
-      range = &candidate;
-      break;
-    }
+  std::size_t r = 0;
+  while (r + 1 < ranges.size() && n >= ranges[r].high) {
+    ++r;
   }
-  const auto rows = static_cast<std::size_t>(range->rows);
-  const auto terms = static_cast<std::size_t>(range->terms);
-  const std::size_t stride = 1 + 2 * terms;
-  std::vector<double> x(rows);
-  std::vector<double> y(rows);
-  for (std::size_t r = 0; r < rows; ++r) {
-    x[r] = range->values[r * stride];
-  }
+  const auto terms = static_cast<std::size_t>(ranges[r].terms);
   Mixture m;
-  for (std::size_t k = 0; k < 2 * terms; ++k) {
-    const bool is_variance = k >= terms;
-    for (std::size_t r = 0; r < rows; ++r) {
-      const double v = range->values[r * stride + 1 + k];
-      y[r] = is_variance ? std::log(v) : v;
-    }
-    const double value = numerics::CubicSpline(x, y)(n);
-    if (is_variance) {
-      m.variance.push_back(std::exp(value));
-    } else {
-      m.amplitude.push_back(value);
-    }
+  m.amplitude.reserve(terms + 1);
+  m.variance.reserve(terms + 1);
+  for (std::size_t k = 0; k < terms; ++k) {
+    m.amplitude.push_back(kSplines[r].columns[k](n));
+    m.variance.push_back(std::exp(kSplines[r].columns[terms + k](n)));
   }
   const double core = n > 1.0 ? core_fraction(n) : 0.0;
   scale_to(m.amplitude, 1.0 - core);

@@ -80,8 +80,9 @@ std::vector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid) {
   }
   std::vector<float> result(product(k_max + 1, 4 * kp));
   std::vector<float> rows(product(2 * radius + 1, 2 * kp));
+  std::vector<float> folded(product(radius + 1, 8));
   lanes::kernels().psf({k_max, kp, radius, stamp.values.pixels().data(), cosine.data(), sine.data(),
-                        rows.data(), result.data()});
+                        folded.data(), rows.data(), result.data()});
   const double period2 = static_cast<double>(grid.shape().period) * grid.shape().period;
   const double scale = 1.0 / (period2 * s * s);
   for (int q = 0; q <= k_max; ++q) {

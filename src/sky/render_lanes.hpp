@@ -46,6 +46,7 @@ struct PsfJob {
   const float* stamp;   ///< (2 r + 1, 2 r + 1)
   const float* cosine;  ///< (r + 1, kp) cos(2 pi p x / (N s)), lanes over p
   const float* sine;    ///< (r + 1, kp)
+  float* folded;        ///< scratch (r + 1, 8)
   float* rows;          ///< scratch (2 r + 1, 2, kp)
   float* out;           ///< (K + 1, 4, kp)
 };

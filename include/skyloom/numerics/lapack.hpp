@@ -28,4 +28,10 @@ class LapackCholesky {
   int n_;
 };
 
+/// Solves A v = lambda B v for symmetric A and positive definite B (n * n, both overwritten): row i
+/// of A becomes the vector of values[i] with v^T B v = 1, values ascending.
+/// @return false when B is not positive definite or an element is not finite
+/// @throws FatalError when sizes differ
+bool generalised_eigen(std::span<double> a, std::span<double> b, std::span<double> values);
+
 }  // namespace skyloom::numerics

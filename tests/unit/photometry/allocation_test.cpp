@@ -128,7 +128,7 @@ TEST_CASE("steps to the solution need no memory") {
   fit::Scene scene(patch.input, *workspace);
   fit::place_sources(scene);
   fit::SolveReport report;
-  fit::polish(scene, report, 0, 12);
+  fit::polish(scene, report, 0, 12, 0.003);
   for (const auto& source : scene.sources()) {
     REQUIRE((source.type != fit::SourceType::sersic || source.levels.size() == 1));
   }

@@ -147,7 +147,7 @@ struct SourceFit {
   std::vector<double> flux_per_sky;
   bool converged = false;  ///< last_step_sigma < 0.05, or nothing but fluxes was free
   /// What one more Newton step would change of its own parameters, in marginal errors (largest
-  /// component), stretched where such steps are known to be too short.
+  /// component).
   double last_step_sigma = 0.0;
   std::uint32_t flags = 0;
 };

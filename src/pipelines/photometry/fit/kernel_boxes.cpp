@@ -24,6 +24,8 @@ constexpr double kFluxMargin = 1.3;
 
 sky::Mixture mixture_for(const Source& source) {
   switch (source.type) {
+    case SourceType::star:
+      return {};
     case SourceType::exp:
       return sky::exponential_mixture();
     case SourceType::dev:
@@ -83,6 +85,15 @@ double minor_axis_factor(const Source& source) {
   return std::exp(2.0 * source.value[2]) * q * q;
 }
 
+/// Next of eight steps per octave: the PSF is transformed for every grid anew.
+int few(int n) {
+  int step = 1;
+  while (16 * step <= n) {
+    step *= 2;
+  }
+  return (n + step - 1) / step * step;
+}
+
 int ladder(int half) {
   for (const int h : kHalfSizes) {
     if (h >= half) {
@@ -116,12 +127,16 @@ std::shared_ptr<PsfModel> Scene::psf_at(std::size_t frame, double x, double y) c
   return work_.psf_at(data.psf, x + data.psf_x0, y + data.psf_y0);
 }
 
-int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
-                            std::size_t f) const {
+double Scene::truncation_of(const Source& source) const {
+  return source.free ? truncation_sigma_ : input_.options.truncation_sigma;
+}
+
+int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t f,
+                            int at_least) const {
   const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
-  const double tau = truncation_sigma_;
+  const double tau = truncation_of(source);
   const auto psf_part = [&](int h) {
     return static_cast<std::size_t>(h) < psf.norm_outside.size()
                ? psf.norm_outside[static_cast<std::size_t>(h)]
@@ -134,19 +149,22 @@ int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture,
     re = std::exp(source.value[2]) * std::sqrt(std::abs(a * d - bb * c));
   }
   for (const int h : kHalfSizes) {
+    if (h < at_least) {
+      continue;
+    }
     double outside = psf_part(h);
-    if (!star) {
+    if (amplitude * outside < tau && !star) {
       outside += std::sqrt(0.6 * power_outside(mixture, re, psf.fwhm_pix / 2.3548200450309493, h));
     }
     if (amplitude * outside < tau) {
       return h;
     }
   }
-  return kHalfSizes.back() + 1;
+  return std::max(at_least, kHalfSizes.back() + 1);
 }
 
 double Scene::frequency_needed(const Source& source, std::span<const double> profile_power,
-                               std::size_t f) const {
+                               std::size_t f, double at_least) const {
   const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
@@ -157,11 +175,14 @@ double Scene::frequency_needed(const Source& source, std::span<const double> pro
     beyond[r] = beyond[r + 1] + psf.ring_power[r] * profile_power[r];
   }
   for (const double k : kBandLimits) {
+    if (k < at_least) {
+      continue;
+    }
     if (k >= limit) {
       break;
     }
     const auto r = std::min(rings, static_cast<std::size_t>(std::lround(k / kRingStep)));
-    if (amplitude * std::sqrt(beyond[r]) < truncation_sigma_) {
+    if (amplitude * std::sqrt(beyond[r]) < truncation_of(source)) {
       return k;
     }
   }
@@ -225,22 +246,21 @@ void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half,
       continue;
     }
     // Room for a size or shape that grows during the fit before boxes are chosen again.
-    const int extent = static_cast<int>(std::ceil(7.0 * widest)) + 31;
+    const int extent = few(static_cast<int>(std::ceil(7.0 * widest)) + 31);
     const int h = source.levels.empty() ? half : std::min(half, ladder(extent));
     const int period = period_of(h, std::min(extent, 1200));
     const double band =
-        band_of(group, 0.5 * minor_axis_factor(source), amplitude, truncation_sigma_);
-    source.levels.push_back({{h, period, static_cast<int>(std::min(k_max, band) * period)},
-                             kSigmaEdges[g],
-                             kSigmaEdges[g + 1],
-                             {}});
+        band_of(group, 0.5 * minor_axis_factor(source), amplitude, truncation_of(source));
+    const int frequencies =
+        std::min(static_cast<int>(k_max * period), few(static_cast<int>(std::ceil(band * period))));
+    source.levels.push_back({{h, period, frequencies}, kSigmaEdges[g], kSigmaEdges[g + 1], {}});
   }
 }
 
 bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
   const bool star = source.type == SourceType::star;
-  const sky::Mixture mixture = star ? sky::Mixture{} : mixture_for(source);
+  const sky::Mixture mixture = mixture_for(source);
   std::array<double, kRings> profile_power{};
   if (!star) {
     fill_profile_power(source, mixture, profile_power);
@@ -268,11 +288,11 @@ bool Scene::place(int s) {
     if (frames_[f].n_good == 0) {
       continue;
     }
-    reach = std::max(reach, half_size_needed(source, mixture, f));
+    reach = std::max(reach, half_size_needed(source, mixture, f, reach));
     farthest = std::max({farthest, place.centre_x, frames_[f].width - 1 - place.centre_x,
                          place.centre_y, frames_[f].height - 1 - place.centre_y});
     if (!star) {
-      k_max = std::max(k_max, frequency_needed(source, profile_power, f));
+      k_max = std::max(k_max, frequency_needed(source, profile_power, f, k_max));
     }
   }
   if (reach > kHalfSizes.back()) {
@@ -325,9 +345,7 @@ void Scene::allocate(Source& source) const {
     total += static_cast<std::size_t>(place.plane * source.n_images);
   }
   // Every pixel of a box is written when it is rendered.
-  if (source.pixels.size() < total) {
-    source.pixels.resize(total);
-  }
+  work_.need_pixels(source.pixels, total);
   source.value_valid = false;
   source.derivatives_valid = false;
 }
@@ -369,53 +387,76 @@ void Scene::find_lit_pixels(std::size_t f) {
       lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});
     }
   }
-  if (frame.summed_weight != weight_id_ || lit != frame.lit) {
-    frame.lit.swap(lit);
-    frame.summed_weight = weight_id_;
-    std::fill(frame.model.begin(), frame.model.end(), 0.0F);
-    sum_dark_pixels(frame);
+  if (frame.summed_weight == weight_id_ && lit == frame.lit) {
+    return;
   }
+  const bool same_weights = frame.summed_weight == weight_id_;
+  frame.lit.swap(lit);
+  frame.summed_weight = weight_id_;
+  std::fill(frame.model.begin(), frame.model.end(), 0.0F);
+  sum_dark_pixels(frame, same_weights ? &lit : nullptr);
 }
 
-void Scene::sum_dark_pixels(Frame& frame) const {
+namespace {
+
+/// Sums of w, w d, w d^2 of part of a row.
+void add_dark(const Frame& frame, int y, int x0, int x1, std::array<double, 3>& sum) {
+  const float* w = frame.weight.data() + y * frame.stride;
+  const float* d = frame.data.data() + y * frame.stride;
+  // Four sums of each kind: a fixed order that fits into vectors.
+  constexpr int kSums = 4;
+  double s0[kSums] = {};
+  double s1[kSums] = {};
+  double s2[kSums] = {};
+  int x = x0;
+  for (; x + kSums <= x1; x += kSums) {
+    for (int k = 0; k < kSums; ++k) {
+      const auto weight = static_cast<double>(w[x + k]);
+      const auto data = static_cast<double>(d[x + k]);
+      s0[k] += weight;
+      s1[k] += weight * data;
+      s2[k] += weight * data * data;
+    }
+  }
+  for (; x < x1; ++x) {
+    const auto weight = static_cast<double>(w[x]);
+    const auto data = static_cast<double>(d[x]);
+    s0[0] += weight;
+    s1[0] += weight * data;
+    s2[0] += weight * data * data;
+  }
+  sum[0] += (s0[0] + s0[1]) + (s0[2] + s0[3]);
+  sum[1] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
+  sum[2] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
+}
+
+}  // namespace
+
+void Scene::sum_dark_pixels(Frame& frame, const std::vector<RowPiece>* before) {
   frame.dark = {};
-  const auto add = [&frame](int y, int x0, int x1) {
-    const float* w = frame.weight.data() + y * frame.stride;
-    const float* d = frame.data.data() + y * frame.stride;
-    // Four sums of each kind: a fixed order that fits into vectors.
-    constexpr int kSums = 4;
-    double s0[kSums] = {};
-    double s1[kSums] = {};
-    double s2[kSums] = {};
-    int x = x0;
-    for (; x + kSums <= x1; x += kSums) {
-      for (int k = 0; k < kSums; ++k) {
-        const auto weight = static_cast<double>(w[x + k]);
-        const auto data = static_cast<double>(d[x + k]);
-        s0[k] += weight;
-        s1[k] += weight * data;
-        s2[k] += weight * data * data;
-      }
-    }
-    for (; x < x1; ++x) {
-      const auto weight = static_cast<double>(w[x]);
-      const auto data = static_cast<double>(d[x]);
-      s0[0] += weight;
-      s1[0] += weight * data;
-      s2[0] += weight * data * data;
-    }
-    frame.dark[0] += (s0[0] + s0[1]) + (s0[2] + s0[3]);
-    frame.dark[1] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
-    frame.dark[2] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
-  };
+  frame.dark_rows.resize(static_cast<std::size_t>(frame.height));
   auto piece = frame.lit.begin();
+  const std::vector<RowPiece>& last = before != nullptr ? *before : frame.lit;
+  auto old = last.begin();
   for (int y = 0; y < frame.height; ++y) {
-    int x = 0;
-    for (; piece != frame.lit.end() && piece->y == y; ++piece) {
-      add(y, x, piece->x0);
-      x = piece->x1;
+    auto& row = frame.dark_rows[static_cast<std::size_t>(y)];
+    const auto other_row = [y](const RowPiece& p) { return p.y != y; };
+    const auto end = std::find_if(piece, frame.lit.end(), other_row);
+    const auto old_end = std::find_if(old, last.end(), other_row);
+    if (before == nullptr || !std::equal(piece, end, old, old_end)) {
+      row = {};
+      int x = 0;
+      for (; piece != end; ++piece) {
+        add_dark(frame, y, x, piece->x0, row);
+        x = piece->x1;
+      }
+      add_dark(frame, y, x, frame.width, row);
     }
-    add(y, x, frame.width);
+    piece = end;
+    old = old_end;
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      frame.dark[k] += row[k];
+    }
   }
 }
 

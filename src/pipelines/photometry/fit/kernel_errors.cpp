@@ -50,7 +50,8 @@ struct Scores {
 /// What the sandwich needs beside the normal matrices.
 class ScoreGram {
  public:
-  explicit ScoreGram(Scene& scene) {
+  explicit ScoreGram(Scene& scene) : gram_(scene.work().score_gram) {
+    scene.resize(gram_);
     auto& weights = scene.work().score_weight;
     weights.resize(std::max(weights.size(), scene.frames().size()));
     std::vector<std::span<const float>> weight;
@@ -89,7 +90,7 @@ class ScoreGram {
   }
 
   std::vector<double> sum_;
-  Gram gram_;
+  Gram& gram_;
 };
 
 Scores scores_of(const Scene& scene, const ScoreGram& score, int b, int n) {

@@ -19,7 +19,8 @@ void Scene::find_pairs() {
   for (std::size_t p = 0; p < pairs_.size(); ++p) {
     before[{pairs_[p].low, pairs_[p].high}] = p;
   }
-  const Gram old = std::move(gram_);
+  Gram& old = work_.old_gram;
+  std::swap(old, gram_);
   ++layout_id_;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     find_lit_pixels(f);
@@ -44,11 +45,21 @@ void Scene::find_pairs() {
       }
     }
   }
-  gram_.frame.assign(frames_.size(), std::vector<GramBlock>(pairs_.size()));
+  resize(gram_);
   for (std::size_t p = 0; p < pairs_.size(); ++p) {
     const auto found = before.find({pairs_[p].low, pairs_[p].high});
-    for (std::size_t f = 0; found != before.end() && f < old.frame.size(); ++f) {
+    for (std::size_t f = 0; found != before.end() && f < frames_.size(); ++f) {
       gram_.frame[f][p] = old.frame[f][found->second];
+    }
+  }
+}
+
+void Scene::resize(Gram& gram) const {
+  gram.frame.resize(frames_.size());
+  for (auto& blocks : gram.frame) {
+    blocks.resize(pairs_.size());
+    for (GramBlock& block : blocks) {
+      block.weight_id = 0;
     }
   }
 }
@@ -67,6 +78,9 @@ double Scene::influence(int s) const {
     std::fill(light.begin(), light.end(), 0.0);
     std::fill(own.begin(), own.end(), 0.0);
     for (std::size_t f = 0; f < frames_.size(); ++f) {
+      if (frames_[f].n_good == 0) {
+        continue;
+      }
       const auto b = static_cast<std::size_t>(frames_[f].input->band);
       light[b] += gram_.frame[f][static_cast<std::size_t>(p)].g[0];
       own[b] += gram_.frame[f][other].g[0];
@@ -195,10 +209,6 @@ void Scene::fill_gram_frame(Gram& gram, std::size_t f, std::span<const float> we
 
 void Scene::fill_gram(Gram& gram, std::span<const std::span<const float>> weight, bool full,
                       std::uint64_t weight_id) {
-  if (gram.frame.size() != frames_.size() ||
-      (!gram.frame.empty() && gram.frame[0].size() != pairs_.size())) {
-    gram.frame.assign(frames_.size(), std::vector<GramBlock>(pairs_.size()));
-  }
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     if (frames_[f].n_good > 0) {
       fill_gram_frame(gram, f, weight[f], full, weight_id);

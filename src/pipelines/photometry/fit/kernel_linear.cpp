@@ -344,7 +344,7 @@ void Scene::use_total_weights() {
     }
     frame.sum_weight = sum_w;
     frame.sum_weighted_data = sum_wd;
-    sum_dark_pixels(frame);
+    sum_dark_pixels(frame, nullptr);
   }
 }
 

@@ -7,35 +7,36 @@
 #include <utility>
 
 #include "pipelines/photometry/fit/kernel_problem.hpp"
+#include "skyloom/numerics/lapack.hpp"
 
 namespace skyloom::photometry::fit {
 
 namespace {
 
-/// Gauss-Newton converges linearly where the residuals bend the valley: per source, the step of the
-/// matrix is stretched by the secant of its own gradient.
-constexpr double kStretchMin = 0.25;
-constexpr double kStretchMax = 4.0;
+/// Gauss-Newton converges linearly where the residuals bend the valley. What its matrix lacks is
+/// learned per source from the changes of its gradient (structured symmetric rank-one update;
+/// Dennis, Gay & Welsch 1981), within these multiples of its own block.
+constexpr double kCurvatureMin = -0.8;
+constexpr double kCurvatureMax = 20.0;
 
-/// Takes full steps until no source would move by more than kDoneStep of its errors. Steps shrink
-/// by a factor of about 0.8 in the valleys of faint galaxies, so the way that is left is several
-/// steps long.
+/// Takes full steps until no source would move by more than `tolerance` of its errors.
 class Polish {
  public:
-  Polish(Scene& scene, SolveReport& report, int iterations_before)
+  Polish(Scene& scene, SolveReport& report, int iterations_before, double tolerance)
       : scene_(scene),
         report_(report),
         iterations_before_(iterations_before),
-        stretch_(scene.sources().size(), 1.0),
         move_(scene.sources().size()),
         old_gradient_(scene.sources().size()),
         remaining_(scene.sources().size(), 0.0),
         stuck_(scene.sources().size(), 0),
-        newton_source_(scene.sources().size(), 0) {
+        newton_source_(scene.sources().size(), 0),
+        tolerance_(tolerance) {
     wake_all(scene_);
     const auto n = static_cast<std::size_t>(scene_.active_parameters());
     from_.reserve(n);
     change_.reserve(n);
+    move_all_.reserve(n);
     to_.reserve(n);
   }
 
@@ -53,15 +54,21 @@ class Polish {
         report_.stopped = true;
         return false;
       }
+      if (learn(newton)) {
+        solve_step(scene_, newton);
+      }
       const int moving = look(newton);
       if (moving == 0 && all) {
-        return finish(stuck().empty());
+        if (stuck().empty()) {
+          return finish(true);
+        }
+        break;
       }
       if (i >= budget) {
         break;
       }
       if (moving == 0) {
-        wake_all(scene_);
+        wake_movable();
         forget();
         newton_step(scene_, newton);
         value = newton.value;
@@ -76,7 +83,7 @@ class Polish {
       report_.dlnp_last = before - value;
       report_.history.push_back(
           {iterations_before_ + report_.iterations, 2.0 * value, count_active(scene_)});
-      all = count_active(scene_) == count_free();
+      all = count_active(scene_) == count_movable();
       newton_step(scene_, newton);
       value = newton.value;
     }
@@ -98,13 +105,27 @@ class Polish {
   }
 
  private:
-  [[nodiscard]] int count_free() const {
-    return static_cast<int>(std::count_if(scene_.sources().begin(), scene_.sources().end(),
-                                          [](const Source& s) { return s.free; }));
+  [[nodiscard]] bool movable(std::size_t s) const {
+    return scene_.sources()[s].free && stuck_[s] == 0;
+  }
+
+  [[nodiscard]] int count_movable() const {
+    int n = 0;
+    for (std::size_t s = 0; s < stuck_.size(); ++s) {
+      n += movable(s) ? 1 : 0;
+    }
+    return n;
+  }
+
+  /// Sources that are stuck stay out: steps of others must not count on theirs.
+  void wake_movable() {
+    for (std::size_t s = 0; s < stuck_.size(); ++s) {
+      scene_.sources()[s].active = movable(s);
+    }
   }
 
   [[nodiscard]] bool moves(std::size_t s) const {
-    return scene_.sources()[s].active && stuck_[s] == 0 && remaining_[s] > kDoneStep;
+    return scene_.sources()[s].active && stuck_[s] == 0 && remaining_[s] > tolerance_;
   }
 
   void forget() {
@@ -113,7 +134,108 @@ class Polish {
     }
   }
 
-  /// Updates stretches, and how far each active source still is. @return how many are not done
+  /// Learns curvatures from the last step. @return true when any changed
+  bool learn(const NewtonStep& newton) {
+    const std::size_t n = newton.x.size();
+    move_all_.assign(n, 0.0);
+    std::size_t first = 0;
+    for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
+      const Source& source = scene_.sources()[s];
+      for (int k = 0; source.active && k < source.n_parameters; ++k) {
+        move_all_[first++] = move_[s][static_cast<std::size_t>(k)];
+      }
+    }
+    bool any = false;
+    first = 0;
+    for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
+      if (scene_.sources()[s].active) {
+        any = update_curvature(newton, s, first) || any;
+        first += static_cast<std::size_t>(scene_.sources()[s].n_parameters);
+      }
+    }
+    return any;
+  }
+
+  bool update_curvature(const NewtonStep& newton, std::size_t s, std::size_t first) {
+    Source& source = scene_.sources()[s];
+    const std::size_t n = newton.x.size();
+    const auto np = static_cast<std::size_t>(source.n_parameters);
+    const double* step = move_all_.data() + first;
+    double size = 0.0;
+    for (std::size_t k = 0; k < np; ++k) {
+      size = std::max(size, std::abs(step[k]) / newton.sigma[first + k]);
+    }
+    if (!(size > kSecantStep)) {
+      return false;
+    }
+    std::array<double, kMaxParameters> rest{};
+    double along = 0.0;
+    double quadratic = 0.0;
+    for (std::size_t i = 0; i < np; ++i) {
+      rest[i] = newton.gradient[first + i] - old_gradient_[s][i];
+      const double* row = newton.normal.data() + (first + i) * n;
+      double product = 0.0;
+      for (std::size_t j = 0; j < n; ++j) {
+        product += row[j] * move_all_[j];
+      }
+      rest[i] -= product;
+      quadratic += step[i] * product;
+      for (std::size_t k = 0; k < np; ++k) {
+        rest[i] -= source.curvature[i * kMaxParameters + k] * step[k];
+      }
+      along += rest[i] * step[i];
+    }
+    // Nearly at right angles to its step, the update would be large and mean nothing.
+    if (std::abs(along) < kLeastAlong * std::abs(quadratic)) {
+      return false;
+    }
+    for (std::size_t i = 0; i < np; ++i) {
+      for (std::size_t k = 0; k < np; ++k) {
+        source.curvature[i * kMaxParameters + k] += rest[i] * rest[k] / along;
+      }
+    }
+    limit_curvature(newton, source, first);
+    return true;
+  }
+
+  /// Brings the curvature S within its limits: S = sum of l (H v)(H v)^T with S v = l H v, H the
+  /// source's own block.
+  static void limit_curvature(const NewtonStep& newton, Source& source, std::size_t first) {
+    const std::size_t n = newton.x.size();
+    const auto np = static_cast<std::size_t>(source.n_parameters);
+    std::array<double, kMaxParameters * kMaxParameters> own{};
+    std::array<double, kMaxParameters * kMaxParameters> scratch{};
+    std::array<double, kMaxParameters * kMaxParameters> vectors{};
+    std::array<double, kMaxParameters> values{};
+    for (std::size_t i = 0; i < np; ++i) {
+      for (std::size_t k = 0; k < np; ++k) {
+        own[i * np + k] = newton.normal[(first + i) * n + first + k];
+        vectors[i * np + k] = source.curvature[i * kMaxParameters + k];
+      }
+    }
+    scratch = own;
+    source.curvature.fill(0.0);
+    if (!numerics::generalised_eigen({vectors.data(), np * np}, {scratch.data(), np * np},
+                                     {values.data(), np})) {
+      return;
+    }
+    for (std::size_t c = 0; c < np; ++c) {
+      const double limited = std::clamp(values[c], kCurvatureMin, kCurvatureMax);
+      std::array<double, kMaxParameters> column{};
+      for (std::size_t i = 0; i < np; ++i) {
+        for (std::size_t k = 0; k < np; ++k) {
+          column[i] += own[i * np + k] * vectors[c * np + k];
+        }
+      }
+      for (std::size_t i = 0; i < np; ++i) {
+        for (std::size_t k = 0; k < np; ++k) {
+          source.curvature[i * kMaxParameters + k] += limited * column[i] * column[k];
+        }
+      }
+    }
+  }
+
+  /// How far each active source still is. @return how many are not done
   int look(const NewtonStep& newton) {
     std::size_t first = 0;
     int moving = 0;
@@ -124,24 +246,11 @@ class Polish {
         continue;
       }
       const auto np = static_cast<std::size_t>(source.n_parameters);
-      double before = 0.0;
-      double after = 0.0;
-      double size = 0.0;
       double largest = 0.0;
       for (std::size_t k = 0; k < np; ++k) {
-        const double sigma = newton.sigma[first + k];
-        before -= move_[s][k] * old_gradient_[s][k];
-        after -= move_[s][k] * newton.gradient[first + k];
-        size = std::max(size, std::abs(move_[s][k]) / sigma);
-        largest = std::max(largest, std::abs(newton.step[first + k]) / sigma);
+        largest = std::max(largest, std::abs(newton.step[first + k]) / newton.sigma[first + k]);
       }
-      if (size > kSecantStep && before > 0.0) {
-        const double left = after / before;
-        const double wanted = left < 1.0 ? stretch_[s] / (1.0 - left) : kStretchMax;
-        stretch_[s] = std::clamp(wanted, std::max(kStretchMin, 0.4 * stretch_[s]),
-                                 std::min(kStretchMax, 2.5 * stretch_[s]));
-      }
-      remaining_[s] = largest * std::max(1.0, stretch_[s]);
+      remaining_[s] = largest;
       moving += moves(s) ? 1 : 0;
       first += np;
     }
@@ -161,6 +270,7 @@ class Polish {
         return true;
       }
       stuck_[farthest] = 1;
+      scene_.sources()[farthest].curvature.fill(0.0);
     }
   }
 
@@ -172,15 +282,17 @@ class Polish {
     std::size_t first = 0;
     std::size_t farthest = 0;
     double largest = 0.0;
+    // A step of all sources together is only right when those it couples take part.
+    const bool joint = count_active(scene_) == count_movable();
     for (std::size_t s = 0; s < scene_.sources().size(); ++s) {
       Source& source = scene_.sources()[s];
       if (newton_source_[s] == 0) {
         continue;
       }
       const auto np = static_cast<std::size_t>(source.n_parameters);
-      source.active = moves(s);
+      source.active = moves(s) || (joint && movable(s) && remaining_[s] > kJointShare * tolerance_);
       if (source.active) {
-        double scale = stretch_[s];
+        double scale = 1.0;
         for (std::size_t k = 0; k < np; ++k) {
           const double d = std::abs(newton.step[first + k]);
           scale = d * scale > kStepLimit[k] ? kStepLimit[k] / d : scale;
@@ -229,7 +341,6 @@ class Polish {
   void shorten(double part) {
     for (std::size_t s = 0; part < 1.0 && s < scene_.sources().size(); ++s) {
       if (scene_.sources()[s].active) {
-        stretch_[s] = std::max(kStretchMin, part * stretch_[s]);
         for (double& m : move_[s]) {
           m *= part;
         }
@@ -245,7 +356,6 @@ class Polish {
       const Source& source = scene_.sources()[s];
       for (int k = 0; source.active && k < source.n_parameters; ++k, ++i) {
         report_.prior_precision.push_back(prior_precision(scene_, source, k));
-        newton.step[i] *= std::max(1.0, stretch_[s]);
       }
     }
     report_.inverse = inverse_normal(newton);
@@ -253,14 +363,15 @@ class Polish {
     return done;
   }
 
-  static constexpr double kDoneStep = 0.003;
+  static constexpr double kLeastAlong = 1e-3;
+  /// Sources that take part in a step of all, as a share of the tolerance.
+  static constexpr double kJointShare = 0.1;
   /// Steps that tell more about the valley than about rounding, in errors.
-  static constexpr double kSecantStep = 0.01;
+  static constexpr double kSecantStep = 0.002;
 
   Scene& scene_;
   SolveReport& report_;
   int iterations_before_;
-  std::vector<double> stretch_;
   std::vector<std::array<double, kMaxParameters>> move_;
   std::vector<std::array<double, kMaxParameters>> old_gradient_;
   std::vector<double> remaining_;  ///< in errors
@@ -268,6 +379,8 @@ class Polish {
   std::vector<unsigned char> stuck_;
   std::vector<unsigned char> newton_source_;  ///< those with parameters in the last NewtonStep
   NewtonStep newton_;
+  std::vector<double> move_all_;
+  double tolerance_;
   std::vector<double> from_;  ///< values of those who move
   std::vector<double> change_;
   std::vector<double> to_;
@@ -275,8 +388,9 @@ class Polish {
 
 }  // namespace
 
-PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget) {
-  Polish work(scene, report, iterations_before);
+PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget,
+                    double tolerance) {
+  Polish work(scene, report, iterations_before, tolerance);
   const bool done = work.run(budget);
   return {done, work.stuck()};
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Last phase of a fit: full Gauss-Newton steps of every source that still moves, each stretched by
-// the secant of its own gradient, until nobody would move by a hundredth of its error.
+// Last phase of a fit: full steps of every source that still moves, by the Gauss-Newton matrix and
+// what the gradients have shown it to lack, until nobody would move by a given part of its error.
 
 #include <vector>
 
@@ -14,9 +14,11 @@ struct PolishResult {
   std::vector<int> stuck;  ///< sources whose step, however short, raised the objective
 };
 
-/// Takes at most `budget` steps; 0 only judges. Fills inverse, prior_precision and
-/// newton_step of the report and leaves all free sources active.
+/// Takes full steps until no source would move by more than `tolerance` of its errors, at most
+/// `budget` steps; 0 only judges. Fills inverse, prior_precision and newton_step of the report and
+/// leaves all free sources active.
 /// @throws UnitError numerical when the objective is not finite
-PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget);
+PolishResult polish(Scene& scene, SolveReport& report, int iterations_before, int budget,
+                    double tolerance);
 
 }  // namespace skyloom::photometry::fit

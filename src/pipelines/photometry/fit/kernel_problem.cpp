@@ -32,6 +32,36 @@ double prior_precision(const Scene& scene, const Source& source, int k) {
   return scale / (kPriorSigma[k] * kPriorSigma[k]);
 }
 
+namespace {
+
+/// newton.matrix = normal matrix with the curvatures of the sources, or without where that is not
+/// positive definite.
+void add_curvature(const Scene& scene, NewtonStep& newton) {
+  newton.matrix = newton.normal;
+  const std::size_t n = newton.x.size();
+  std::size_t first = 0;
+  bool any = false;
+  for (const Source& source : scene.sources()) {
+    if (!source.active) {
+      continue;
+    }
+    const auto np = static_cast<std::size_t>(source.n_parameters);
+    for (std::size_t i = 0; i < np; ++i) {
+      for (std::size_t k = 0; k < np; ++k) {
+        const double c = source.curvature[i * kMaxParameters + k];
+        any = any || c != 0.0;
+        newton.matrix[(first + i) * n + first + k] += c;
+      }
+    }
+    first += np;
+  }
+  if (any && !newton.factor.factor(newton.matrix, static_cast<int>(n))) {
+    newton.matrix = newton.normal;
+  }
+}
+
+}  // namespace
+
 void newton_step(Scene& scene, NewtonStep& newton) {
   PatchProblem problem(scene);
   newton.x.clear();
@@ -57,17 +87,21 @@ void newton_step(Scene& scene, NewtonStep& newton) {
   for (double& sigma : newton.sigma) {
     sigma = std::sqrt(std::max(1e-24, sigma));
   }
+  solve_step(scene, newton);
+}
+
+void solve_step(const Scene& scene, NewtonStep& newton) {
+  const std::size_t n = newton.x.size();
+  if (n == 0) {
+    return;
+  }
+  add_curvature(scene, newton);
   // Parameters pressed against a bound: decoupled, so that the others get their own step.
-  bool bound = false;
   for (std::size_t i = 0; i < n; ++i) {
     const double g = newton.gradient[i];
     newton.step[i] = -g;
     if ((newton.x[i] <= newton.lower[i] && g > 0.0) ||
         (newton.x[i] >= newton.upper[i] && g < 0.0)) {
-      if (!bound) {
-        newton.matrix = newton.normal;
-        bound = true;
-      }
       newton.step[i] = 0.0;
       for (std::size_t k = 0; k < n; ++k) {
         newton.matrix[i * n + k] = 0.0;
@@ -76,9 +110,7 @@ void newton_step(Scene& scene, NewtonStep& newton) {
       newton.matrix[i * n + i] = 1.0;
     }
   }
-  if (bound) {
-    factor(newton.matrix, n, newton.factor);
-  }
+  factor(newton.matrix, n, newton.factor);
   newton.factor.solve(newton.step);
 }
 

@@ -138,6 +138,8 @@ struct NewtonStep {
 /// stay.
 /// @throws UnitError numerical
 void newton_step(Scene& scene, NewtonStep& newton);
+/// The step again, after curvatures changed.
+void solve_step(const Scene& scene, NewtonStep& newton);
 /// Inverse of newton.normal. @throws UnitError numerical
 std::vector<double> inverse_normal(NewtonStep& newton);
 

@@ -44,6 +44,7 @@ Scene::Scene(const Input& input, Workspace& work)
     throw UnitError(Reason::bad_input, "patch without pixels or frames");
   }
   frames_.swap(work_.frames);
+  std::swap(gram_, work_.gram);
   frames_.resize(input.frames.size());
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     clean_frame(input.frames[f], f);
@@ -68,6 +69,7 @@ Scene::~Scene() {
     frame.psf.reset();
   }
   work_.frames.swap(frames_);
+  std::swap(gram_, work_.gram);
 }
 
 namespace {
@@ -185,7 +187,6 @@ void Scene::start_source(const SourceStart& start) {
   for (std::size_t b = 0; b < source.flux.size() && b < start.flux.size(); ++b) {
     source.box_flux[b] = std::abs(start.flux[b]);
   }
-  source.pixels = work_.take_pixels();
   sources_.push_back(std::move(source));
 }
 
@@ -201,9 +202,7 @@ void Scene::hold(int s) {
 
 sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {
   const Placement& place = source.place[frame];
-  // Images are written through the scene alone, which owns them.
-  return {const_cast<float*>(source.pixels.data()) + place.offset, place.stride, place.plane,
-          place.clip};
+  return {source.pixels.data() + place.offset, place.stride, place.plane, place.clip};
 }
 
 int Scene::active_parameters() const {

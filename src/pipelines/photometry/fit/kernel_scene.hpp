@@ -19,7 +19,6 @@
 
 namespace skyloom::photometry::fit {
 
-inline constexpr int kMaxImages = sky::kSersicImages;
 inline constexpr int kMaxParameters = 6;  ///< x, y, ln Re, ee1, ee2, n
 
 /// Cleaned copy of a frame. Rows are `stride` floats; bad pixels have weight 0 and data 0.
@@ -47,7 +46,8 @@ struct Frame {
   std::vector<unsigned char> covered;  ///< scratch of the search for pieces
   /// Sums of w, w d, w d^2 over all other pixels, where the model is the sky alone.
   std::array<double, 3> dark{};
-  std::uint64_t summed_weight = 0;  ///< weights of these sums
+  std::vector<std::array<double, 3>> dark_rows;  ///< of each row
+  std::uint64_t summed_weight = 0;               ///< weights of these sums
 };
 
 /// Part of a galaxy on one grid: the terms of its mixture with sigma in [sigma_low, sigma_high).
@@ -85,33 +85,18 @@ struct Source {
   std::vector<double> flux;      ///< per band, NaN without data
   std::vector<double> box_flux;  ///< per band, what the boxes were chosen for
   double box_log_re = 0.0;
+  /// Second derivatives that Gauss-Newton leaves out, from the gradients along its own steps.
+  std::array<double, kMaxParameters * kMaxParameters> curvature{};
   double prior_scale = 1.0;  ///< on the precision of the prior of position, size and ellipticity
   int half = 0;
   std::vector<Level> levels;  ///< empty for stars
   std::vector<Placement> place;
-  std::vector<float> pixels;
+  Pixels pixels;
   std::uint64_t image_id = 0;  ///< new number whenever anything was rendered
   bool value_valid = false;
   bool derivatives_valid = false;
   std::array<double, kMaxParameters> value_at{};
   std::array<double, kMaxParameters> derivatives_at{};
-};
-
-/// Products of one pair of sources (or of one with itself) in one frame.
-struct GramBlock {
-  std::uint64_t id_low = 0;
-  std::uint64_t id_high = 0;
-  std::uint64_t weight_id = 0;
-  int n_low = 0;  ///< images of the first source that are valid
-  int n_high = 0;
-  std::array<double, kMaxImages * kMaxImages> g{};  ///< (low, high)
-  std::array<double, kMaxImages> sum{};             ///< own blocks: U^T W 1
-  double data = 0.0;                                ///< own blocks: u^T W d
-};
-
-/// All products for one set of weights.
-struct Gram {
-  std::vector<std::vector<GramBlock>> frame;  ///< (frame, pair)
 };
 
 /// Linear unknowns of one band: fluxes of the sources it sees, then the skies of its frames.
@@ -141,7 +126,8 @@ class Scene {
   [[nodiscard]] const BandSystem& band(int b) const { return bands_[static_cast<std::size_t>(b)]; }
   [[nodiscard]] int n_bands() const { return input_.n_bands; }
 
-  /// Significance of the light that boxes and band limits chosen from now on may leave out.
+  /// Significance of the light that boxes and band limits of free sources chosen from now on may
+  /// leave out; held ones keep the boxes of Options::truncation_sigma.
   void set_truncation(double sigma) { truncation_sigma_ = sigma; }
   [[nodiscard]] double truncation() const { return truncation_sigma_; }
   [[nodiscard]] Workspace& work() { return work_; }
@@ -169,9 +155,12 @@ class Scene {
 
   /// Weights 1 / (sky variance + source variance of the present model).
   void use_total_weights();
-  /// Makes `gram` complete for the active sources with weights `weight` (per frame).
+  /// Makes `gram`, which has been resized, complete for the active sources with weights `weight`
+  /// (per frame).
   void fill_gram(Gram& gram, std::span<const std::span<const float>> weight, bool full,
                  std::uint64_t weight_id);
+  /// Room in `gram` for all products, none of them made.
+  void resize(Gram& gram) const;
   [[nodiscard]] Gram& gram() { return gram_; }
   [[nodiscard]] std::uint64_t weight_id() const { return weight_id_; }
 
@@ -192,13 +181,18 @@ class Scene {
   void clean_frame(const FrameData& data, std::size_t index);
   void start_source(const SourceStart& start);
   std::shared_ptr<PsfModel> psf_at(std::size_t frame, double x, double y) const;
-  int half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t frame) const;
+  [[nodiscard]] double truncation_of(const Source& source) const;
+  /// Smallest half size of the ladder from `at_least` on that a frame needs; beyond the largest,
+  /// none.
+  int half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t frame,
+                       int at_least) const;
   double frequency_needed(const Source& source, std::span<const double> profile_power,
-                          std::size_t frame) const;
+                          std::size_t frame, double at_least) const;
   void choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
                      double k_max) const;
   void find_lit_pixels(std::size_t f);
-  void sum_dark_pixels(Frame& frame) const;
+  /// @param before pieces of the rows that were summed last with the same weights, or nothing
+  static void sum_dark_pixels(Frame& frame, const std::vector<RowPiece>* before);
   void index_parameters() const;
   void index_unknowns(const BandSystem& band) const;
   void allocate(Source& source) const;

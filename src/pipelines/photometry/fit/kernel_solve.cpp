@@ -21,7 +21,8 @@ using numerics::Verdict;
 /// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
 /// a shape has several minima.
 constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
-/// First approach on boxes that leave out this many times more.
+/// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
+/// solution on them. With 6, bright halo sources are held too far off: borders show.
 constexpr double kCoarse = 3.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
 constexpr double kStartError = 0.3;
@@ -29,8 +30,15 @@ constexpr double kStartError = 0.3;
 constexpr double kRemote = 0.01;
 /// Total S/N from which a halo source is never held.
 constexpr double kBrightHalo = 8.0;
+/// Iterations of the first approach at most: what is slow then is a valley that the last phase
+/// knows how to follow.
+constexpr int kApproachSteps = 20;
 /// Full steps after the first approach.
 constexpr int kPolishSteps = 25;
+/// Steps on coarse boxes end when no source would move by more than this many of its errors, the
+/// last ones when none would by the second.
+constexpr double kLooseStep = 0.1;
+constexpr double kDoneStep = 0.01;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
 constexpr double kQuietTao = 0.3;
@@ -120,7 +128,8 @@ bool solve_active(Scene& scene, SolveReport& report, int budget, int iterations_
   problem.pack(x, lower, upper);
   numerics::LeastSquaresOptions options;
   options.max_iterations = budget;
-  options.value_noise = std::max(kValueNoise, kRelativeNoise * 0.5 * scene.evaluate(false));
+  // With the derivatives that the solver asks for first.
+  options.value_noise = std::max(kValueNoise, kRelativeNoise * 0.5 * scene.evaluate(true));
   options.monitor = [&monitor](const numerics::Step& step) { return monitor(step); };
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     const Source& source = scene.sources()[s];
@@ -313,7 +322,7 @@ void approach_alone(Scene& scene, SolveReport& report, const std::vector<int>& s
 /// First approach on coarse boxes: who becomes quiet leaves the solve.
 void approach(Scene& scene, SolveReport& report, int iterations_before) {
   constexpr int kCycles = 3;
-  const int limit = scene.input().options.max_iterations;
+  const int limit = std::min(kApproachSteps, scene.input().options.max_iterations);
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     wake_all(scene);
     while (count_active(scene) > 0 && report.iterations < limit && !report.stopped) {
@@ -368,7 +377,6 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
     if (report.stopped) {
       return report;
     }
-    scene.set_truncation(scene.input().options.truncation_sigma);
     hold_marked(scene);
   }
   flag_faint(scene);
@@ -378,7 +386,9 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
   constexpr int kCycles = 3;
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     const auto result =
-        polish(scene, report, iterations_before, std::min(kPolishSteps, limit - report.iterations));
+        polish(scene, report, iterations_before, std::min(kPolishSteps, limit - report.iterations),
+               cycle == 0 ? kLooseStep : kDoneStep);
+    scene.set_truncation(scene.input().options.truncation_sigma);
     // Once from the solution, so that the choice does not remember the first approach.
     const bool placed =
         !report.stopped && (cycle == 0 ? settle_from_solution(scene) : place_again(scene));
@@ -390,7 +400,7 @@ SolveReport solve(Scene& scene, bool first, int iterations_before) {
       approach_alone(scene, report, result.stuck, limit - report.iterations, iterations_before);
     }
     if (last) {
-      polish(scene, report, iterations_before, 0);
+      polish(scene, report, iterations_before, 0, kDoneStep);
       return report;
     }
   }

@@ -174,20 +174,33 @@ const sky::DftGrid& Workspace::grid(const sky::GridShape& shape) {
   return *entry;
 }
 
-std::vector<float> Workspace::take_pixels() {
-  std::vector<float> pixels;
-  if (!pixels_.empty()) {
-    pixels = std::move(pixels_.back());
-    pixels_.pop_back();
+void Workspace::need_pixels(Pixels& pixels, std::size_t count) {
+  if (pixels.size >= count) {
+    return;
   }
-  return pixels;
+  give_pixels(std::move(pixels));
+  pixels = {};
+  const auto found = pixels_.lower_bound(count);
+  if (found != pixels_.end()) {
+    pixels = std::move(found->second);
+    pixels_.erase(found);
+    return;
+  }
+  // Few sizes, so that memory fits the next source as well.
+  std::size_t size = 4096;
+  while (size < count) {
+    size += size / 4 / 16 * 16;
+  }
+  pixels.memory = std::make_unique_for_overwrite<float[]>(size);
+  pixels.size = size;
 }
 
-void Workspace::give_pixels(std::vector<float> pixels) {
+void Workspace::give_pixels(Pixels pixels) {
   // A rare giant galaxy does not keep its memory to the end of the run.
   constexpr std::size_t kLargestKept = 1U << 20U;
-  if (pixels.capacity() > 0 && pixels.capacity() <= kLargestKept) {
-    pixels_.push_back(std::move(pixels));
+  if (pixels.size > 0 && pixels.size <= kLargestKept) {
+    const std::size_t size = pixels.size;
+    pixels_.emplace(size, std::move(pixels));
   }
 }
 

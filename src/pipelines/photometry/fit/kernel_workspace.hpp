@@ -73,6 +73,32 @@ class PsfModel {
 inline constexpr double kRingStep = 1.0 / 64.0;
 inline constexpr std::size_t kRings = 62;  ///< at most, of an oversampled stamp
 
+inline constexpr int kMaxImages = sky::kSersicImages;
+
+/// Products of one pair of sources (or of one with itself) in one frame.
+struct GramBlock {
+  std::uint64_t id_low = 0;
+  std::uint64_t id_high = 0;
+  std::uint64_t weight_id = 0;
+  int n_low = 0;  ///< images of the first source that are valid
+  int n_high = 0;
+  std::array<double, kMaxImages * kMaxImages> g{};  ///< (low, high)
+  std::array<double, kMaxImages> sum{};             ///< own blocks: U^T W 1
+  double data = 0.0;                                ///< own blocks: u^T W d
+};
+
+/// All products for one set of weights.
+struct Gram {
+  std::vector<std::vector<GramBlock>> frame;  ///< (frame, pair)
+};
+
+/// Memory of the images of a source, not initialised.
+struct Pixels {
+  std::unique_ptr<float[]> memory;
+  std::size_t size = 0;
+  [[nodiscard]] float* data() const { return memory.get(); }
+};
+
 class Workspace {
  public:
   Workspace();
@@ -84,9 +110,9 @@ class Workspace {
   std::shared_ptr<PsfModel> psf_at(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
   const sky::DftGrid& grid(const sky::GridShape& shape);
 
-  /// Memory of the images of a source, empty or with the capacity of an earlier one.
-  std::vector<float> take_pixels();
-  void give_pixels(std::vector<float> pixels);
+  /// Makes room for `count` floats; what was there is lost.
+  void need_pixels(Pixels& pixels, std::size_t count);
+  void give_pixels(Pixels pixels);
 
   sky::RenderScratch scratch;
   sky::GalaxyFactors factors;
@@ -99,6 +125,9 @@ class Workspace {
   sky::SersicTables sersic;
   std::vector<std::vector<float>> score_weight;  ///< per frame, of the sandwich
   std::vector<Frame> frames;                     ///< memory of the frames of the last scene
+  Gram gram;                                     ///< and of its products
+  Gram old_gram;
+  Gram score_gram;
 
  private:
   struct Prepared {
@@ -111,7 +140,7 @@ class Workspace {
 
   std::map<const sky::Psf*, Prepared> prepared_;
   std::map<sky::GridShape, std::unique_ptr<sky::DftGrid>> grids_;
-  std::vector<std::vector<float>> pixels_;
+  std::multimap<std::size_t, Pixels> pixels_;  ///< unused memory by size
 };
 
 }  // namespace skyloom::photometry::fit
