@@ -36,36 +36,43 @@ def report(name, shift):
     return worst
 
 
+shifts = {}
+detected = []
 with scratch_folder() as folder:
     program = Program(os.environ["SKYLOOM"], folder)
-    survey = os.path.join(folder, "survey")
-    program.run("simulate", "photometry", "--out", survey, "--size", "small", "--seed", 1)
-    free = open(os.path.join(survey, "photometry_true_psf.toml")).read()
-    with open(os.path.join(survey, "held.toml"), "w") as f:
-        # The simulated sky is 0.
-        f.write("\n".join(line + '\nsky = "0"' if line.startswith("psf = ") else line for line in free.split("\n")))
-    whole = fluxes(program, survey, "held", 1)
-    bands = sorted(name[5:-4] for name in whole if name.startswith("FLUX_") and name.endswith("_fit"))
-    for patches in (4, 64):
-        worst = report(f"sky known, {patches} patches", differences(whole, fluxes(program, survey, "held", patches), bands))
-        check(np.mean(worst < 0.1) >= 0.99, f"sky known, {patches} patches and 1: {100 * np.mean(worst < 0.1):.2f} % of the "
-              "sources within 0.1 of the error, 99 % asked")
-    whole = fluxes(program, survey, "photometry_true_psf", 1)
-    shift = differences(whole, fluxes(program, survey, "photometry_true_psf", 4), bands)
-    worst = report("sky fitted, 4 patches", shift)
-    check(np.mean(worst < 0.1) >= 0.99, f"sky fitted, 4 patches and 1: {100 * np.mean(worst < 0.1):.2f} % of the sources "
-          "within 0.1 of the error, 99 % asked")
-    # Patches of 120 pixels take the sky that all of them have in common. What is left are galaxies of S/N
-    # below 5, whose size the sky of their own patch had moved by more than a linear correction follows.
-    cut = fluxes(program, survey, "photometry_true_psf", 64)
-    shift = differences(whole, cut, bands)
-    report("sky fitted, 64 patches", shift)
-    both = (whole["stype_fit"] != "") & (cut["stype_fit"] != "")
-    snr = np.array([(whole[f"FLUX_{b}_fit"] / whole[f"FLUXERR_{b}_fit"])[both] for b in bands]).T
-    detected = 100 * np.mean(np.abs(shift[snr > 5]) < 0.1)
-    check(detected >= 99, f"sky fitted, 64 patches and 1: {detected:.2f} % of {np.sum(snr > 5)} fluxes of S/N > 5 within 0.1 of "
-          "the error, 99 % asked")
+    for seed in (1, 2):
+        survey = os.path.join(folder, f"survey{seed}")
+        program.run("simulate", "photometry", "--out", survey, "--size", "small", "--seed", seed)
+        free = open(os.path.join(survey, "photometry_true_psf.toml")).read()
+        with open(os.path.join(survey, "held.toml"), "w") as f:
+            # The simulated sky is 0.
+            f.write("\n".join(line + '\nsky = "0"' if line.startswith("psf = ") else line for line in free.split("\n")))
+        for sky, config in (("known", "held"), ("fitted", "photometry_true_psf")):
+            whole = fluxes(program, survey, config, 1)
+            bands = sorted(name[5:-4] for name in whole if name.startswith("FLUX_") and name.endswith("_fit"))
+            for patches in (4, 64):
+                cut = fluxes(program, survey, config, patches)
+                shifts.setdefault((sky, patches), []).append(differences(whole, cut, bands))
+                if (sky, patches) == ("fitted", 64):
+                    both = (whole["stype_fit"] != "") & (cut["stype_fit"] != "")
+                    detected.append(np.array([(whole[f"FLUX_{b}_fit"] / whole[f"FLUXERR_{b}_fit"])[both] > 5
+                                              for b in bands]).T)
+
+for (sky, patches), values in shifts.items():
+    shift = np.concatenate(values)
+    worst = report(f"sky {sky}, {patches} patches", shift)
+    middle = np.median(shift)
+    check(abs(middle) < 0.02, f"sky {sky}, {patches} patches and 1: median {middle:+.4f} of the error, 0.02 allowed")
+    if (sky, patches) != ("fitted", 64):
+        check(np.mean(worst < 0.1) >= 0.99, f"sky {sky}, {patches} patches and 1: {100 * np.mean(worst < 0.1):.2f} % of "
+              "the sources within 0.1 of the error in every band, 99 % asked")
+        continue
+    # Patches of 120 pixels take the sky that all of them have in common. What is left are faint galaxies, whose
+    # size the sky of their own patch had moved further than a linear correction follows.
+    bright = np.concatenate(detected)
+    share = 100 * np.mean(np.abs(shift[bright]) < 0.1)
+    check(share >= 99, f"sky fitted, 64 patches and 1: {share:.2f} % of {bright.sum()} fluxes of S/N > 5 within 0.1 of the "
+          "error, 99 % asked")
     every = 100 * np.mean(np.abs(shift) < 0.1)
     check(every >= 97, f"sky fitted, 64 patches and 1: {every:.2f} % of all fluxes, 97 % asked (99 % is not reached)")
-    check(abs(np.median(shift)) < 0.02, f"sky fitted, 64 patches and 1: median {np.median(shift):+.4f} of the error, 0.02 allowed")
 check.finish()

@@ -11,7 +11,7 @@
 namespace skyloom::photometry::catalogue {
 namespace {
 
-constexpr std::size_t kLeastPatches = 6;
+constexpr std::size_t kLeastPatches = 4;
 constexpr std::size_t kPatchesPerTerm = 4;
 constexpr double kOutlierSigma = 4.0;
 constexpr int kRounds = 5;
