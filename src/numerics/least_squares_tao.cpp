@@ -1,37 +1,14 @@
 #include <cmath>
 #include <exception>
 
-#include <petsctao.h>
-
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/least_squares.hpp"
+
+#include "petsc_handles.hpp"
 
 namespace skyloom::numerics {
 
 namespace {
-
-/// Owners of PETSc objects. Errors on destruction have nobody to go to.
-struct VecOwner {
-  Vec handle = nullptr;
-  ~VecOwner() { VecDestroy(&handle); }
-};
-struct MatOwner {
-  Mat handle = nullptr;
-  ~MatOwner() { MatDestroy(&handle); }
-};
-struct TaoOwner {
-  Tao handle = nullptr;
-  ~TaoOwner() { TaoDestroy(&handle); }
-};
-
-/// PETSc's default handler prints tracebacks; ours returns the code, and the caller reports.
-class QuietErrors {
- public:
-  QuietErrors() { PetscPushErrorHandler(PetscReturnErrorHandler, nullptr); }
-  ~QuietErrors() { PetscPopErrorHandler(); }
-  QuietErrors(const QuietErrors&) = delete;
-  QuietErrors& operator=(const QuietErrors&) = delete;
-};
 
 struct Context {
   LeastSquaresProblem& problem;
@@ -39,21 +16,6 @@ struct Context {
   std::size_t n;
   std::exception_ptr error;
   Verdict verdict = Verdict::proceed;
-};
-
-/// Read access to a sequential vector.
-class ReadArray {
- public:
-  ReadArray(Vec vec, std::size_t n) : vec_(vec), n_(n) { VecGetArrayRead(vec_, &data_); }
-  ~ReadArray() { VecRestoreArrayRead(vec_, &data_); }
-  ReadArray(const ReadArray&) = delete;
-  ReadArray& operator=(const ReadArray&) = delete;
-  [[nodiscard]] std::span<const double> span() const { return {data_, n_}; }
-
- private:
-  Vec vec_;
-  std::size_t n_;
-  const PetscScalar* data_ = nullptr;
 };
 
 PetscErrorCode objective(Tao /*tao*/, Vec x, PetscReal* f, void* raw) noexcept {
@@ -135,27 +97,6 @@ PetscErrorCode convergence(Tao tao, void* raw) noexcept {
     return PETSC_ERR_USER;
   }
 }
-
-PetscErrorCode fill(Vec vec, std::span<const double> values) {
-  PetscScalar* data = nullptr;
-  const PetscErrorCode code = VecGetArray(vec, &data);
-  if (code != 0) {
-    return code;
-  }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    data[i] = values[i];
-  }
-  return VecRestoreArray(vec, &data);
-}
-
-/// Runs calls until the first error.
-#define SKYLOOM_TRY(call)              \
-  do {                                 \
-    const PetscErrorCode code_ = call; \
-    if (code_ != 0) {                  \
-      return code_;                    \
-    }                                  \
-  } while (false)
 
 struct Objects {
   VecOwner x, lower, upper;
