@@ -12,7 +12,8 @@ namespace skyloom::numerics {
 namespace {
 
 constexpr std::size_t kLanes = 8;
-using Lanes = double __attribute__((vector_size(kLanes * sizeof(double))));
+/// Aligned as doubles are, since memory of a vector is.
+typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double)), aligned(8)));  // NOLINT
 
 /// Phases of 8 points: now, and their advance per frequency.
 struct Block {
@@ -24,26 +25,40 @@ struct Sums {
   double c, s, cc, cs, yc, ys;
 };
 
-double total(const Lanes& v) {
-  return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
-}
+// The same source three times, chosen once per process.
+namespace portable {
+#include "periodogram_sums.inc"
+}  // namespace portable
 
-/// Sums at the present frequency; then all phases advance. Points beyond the end have one = 0.
-Sums sums_and_advance(std::vector<Block>& blocks) {
-  Lanes c{}, s{}, cc{}, cs{}, yc{}, ys{};
-  for (Block& b : blocks) {
-    const Lanes cosine = b.cosine;
-    const Lanes sine = b.sine;
-    c += cosine * b.one;
-    s += sine * b.one;
-    cc += cosine * cosine * b.one;
-    cs += cosine * sine * b.one;
-    yc += b.y * cosine;
-    ys += b.y * sine;
-    b.cosine = cosine * b.step_cosine - sine * b.step_sine;
-    b.sine = sine * b.step_cosine + cosine * b.step_sine;
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "periodogram_sums.inc"
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
+namespace avx512 {
+#include "periodogram_sums.inc"
+}  // namespace avx512
+#pragma GCC pop_options
+#endif
+
+using SumsAndAdvance = void (*)(Block*, std::size_t, Sums&);
+
+SumsAndAdvance best() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+    return avx512::sums_and_advance;
   }
-  return {total(c), total(s), total(cc), total(cs), total(yc), total(ys)};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return avx2::sums_and_advance;
+  }
+#endif
+  return portable::sums_and_advance;
 }
 
 std::vector<Block> make_blocks(std::span<const double> time, std::span<const double> y, double mean,
@@ -120,8 +135,11 @@ PeriodogramPeak periodogram_peak(std::span<const double> time, std::span<const d
   }
   std::vector<Block> blocks = make_blocks(time, y, mean, first, step);
   peak.frequencies = 1 + static_cast<int>(std::floor((last - first) / step));
+  const SumsAndAdvance sums_and_advance = best();
   for (int k = 0; k < peak.frequencies; ++k) {
-    const double power = power_of(sums_and_advance(blocks), n, yy);
+    Sums sums{};
+    sums_and_advance(blocks.data(), blocks.size(), sums);
+    const double power = power_of(sums, n, yy);
     if (power > peak.power) {
       peak.power = power;
       peak.frequency = first + k * step;

@@ -172,9 +172,11 @@ std::vector<Optimum> search_starts(Posterior& coarse,
   for (Optimum& optimum : optima) {
     optimum.length = curvature_lengths(coarse, optimum.theta);
     optimum = refine(coarse, optimum, kCoarseIterations, kRefinedTolerance);
-    optimum.length = curvature_lengths(coarse, optimum.theta);
   }
   keep_best(optima, keep);
+  for (Optimum& optimum : optima) {
+    optimum.length = curvature_lengths(coarse, optimum.theta);
+  }
   return optima;
 }
 
