@@ -56,7 +56,7 @@ struct Kernels {
   bool (*predict)(Sweep&, int, const Sweep&, Prediction&);
 };
 
-// The same source three times, chosen once per process.
+// The same source twice, chosen once per process.
 namespace portable {
 #include "celerite_sweeps.inc"
 }  // namespace portable

@@ -1,5 +1,5 @@
 // The Gaussian process against dense algebra and reference fits made outside this project
-// (shared/data/flares).
+// (shared/data/flares), and on a fast rotator with flares (shared/data/flares_real).
 
 #include <algorithm>
 #include <cmath>
@@ -11,9 +11,13 @@
 #include <hdf5.h>
 
 #include "pipelines/flares/gp/kernel.hpp"
+#include "pipelines/flares/gp/kernel_prior.hpp"
+#include "pipelines/flares/gp/kernel_search.hpp"
+#include "skyloom/core/random.hpp"
 #include "skyloom/io/fits.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/numerics/celerite_terms.hpp"
+#include "skyloom/numerics/robust.hpp"
 
 using namespace skyloom;  // NOLINT(google-build-using-namespace): a test
 using numerics::KernelFamily;
@@ -84,6 +88,49 @@ Star read_star(const std::string& name, const char* fits) {
 std::vector<Star> stars() {
   return {read_star("tic2760232_s2", "tess-s0002-0000000002760232-test-s_lc.fits"),
           read_star("tic188646744_s55", "tess-s0055-0000000188646744-test-s_lc.fits")};
+}
+
+/// A star whose points far above a running median, and what follows them, are masked: enough of a
+/// flare mask to fit the rest.
+Star brightenings_masked(const Table& table) {
+  Star star;
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    const double flux = table.get<float>("PDCSAP_FLUX")[i];
+    if (std::isfinite(table.get<double>("TIME")[i]) && std::isfinite(flux)) {
+      star.time.push_back(table.get<double>("TIME")[i]);
+      star.flux.push_back(flux);
+      star.error.push_back(table.get<float>("PDCSAP_FLUX_ERR")[i]);
+    }
+  }
+  const std::size_t n = star.time.size();
+  std::vector<double> above(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t first = i > 30 ? i - 30 : 0;
+    const std::size_t count = std::min(n, i + 31) - first;
+    above[i] = star.flux[i] - numerics::median(std::span(star.flux).subspan(first, count));
+  }
+  const double limit = 4.0 * numerics::robust_scatter(above);
+  star.flare.assign(n, 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = i > 5 ? i - 5 : 0; above[i] > limit && k < std::min(n, i + 15); ++k) {
+      star.flare[k] = 1;
+    }
+  }
+  return star;
+}
+
+flares::gp::Samples quiet_samples(const Star& star, double median_flux) {
+  flares::gp::Samples samples;
+  const double middle = 0.5 * (star.time.front() + star.time.back());
+  for (std::size_t i = 0; i < star.time.size(); ++i) {
+    if (star.flare[i] == 0 && star.error[i] > 0.0) {
+      samples.time.push_back(star.time[i] - middle);
+      samples.y.push_back(star.flux[i] / median_flux - 1.0);
+      samples.variance.push_back(std::pow(star.error[i] / median_flux, 2));
+      samples.scale.push_back(1.0);
+    }
+  }
+  return samples;
 }
 
 double reference(const Star& star, const std::string& what) {
@@ -194,5 +241,38 @@ TEST_CASE("the rotation periods of real stars") {
     CHECK(rotation.period_d == Approx(periods[k]).epsilon(1e-9));
     // The reference goes one step beyond 10 per day.
     CHECK(rotation.frequencies == frequencies[k] - 1);
+  }
+}
+
+TEST_CASE("on a fast rotator random starts find nothing better") {
+  const std::filesystem::path file = std::filesystem::path(SKYLOOM_TEST_DATA) / "flares_real" /
+                                     "tess-s0003-0000000029928567-customap-s_lc.fits";
+  if (!std::filesystem::exists(file)) {
+    WARN("skipped: no " << file);
+    return;
+  }
+  const Star star = brightenings_masked(io::read_fits_table(file));
+  flares::gp::Options options;
+  options.clip_sigma = 0.0;
+  const flares::gp::Model model = flares::gp::fit(star.curve(), options);
+  CHECK(model.rotation.period_d == Approx(0.2269).epsilon(0.01));
+
+  const flares::gp::Samples samples = quiet_samples(star, model.median_flux);
+  const flares::gp::Prior prior =
+      flares::gp::make_prior(options.family, flares::gp::scales_of(samples, model.rotation));
+  flares::gp::Posterior posterior(options.family, prior, true, samples);
+  std::vector<double> gradient(model.theta.size());
+  CHECK(posterior(model.theta, gradient) == Approx(model.objective).epsilon(1e-12));
+  const Rng random(1, "gp", "starts");
+  for (std::uint64_t start = 0; start < 6; ++start) {
+    flares::gp::Optimum from;
+    for (std::size_t i = 0; i < prior.mean.size(); ++i) {
+      from.theta.push_back(std::clamp(prior.mean[i] + prior.sd[i] * random.normal(8 * start + i),
+                                      prior.lower[i], prior.upper[i]));
+    }
+    from.length = flares::gp::curvature_lengths(posterior, from.theta);
+    const flares::gp::Optimum found = flares::gp::refine(posterior, from, 150, 0.02);
+    CAPTURE(start, found.theta);
+    CHECK(model.objective <= found.objective + 0.5);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <string>
 
 #include "pipelines/flares/gp/kernel_prior.hpp"
@@ -20,6 +21,10 @@ constexpr std::size_t kFinalists = 2;
 constexpr double kFinalistMargin = 15.0;
 constexpr int kFullIterations = 150;
 constexpr double kFullTolerance = 0.02;
+
+/// Below this period the bins hide part of what the smooth term does between rotations, and optima
+/// that are one on the bins are several on all cadences.
+constexpr double kLnFast = -std::numbers::ln2;  // half a day
 
 /// The light curve in relative flux, time from the middle.
 struct Relative {
@@ -61,21 +66,20 @@ Samples select(const Relative& r, std::span<const std::uint8_t> used) {
   return s;
 }
 
-Scales scales_of(const Samples& s, const Rotation& rotation) {
-  const auto n = static_cast<double>(s.y.size());
-  double mean = 0.0;
-  for (const double y : s.y) {
-    mean += y / n;
+/// Optima of the bins worth a search on all samples, best first.
+std::vector<Optimum> choose_finalists(Posterior& coarse, numerics::KernelFamily family) {
+  const Prior& prior = coarse.prior();
+  std::vector<Optimum> finalists =
+      search_starts(coarse, starting_points(family, prior), kFinalists);
+  std::erase_if(finalists, [limit = finalists.front().objective + kFinalistMargin](
+                               const Optimum& o) { return o.objective > limit; });
+  if (finalists.front().theta[1] < kLnFast) {
+    Optimum variant = finalists.front();
+    variant.theta = with_short_smooth_term(family, prior, variant.theta);
+    variant.length = curvature_lengths(coarse, variant.theta);
+    finalists.push_back(std::move(variant));
   }
-  double square = 0.0;
-  std::vector<double> errors;
-  for (std::size_t i = 0; i < s.y.size(); ++i) {
-    square += (s.y[i] - mean) * (s.y[i] - mean) / n;
-    errors.push_back(std::sqrt(s.variance[i]));
-  }
-  const double error = numerics::median(errors);
-  // Constant flux has no scatter of its own; the errors then set the scale.
-  return {std::max(std::sqrt(square), 1e-3 * error), error, rotation};
+  return finalists;
 }
 
 /// Best of the finalists on all samples; ties to the better one on the bins.
@@ -83,9 +87,6 @@ Optimum best_on_all(Posterior& full, const std::vector<Optimum>& finalists) {
   Optimum best;
   bool any = false;
   for (const Optimum& finalist : finalists) {
-    if (finalist.objective > finalists.front().objective + kFinalistMargin) {
-      continue;
-    }
     Optimum found = refine(full, finalist, kFullIterations, kFullTolerance);
     if (!any || found.objective < best.objective) {
       best = std::move(found);
@@ -185,10 +186,8 @@ Model fit(const LightCurve& curve, const Options& options) {
   const Prior prior = make_prior(options.family, scales_of(samples, model.rotation));
 
   Posterior coarse(options.family, prior, options.priors, binned(samples, r.cadence));
-  const std::vector<Optimum> finalists =
-      search_starts(coarse, starting_points(options.family, prior), kFinalists);
   Posterior full(options.family, prior, options.priors, samples);
-  Optimum best = best_on_all(full, finalists);
+  Optimum best = best_on_all(full, choose_finalists(coarse, options.family));
   model.evaluations = coarse.evaluations() + full.evaluations();
   Moments moments = condition(full, options, best.theta, r.time);
   double constant = full.process().mean();

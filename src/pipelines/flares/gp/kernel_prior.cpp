@@ -16,6 +16,11 @@ constexpr double kSignificant = 1e-3;
 constexpr double kShortestSmooth_d = 0.2;
 constexpr double kBox = 10.0;
 
+/// Place of ln rho_s; ln sigma_s stands before it.
+std::size_t smooth_period(KernelFamily family) {
+  return family == KernelFamily::rotation_sho ? 6 : 4;
+}
+
 /// Change of a start against the prior means, by parameter.
 using Shift = std::array<double, numerics::kMaxKernelParameters>;
 
@@ -64,23 +69,20 @@ Prior make_prior(KernelFamily family, const Scales& scales) {
   const double ln_sigma = std::log(scales.scatter);
   const double ln_jitter = std::log(scales.median_error);
   Prior prior;
-  std::size_t smooth = 0;
   if (family == KernelFamily::rotation_sho) {
     prior.mean = {ln_sigma, ln_period, 1.0, 1.0, std::log(0.5), ln_sigma, 0.0, ln_jitter};
     prior.sd = {2.0, sd_period, 2.0, 2.0, 1.0, 2.0, 1.5, 2.0};
-    smooth = 6;
   } else {
     // ln Q ~ N(1, 2^2) as for the rotation term, with tau = Q rho / pi.
     prior.mean = {ln_sigma, ln_period, ln_period + 1.0 - std::log(std::numbers::pi),
                   ln_sigma, 0.0,       ln_jitter};
     prior.sd = {2.0, sd_period, 2.0, 2.0, 1.5, 2.0};
-    smooth = 4;
   }
   for (const double mean : prior.mean) {
     prior.lower.push_back(mean - kBox);
     prior.upper.push_back(mean + kBox);
   }
-  prior.lower[smooth] = std::log(kShortestSmooth_d);
+  prior.lower[smooth_period(family)] = std::log(kShortestSmooth_d);
   return prior;
 }
 
@@ -96,6 +98,15 @@ std::vector<std::vector<double>> starting_points(KernelFamily family, const Prio
     starts.push_back(std::move(theta));
   }
   return starts;
+}
+
+std::vector<double> with_short_smooth_term(KernelFamily family, const Prior& prior,
+                                           std::vector<double> theta) {
+  const std::size_t rho = smooth_period(family);
+  theta[rho - 1] =
+      std::clamp(prior.mean[rho - 1] - 1.0, prior.lower[rho - 1], prior.upper[rho - 1]);
+  theta[rho] = -1.2;
+  return theta;
 }
 
 }  // namespace skyloom::flares::gp

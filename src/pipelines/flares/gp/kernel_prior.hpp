@@ -26,4 +26,8 @@ Prior make_prior(numerics::KernelFamily family, const Scales& scales);
 /// one mode and large of the other, where fast rotators have optima of their own.
 std::vector<std::vector<double>> starting_points(numerics::KernelFamily family, const Prior& prior);
 
+/// The same point with the smooth term small and short (rho_s = 0.3 d).
+std::vector<double> with_short_smooth_term(numerics::KernelFamily family, const Prior& prior,
+                                           std::vector<double> theta);
+
 }  // namespace skyloom::flares::gp

@@ -5,6 +5,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/minimise.hpp"
+#include "skyloom/numerics/robust.hpp"
 
 namespace skyloom::flares::gp {
 
@@ -48,6 +49,23 @@ void keep_best(std::vector<Optimum>& optima, std::size_t keep) {
 }
 
 }  // namespace
+
+Scales scales_of(const Samples& s, const Rotation& rotation) {
+  const auto n = static_cast<double>(s.y.size());
+  double mean = 0.0;
+  for (const double y : s.y) {
+    mean += y / n;
+  }
+  double square = 0.0;
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < s.y.size(); ++i) {
+    square += (s.y[i] - mean) * (s.y[i] - mean) / n;
+    errors.push_back(std::sqrt(s.variance[i]));
+  }
+  const double error = numerics::median(errors);
+  // Constant flux has no scatter of its own; the errors then set the scale.
+  return {std::max(std::sqrt(square), 1e-3 * error), error, rotation};
+}
 
 Samples binned(const Samples& samples, double cadence) {
   Samples bins;

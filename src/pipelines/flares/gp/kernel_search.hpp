@@ -17,6 +17,9 @@ struct Samples {
   std::vector<double> time, y, variance, scale;
 };
 
+/// Standard deviation and median error of the samples.
+Scales scales_of(const Samples& samples, const Rotation& rotation);
+
 /// Means of samples over 24 minutes: as many as that holds of the nominal `cadence` [d], which span
 /// less than 25 minutes; scale = 1 / count. Longer bins lose optima of stars that rotate within
 /// hours.
