@@ -166,6 +166,24 @@ TEST_CASE("A flat light curve has one probability, and single precision keeps it
   }
 }
 
+TEST_CASE("Every instruction set gives the same logits") {
+  const Net weights = test::random_network(7, 12);
+  const std::vector<double> y = test::random_curve<double>(1700, 13);
+  const std::vector<float> y_single(y.begin(), y.end());
+  NetworkWorkspace<double> work;
+  NetworkWorkspace<float> single_work;
+  const std::vector<double> expected = Network<double>(weights).logits(y, work);
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    if (const lanes::Kernels<float>* use = lanes::kernels(name)) {
+      INFO(name);
+      CHECK(largest_difference(Network<float>(weights, *use).logits(y_single, single_work),
+                               expected) < 1e-5);
+    }
+  }
+  CHECK(lanes::kernels("portable") != nullptr);
+  CHECK(lanes::kernels("none") == nullptr);
+}
+
 TEST_CASE("Transforms: an impulse, the way back, and all instruction sets") {
   using lanes::kGroup;
   std::vector<float> twiddle;

@@ -17,7 +17,7 @@ using lanes::kHalf;
 using lanes::kTransform;
 using lanes::kUseful;
 
-constexpr int kBlock = 256;              // cadences whose activations stay in the cache
+constexpr int kBlock = 96;               // cadences whose activations stay in the cache
 constexpr int kInput = Net::kFirst;      // channels
 constexpr int kChannels = Net::kSecond;  // channels
 constexpr int kHidden = Net::kHidden;
@@ -90,9 +90,10 @@ int samples_from(int first, int n) {
 /// Transform of the interior rows of the dense layer along time, conjugated for a correlation.
 template <class Real>
 std::vector<Real> dense_spectrum(const std::vector<float>& dense) {
-  std::vector<std::complex<double>> turns;
-  for (int k = 0; k < kTransform; ++k) {
-    turns.push_back(std::polar(1.0 / kTransform, 2.0 * std::numbers::pi * k / kTransform));
+  std::vector<std::complex<double>> turns(kTransform);
+  for (std::size_t k = 0; k < turns.size(); ++k) {
+    turns[k] = std::polar(1.0 / kTransform,
+                          2.0 * std::numbers::pi * static_cast<double>(k) / kTransform);
   }
   std::vector<Real> out(static_cast<std::size_t>(kHalf * kChannels * 2 * kHidden));
   std::vector<double> sums(2 * kHidden);
@@ -167,8 +168,12 @@ std::vector<Real> border_matrix(const std::vector<Real>& second) {
 }  // namespace
 
 template <class Real>
-Network<Real>::Network(const WindowNetwork& weights)
-    : taps_(weights.taps),
+Network<Real>::Network(const WindowNetwork& weights) : Network(weights, lanes::best<Real>()) {}
+
+template <class Real>
+Network<Real>::Network(const WindowNetwork& weights, const lanes::Kernels<Real>& use)
+    : use_(&use),
+      taps_(weights.taps),
       first_(converted<Real>(weights.first)),
       position_bias_(position_biases<Real>(weights)),
       second_(converted<Real>(weights.second)),
@@ -211,8 +216,8 @@ std::vector<double> Network<Real>::logits(std::span<const Real> y,
   work.pooled.resize(static_cast<std::size_t>(n) * kChannels);
   work.block.resize(At::kSize);
   work.hidden.resize(static_cast<std::size_t>(windows) * kHidden);
-  for (std::size_t i = 0; i < work.hidden.size(); ++i) {
-    work.hidden[i] = shared_bias_[i % kHidden];
+  for (auto row = work.hidden.begin(); row != work.hidden.end(); row += kHidden) {
+    std::copy(shared_bias_.begin(), shared_bias_.end(), row);
   }
   for (int start = 0; start < n; start += kBlock) {
     convolve_block(start, std::min(kBlock, n - start), work);
@@ -229,22 +234,21 @@ std::vector<double> Network<Real>::logits(std::span<const Real> y,
 
 template <class Real>
 void Network<Real>::convolve_block(int start, int count, NetworkWorkspace<Real>& work) const {
-  const lanes::Kernels<Real>& use = lanes::best<Real>();
   Real* b = work.block.data();
-  use.first_layer(work.samples.data() + kFrontPadding + start - 2 - taps_ / 2, first_.data(), taps_,
-                  position_bias_.data() + Net::kWindow / 2 * kInput, kRows + 1, b + At::kFirstLayer,
-                  kInput);
-  use.larger(b + At::kFirstLayer, kInput, b + At::kFirstLayer + kInput, kInput, nullptr, kRows,
-             kInput, b + At::kPool, kInput);
+  use_->first_layer(work.samples.data() + kFrontPadding + start - 2 - taps_ / 2, first_.data(),
+                    taps_, position_bias_.data() + Net::kWindow / 2 * kInput, kRows + 1,
+                    b + At::kFirstLayer, kInput);
+  use_->larger(b + At::kFirstLayer, kInput, b + At::kFirstLayer + kInput, kInput, nullptr, kRows,
+               kInput, b + At::kPool, kInput);
   for (int tap = 0; tap < Net::kTaps; ++tap) {
-    use.multiply(b + At::kPool, kInput, second_.data() + tap * kInput * kChannels, kRows, kInput,
-                 kChannels, b + At::kTap0 + tap * kRows * kChannels, false);
+    use_->multiply(b + At::kPool, kInput, second_.data() + tap * kInput * kChannels, kRows, kInput,
+                   kChannels, b + At::kTap0 + tap * kRows * kChannels, false);
   }
-  use.rectified(second_bias_.data(), b + At::kTap0, kChannels, b + At::kTap1 + 2 * kChannels,
-                b + At::kTap2 + 4 * kChannels, kBlock + 6, b + At::kSecond);
-  use.larger(b + At::kSecond, kChannels, b + At::kSecond + 2 * kChannels, kChannels, flat_.data(),
-             count, kChannels, work.pooled.data() + static_cast<std::ptrdiff_t>(start) * kChannels,
-             kChannels);
+  use_->rectified(second_bias_.data(), b + At::kTap0, kChannels, b + At::kTap1 + 2 * kChannels,
+                  b + At::kTap2 + 4 * kChannels, kBlock + 6, b + At::kSecond);
+  use_->larger(b + At::kSecond, kChannels, b + At::kSecond + 2 * kChannels, kChannels, flat_.data(),
+               count, kChannels,
+               work.pooled.data() + static_cast<std::ptrdiff_t>(start) * kChannels, kChannels);
 }
 
 // Positions 0 to 3 of a window see zeros to their left: two pooled positions, three of the second
@@ -254,37 +258,36 @@ void Network<Real>::add_left_border(int start, int count, NetworkWorkspace<Real>
   if (count <= 0) {
     return;
   }
-  const lanes::Kernels<Real>& use = lanes::best<Real>();
   Real* b = work.block.data();
   const int half = taps_ / 2;
   for (int p = 0; p < 4; ++p) {
     const int outside = std::max(0, half - p);
-    use.first_layer(work.samples.data() + kFrontPadding + start + p - half + outside,
-                    first_.data() + outside * kInput, taps_ - outside,
-                    position_bias_.data() + p * kInput, count, b + At::kCorner + p * kInput,
-                    4 * kInput);
+    use_->first_layer(work.samples.data() + kFrontPadding + start + p - half + outside,
+                      first_.data() + outside * kInput, taps_ - outside,
+                      position_bias_.data() + p * kInput, count, b + At::kCorner + p * kInput,
+                      4 * kInput);
   }
   for (int q = 0; q < 2; ++q) {
     const Real* from = b + At::kCorner + 2 * q * kInput;
-    use.larger(from, 4 * kInput, from + kInput, 4 * kInput, nullptr, count, kInput,
-               b + At::kCornerPool + q * kInput, 2 * kInput);
+    use_->larger(from, 4 * kInput, from + kInput, 4 * kInput, nullptr, count, kInput,
+                 b + At::kCornerPool + q * kInput, 2 * kInput);
   }
-  use.multiply(b + At::kCornerPool, 2 * kInput, border_.data(), count, 2 * kInput, 2 * kChannels,
-               b + At::kPair, false);
-  use.multiply(b + At::kCornerPool + kInput, 2 * kInput, second_.data(), count, kInput, kChannels,
-               b + At::kInner, false);
+  use_->multiply(b + At::kCornerPool, 2 * kInput, border_.data(), count, 2 * kInput, 2 * kChannels,
+                 b + At::kPair, false);
+  use_->multiply(b + At::kCornerPool + kInput, 2 * kInput, second_.data(), count, kInput, kChannels,
+                 b + At::kInner, false);
   const Real* bias = second_bias_.data();
-  use.rectified(bias, b + At::kPair, 2 * kChannels, nullptr, nullptr, count, b + At::kOne);
-  use.rectified(bias, b + At::kPair + kChannels, 2 * kChannels, b + At::kTap2 + 6 * kChannels,
-                nullptr, count, b + At::kOther);
-  use.larger(b + At::kOne, kChannels, b + At::kOther, kChannels, nullptr, count, kChannels,
-             b + At::kFeatures, 2 * kChannels);
-  use.rectified(bias, b + At::kInner, kChannels, b + At::kTap1 + 6 * kChannels,
-                b + At::kTap2 + 8 * kChannels, count, b + At::kOne);
-  use.larger(b + At::kOne, kChannels, b + At::kSecond + 6 * kChannels, kChannels, nullptr, count,
-             kChannels, b + At::kFeatures + kChannels, 2 * kChannels);
-  use.multiply(b + At::kFeatures, 2 * kChannels, dense_.data(), count, 2 * kChannels, kHidden,
-               work.hidden.data() + static_cast<std::ptrdiff_t>(start) * kHidden, true);
+  use_->rectified(bias, b + At::kPair, 2 * kChannels, nullptr, nullptr, count, b + At::kOne);
+  use_->rectified(bias, b + At::kPair + kChannels, 2 * kChannels, b + At::kTap2 + 6 * kChannels,
+                  nullptr, count, b + At::kOther);
+  use_->larger(b + At::kOne, kChannels, b + At::kOther, kChannels, nullptr, count, kChannels,
+               b + At::kFeatures, 2 * kChannels);
+  use_->rectified(bias, b + At::kInner, kChannels, b + At::kTap1 + 6 * kChannels,
+                  b + At::kTap2 + 8 * kChannels, count, b + At::kOne);
+  use_->larger(b + At::kOne, kChannels, b + At::kSecond + 6 * kChannels, kChannels, nullptr, count,
+               kChannels, b + At::kFeatures + kChannels, 2 * kChannels);
+  use_->multiply(b + At::kFeatures, 2 * kChannels, dense_.data(), count, 2 * kChannels, kHidden,
+                 work.hidden.data() + static_cast<std::ptrdiff_t>(start) * kHidden, true);
 }
 
 // The mirror image at positions 196 to 199; cadence `first` of the block is that of position 192.
@@ -294,47 +297,45 @@ void Network<Real>::add_right_border(int start, int first, int count,
   if (count <= 0) {
     return;
   }
-  const lanes::Kernels<Real>& use = lanes::best<Real>();
   Real* b = work.block.data();
   const int half = taps_ / 2;
   const int window = first - kLastBorder;
   for (int p = 0; p < 4; ++p) {
     const int outside = std::max(0, half - (3 - p));
-    use.first_layer(work.samples.data() + kFrontPadding + window + kEdge + p - half, first_.data(),
-                    taps_ - outside, position_bias_.data() + (kEdge + p) * kInput, count,
-                    b + At::kCorner + p * kInput, 4 * kInput);
+    use_->first_layer(work.samples.data() + kFrontPadding + window + kEdge + p - half,
+                      first_.data(), taps_ - outside, position_bias_.data() + (kEdge + p) * kInput,
+                      count, b + At::kCorner + p * kInput, 4 * kInput);
   }
   for (int q = 0; q < 2; ++q) {
     const Real* from = b + At::kCorner + 2 * q * kInput;
-    use.larger(from, 4 * kInput, from + kInput, 4 * kInput, nullptr, count, kInput,
-               b + At::kCornerPool + q * kInput, 2 * kInput);
+    use_->larger(from, 4 * kInput, from + kInput, 4 * kInput, nullptr, count, kInput,
+                 b + At::kCornerPool + q * kInput, 2 * kInput);
   }
-  use.multiply(b + At::kCornerPool, 2 * kInput, border_.data(), count, 2 * kInput, 2 * kChannels,
-               b + At::kPair, false);
-  use.multiply(b + At::kCornerPool, 2 * kInput, second_.data() + 2 * kInput * kChannels, count,
-               kInput, kChannels, b + At::kInner, false);
+  use_->multiply(b + At::kCornerPool, 2 * kInput, border_.data(), count, 2 * kInput, 2 * kChannels,
+                 b + At::kPair, false);
+  use_->multiply(b + At::kCornerPool, 2 * kInput, second_.data() + 2 * kInput * kChannels, count,
+                 kInput, kChannels, b + At::kInner, false);
   const int row = first - start;
   const Real* bias = second_bias_.data();
-  use.rectified(bias, b + At::kInner, kChannels, b + At::kTap0 + (row + 2) * kChannels,
-                b + At::kTap1 + (row + 4) * kChannels, count, b + At::kOne);
-  use.larger(b + At::kSecond + row * kChannels, kChannels, b + At::kOne, kChannels, nullptr, count,
-             kChannels, b + At::kFeatures, 2 * kChannels);
-  use.rectified(bias, b + At::kPair, 2 * kChannels, b + At::kTap0 + (row + 4) * kChannels, nullptr,
-                count, b + At::kOne);
-  use.rectified(bias, b + At::kPair + kChannels, 2 * kChannels, nullptr, nullptr, count,
-                b + At::kOther);
-  use.larger(b + At::kOne, kChannels, b + At::kOther, kChannels, nullptr, count, kChannels,
-             b + At::kFeatures + kChannels, 2 * kChannels);
-  use.multiply(b + At::kFeatures, 2 * kChannels,
-               dense_.data() + (Net::kPositions - 2) * kChannels * kHidden, count, 2 * kChannels,
-               kHidden, work.hidden.data() + static_cast<std::ptrdiff_t>(window) * kHidden, true);
+  use_->rectified(bias, b + At::kInner, kChannels, b + At::kTap0 + (row + 2) * kChannels,
+                  b + At::kTap1 + (row + 4) * kChannels, count, b + At::kOne);
+  use_->larger(b + At::kSecond + row * kChannels, kChannels, b + At::kOne, kChannels, nullptr,
+               count, kChannels, b + At::kFeatures, 2 * kChannels);
+  use_->rectified(bias, b + At::kPair, 2 * kChannels, b + At::kTap0 + (row + 4) * kChannels,
+                  nullptr, count, b + At::kOne);
+  use_->rectified(bias, b + At::kPair + kChannels, 2 * kChannels, nullptr, nullptr, count,
+                  b + At::kOther);
+  use_->larger(b + At::kOne, kChannels, b + At::kOther, kChannels, nullptr, count, kChannels,
+               b + At::kFeatures + kChannels, 2 * kChannels);
+  use_->multiply(b + At::kFeatures, 2 * kChannels,
+                 dense_.data() + (Net::kPositions - 2) * kChannels * kHidden, count, 2 * kChannels,
+                 kHidden, work.hidden.data() + static_cast<std::ptrdiff_t>(window) * kHidden, true);
 }
 
 // Residue r of the cadence modulo 4: hidden_r[u] += sum over s of W_s pooled_r[u + s]. Two residues
 // are the real and the imaginary part of one transform.
 template <class Real>
 void Network<Real>::add_interior(int count, NetworkWorkspace<Real>& work) const {
-  const lanes::Kernels<Real>& use = lanes::best<Real>();
   const int windows = count - Net::kWindow + 1;
   struct Piece {
     int residue;
@@ -354,17 +355,18 @@ void Network<Real>::add_interior(int count, NetworkWorkspace<Real>& work) const 
     for (int slot = 0; slot < slots; ++slot) {
       const Piece& piece = pieces[first + static_cast<std::size_t>(slot)];
       const int at = 4 * (piece.start + 2) + piece.residue;
-      use.forward({work.pooled.data() + static_cast<std::ptrdiff_t>(at) * kChannels, 4 * kChannels,
-                   kChannels, samples_from(at, count), samples_from(at + 1, count)},
-                  slot, twiddles<Real>(), frequencies(), work.spectra.data());
+      use_->forward(
+          {work.pooled.data() + static_cast<std::ptrdiff_t>(at) * kChannels, 4 * kChannels,
+           kChannels, samples_from(at, count), samples_from(at + 1, count)},
+          slot, twiddles<Real>(), frequencies(), work.spectra.data());
     }
-    use.product(work.spectra.data(), spectrum_.data(), slots, work.products.data());
+    use_->product(work.spectra.data(), spectrum_.data(), slots, work.products.data());
     for (int slot = 0; slot < slots; ++slot) {
       const Piece& piece = pieces[first + static_cast<std::size_t>(slot)];
       const int at = 4 * piece.start + piece.residue;
-      use.inverse(work.products.data(), slot, twiddles<Real>(), frequencies(),
-                  {work.hidden.data() + static_cast<std::ptrdiff_t>(at) * kHidden, 4 * kHidden,
-                   kHidden, samples_from(at, windows), samples_from(at + 1, windows)});
+      use_->inverse(work.products.data(), slot, twiddles<Real>(), frequencies(),
+                    {work.hidden.data() + static_cast<std::ptrdiff_t>(at) * kHidden, 4 * kHidden,
+                     kHidden, samples_from(at, windows), samples_from(at + 1, windows)});
     }
   }
 }

@@ -19,6 +19,11 @@ namespace skyloom::flares {
 
 using numerics::WindowNetwork;
 
+namespace lanes {
+template <class Real>
+struct Kernels;
+}
+
 /// Buffers that are kept from one light curve to the next.
 template <class Real>
 struct NetworkWorkspace {
@@ -35,6 +40,8 @@ template <class Real>
 class Network {
  public:
   explicit Network(const WindowNetwork& weights);
+  /// The same on loops of a chosen instruction set, which must outlive it.
+  Network(const WindowNetwork& weights, const lanes::Kernels<Real>& use);
 
   /// Logits of all windows of a series.
   /// @param y relative flux - 1, finite
@@ -56,6 +63,7 @@ class Network {
   void add_interior(int count, NetworkWorkspace<Real>& work) const;
   double output_of(const Real* hidden) const;
 
+  const lanes::Kernels<Real>* use_;
   int taps_;
   std::vector<Real> first_;  // (taps, 16)
   std::vector<Real>
