@@ -92,8 +92,8 @@ template <class Real>
 std::vector<Real> dense_spectrum(const std::vector<float>& dense) {
   std::vector<std::complex<double>> turns(kTransform);
   for (std::size_t k = 0; k < turns.size(); ++k) {
-    turns[k] = std::polar(1.0 / kTransform,
-                          2.0 * std::numbers::pi * static_cast<double>(k) / kTransform);
+    turns[k] =
+        std::polar(1.0 / kTransform, 2.0 * std::numbers::pi * static_cast<double>(k) / kTransform);
   }
   std::vector<Real> out(static_cast<std::size_t>(kHalf * kChannels * 2 * kHidden));
   std::vector<double> sums(2 * kHidden);
