@@ -10,10 +10,10 @@
 #include "pipelines/flares/detect/kernel_windows.hpp"
 #include "pipelines/flares/inject/kernel_template.hpp"
 #include "skyloom/io/files.hpp"
-#include "skyloom/io/fits.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/numerics/robust.hpp"
 #include "skyloom/surveys/keras_network.hpp"
+#include "skyloom/surveys/light_curve.hpp"
 
 using namespace skyloom;
 using namespace skyloom::flares;
@@ -66,15 +66,11 @@ struct Reference {
 
 Reference reference(const std::string& target) {
   Reference out{io::Hdf5File(kFolder + "expected_" + target + ".h5"), {}, {}, {}, {}};
-  const Table table = io::read_fits_table(kFolder + out.file.attribute("/", "fits").value());
-  const std::vector<double> time = table.numbers("TIME");
-  const std::vector<double> flux = table.numbers("PDCSAP_FLUX");
-  const std::vector<double> error = table.numbers("PDCSAP_FLUX_ERR");
-  for (const int row : integers(out.file, "row")) {
-    out.time.push_back(time[static_cast<std::size_t>(row)]);
-    out.flux.push_back(flux[static_cast<std::size_t>(row)]);
-    out.flux_err.push_back(error[static_cast<std::size_t>(row)]);
-  }
+  const surveys::LightCurve curve =
+      surveys::read_light_curve(kFolder + out.file.attribute("/", "fits").value());
+  out.time = curve.time;
+  out.flux.assign(curve.flux.begin(), curve.flux.end());
+  out.flux_err.assign(curve.flux_err.begin(), curve.flux_err.end());
   const auto models = out.file.attribute_list("/", "models").value();
   for (const std::string& name : models) {
     out.networks.push_back(surveys::read_keras_network(kFolder + name).weights);
