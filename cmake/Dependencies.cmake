@@ -32,6 +32,7 @@ find_package(fmt 9 REQUIRED)
 find_package(spdlog 1.10 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(ZLIB REQUIRED)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 
 find_path(SEP_INCLUDE_DIR sep.h REQUIRED)
 find_library(SEP_LIBRARY sep REQUIRED)

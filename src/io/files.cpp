@@ -1,13 +1,16 @@
 #include "skyloom/io/files.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,6 +195,29 @@ std::string fingerprint(const std::filesystem::path& path) {
   }
   add(file.size - kMebibyte);
   return hash.hex();
+}
+
+std::string sha256(const std::filesystem::path& path) {
+  const InputFile file = open_input(path);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        EVP_MD_CTX_free);
+  std::array<unsigned char, 32> digest{};
+  bool good = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
+  std::vector<char> buffer(std::min(file.size, kMebibyte));
+  for (std::size_t offset = 0; good && offset < file.size; offset += kMebibyte) {
+    const std::size_t count = std::min(kMebibyte, file.size - offset);
+    read_input(file, offset, std::span(buffer).first(count), path);
+    good = EVP_DigestUpdate(context.get(), buffer.data(), count) == 1;
+  }
+  if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) != 1) {
+    throw FatalError("libcrypto cannot compute SHA-256");
+  }
+  std::string text;
+  for (const unsigned char byte : digest) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    text += {kDigits[byte / 16], kDigits[byte % 16]};
+  }
+  return text;
 }
 
 }  // namespace skyloom::io

@@ -142,9 +142,16 @@ void read_part(fitsfile* file, const Source& source, LONGLONG first_row, std::si
       data);
 }
 
+bool is_wanted(const std::string& column, const std::vector<std::string>& only) {
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& name) {
+           return same_ignoring_case(name, column);
+         });
+}
+
 }  // namespace
 
-Table read_fits_table(const std::filesystem::path& path, int hdu) {
+Table read_fits_table(const std::filesystem::path& path, int hdu,
+                      const std::vector<std::string>& only) {
   const std::string name = path.string();
   const FitsHandle handle = open_fits(path);
   fitsfile* file = handle.get();
@@ -167,7 +174,8 @@ Table read_fits_table(const std::filesystem::path& path, int hdu) {
   table.add_rows(static_cast<std::size_t>(rows));
   std::vector<Source> sources;
   for (int number = 1; number <= columns; ++number) {
-    if (auto found = describe(file, number, name)) {
+    auto found = describe(file, number, name);
+    if (found && is_wanted(found->first.name, only)) {
       table.add_column(std::move(found->first));
       sources.push_back(found->second);
       sources.back().is_ascii = type == ASCII_TBL;

@@ -30,6 +30,14 @@ struct Hdf5File::Impl {
   [[nodiscard]] h5::Group group(const std::string& name) const {
     return {H5Gopen2(file.get(), name.c_str(), H5P_DEFAULT), in("open group " + name)};
   }
+  /// The attribute of an object, an empty owner when there is none.
+  [[nodiscard]] h5::Attribute attribute(const std::string& object, const std::string& key) const {
+    const h5::Object target(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT), in(object));
+    if (h5::check(H5Aexists(target.get(), key.c_str()), in(key)) == 0) {
+      return {};
+    }
+    return {H5Aopen(target.get(), key.c_str(), H5P_DEFAULT), in(key)};
+  }
   [[nodiscard]] std::optional<std::size_t> table_rows(const std::string& name) const;
   [[nodiscard]] Image<float> read_part(const std::string& name, std::vector<hsize_t> start,
                                        std::vector<hsize_t> count) const;
@@ -266,14 +274,21 @@ void Hdf5File::read_rows(std::string_view dataset, Type type, std::size_t first,
 std::optional<std::string> Hdf5File::attribute(std::string_view object,
                                                std::string_view name) const {
   const std::lock_guard lock(h5::library_mutex());
-  const std::string where(object);
-  const std::string key(name);
-  const h5::Object target(H5Oopen(impl_->file.get(), where.c_str(), H5P_DEFAULT), impl_->in(where));
-  if (h5::check(H5Aexists(target.get(), key.c_str()), impl_->in(key)) == 0) {
+  const h5::Attribute found = impl_->attribute(std::string(object), std::string(name));
+  if (found.get() < 0) {
     return std::nullopt;
   }
-  const h5::Attribute attribute(H5Aopen(target.get(), key.c_str(), H5P_DEFAULT), impl_->in(key));
-  return h5::attribute_text(attribute.get(), impl_->in(key));
+  return h5::attribute_text(found.get(), impl_->in(name));
+}
+
+std::optional<std::vector<std::string>> Hdf5File::attribute_list(std::string_view object,
+                                                                 std::string_view name) const {
+  const std::lock_guard lock(h5::library_mutex());
+  const h5::Attribute found = impl_->attribute(std::string(object), std::string(name));
+  if (found.get() < 0) {
+    return std::nullopt;
+  }
+  return h5::attribute_texts(found.get(), impl_->in(name));
 }
 
 bool is_hdf5(const std::filesystem::path& path) {

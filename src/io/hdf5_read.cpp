@@ -191,4 +191,34 @@ std::string attribute_text(hid_t attribute, const std::string& name) {
   }
 }
 
+std::vector<std::string> attribute_texts(hid_t attribute, const std::string& name) {
+  const Datatype type(H5Aget_type(attribute), "attribute " + name);
+  const Space space(H5Aget_space(attribute), "attribute " + name);
+  const auto count = static_cast<std::size_t>(
+      check(H5Sget_simple_extent_npoints(space.get()), "attribute " + name));
+  std::vector<std::string> out;
+  if (count == 0) {
+    return out;
+  }
+  if (H5Tget_class(type.get()) != H5T_STRING) {
+    throw FatalError("HDF5: attribute " + name + " holds no texts");
+  }
+  if (check(H5Tis_variable_str(type.get()), "attribute " + name) > 0) {
+    std::vector<char*> texts(count, nullptr);
+    check(H5Aread(attribute, type.get(), static_cast<void*>(texts.data())), "attribute " + name);
+    for (const char* text : texts) {
+      out.emplace_back(text == nullptr ? "" : text);
+    }
+    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, static_cast<void*>(texts.data()));
+    return out;
+  }
+  const std::size_t width = H5Tget_size(type.get());
+  std::vector<char> buffer(count * width);
+  check(H5Aread(attribute, type.get(), buffer.data()), "attribute " + name);
+  for (std::size_t i = 0; i < count; ++i) {
+    out.push_back(without_padding(buffer.data() + i * width, width));
+  }
+  return out;
+}
+
 }  // namespace skyloom::io::h5

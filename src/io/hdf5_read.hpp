@@ -35,4 +35,8 @@ ColumnData read_values(hid_t dataset, Type type, const Selection& part, const st
 /// A scalar attribute as text, numbers in shortest form; "" for other shapes and types.
 std::string attribute_text(hid_t attribute, const std::string& name);
 
+/// Texts of an attribute of any shape; none for an empty one, whatever its type.
+/// @throws FatalError naming `name` for numbers
+std::vector<std::string> attribute_texts(hid_t attribute, const std::string& name);
+
 }  // namespace skyloom::io::h5

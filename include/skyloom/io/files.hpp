@@ -24,6 +24,10 @@ void require_space(const std::filesystem::path& path, std::uint64_t bytes);
 /// blocks), 16 hexadecimal digits. @throws ConfigError naming it when it cannot be read
 std::string fingerprint(const std::filesystem::path& path);
 
+/// SHA-256 of a file's content, 64 hexadecimal digits. @throws ConfigError naming it when it cannot
+/// be read
+std::string sha256(const std::filesystem::path& path);
+
 /// Comma-separated table with a header line (RFC 4180 quoting, LF or CRLF). A column whose filled
 /// cells are all canonical integers and that has no empty cell becomes int64; one whose filled
 /// cells are all numbers (at least one) float64 with NaN for empty ones; True/False (none empty)
@@ -44,6 +48,8 @@ void write_table(const std::filesystem::path& path, const Table& table, std::str
 /// Parses TOML. @throws ConfigError with file and line
 ConfigValue read_toml(const std::filesystem::path& path);
 ConfigValue parse_toml(std::string_view text, const std::string& name);
+/// Parses JSON into the same tree; null becomes an empty text. @throws ConfigError naming `name`
+ConfigValue parse_json(std::string_view text, const std::string& name);
 /// Applies "a.b.c=value" on top of a document (the value as TOML, or as text when it is none).
 void set_toml(ConfigValue& document, const std::string& assignment);
 

@@ -62,8 +62,10 @@ class FitsFile {
 /// Scalar and fixed-size array columns; the cell shape of an array has its slowest axis first, as
 /// numpy does. Text columns keep their trimmed text. Integers narrower than 32 bit become int32,
 /// TSCAL and TZERO are applied, TCOMM is the description. Variable-length and complex columns are
-/// left out. @throws ConfigError naming the file (missing, no table, truncated)
-Table read_fits_table(const std::filesystem::path& path, int hdu = -1);
+/// left out. @param only names of the columns to read (case-blind), in any order; empty = all, and
+/// absent ones are no error. @throws ConfigError naming the file (missing, no table, truncated)
+Table read_fits_table(const std::filesystem::path& path, int hdu = -1,
+                      const std::vector<std::string>& only = {});
 
 /// A card of a table or image HDU (0-based; -1 = the first table), or of the primary HDU.
 std::optional<double> fits_number(const std::filesystem::path& path, int hdu,

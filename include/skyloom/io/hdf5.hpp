@@ -65,6 +65,9 @@ class Hdf5File {
   /// Attribute of an object ("/" is the root) as text; nullopt when absent.
   [[nodiscard]] std::optional<std::string> attribute(std::string_view object,
                                                      std::string_view name) const;
+  /// Attribute that is a list of texts; nullopt when absent. @throws FatalError for numbers
+  [[nodiscard]] std::optional<std::vector<std::string>> attribute_list(std::string_view object,
+                                                                       std::string_view name) const;
 
  private:
   struct Impl;

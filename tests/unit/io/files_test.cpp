@@ -41,6 +41,33 @@ TEST_CASE("One changed byte changes the fingerprint") {
   CHECK_NOTHROW(io::fingerprint(scratch.file("empty", "")));
 }
 
+TEST_CASE("SHA-256 of files") {
+  // FIPS 180-4, and a file longer than one block of reading.
+  const Scratch scratch;
+  CHECK(io::sha256(scratch.file("abc", "abc")) ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(io::sha256(scratch.file("empty", "")) ==
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(io::sha256(scratch.file("long", std::string(3000000, 'a'))) ==
+        "2a152c894398719c0570f83fac34ac03a0f6e8e474b995c2403aa5434f7b9dd4");
+  CHECK_THROWS_AS(io::sha256(scratch / "absent"), ConfigError);
+}
+
+TEST_CASE("JSON documents become the tree that TOML has") {
+  const ConfigValue document =
+      io::parse_json(R"({"a": [1, 2.5, null, "x"], "b": {"c": true}})", "d.json");
+  const auto& top = std::get<ConfigValue::TableMap>(document.value);
+  const auto& list = std::get<ConfigValue::Array>(top.at("a").value);
+  REQUIRE(list.size() == 4);
+  CHECK(std::get<std::int64_t>(list[0].value) == 1);
+  CHECK(std::get<double>(list[1].value) == 2.5);
+  CHECK(std::get<std::string>(list[2].value).empty());
+  CHECK(std::get<std::string>(list[3].value) == "x");
+  CHECK(std::get<bool>(std::get<ConfigValue::TableMap>(top.at("b").value).at("c").value));
+  CHECK_THAT(error_of<ConfigError>([] { (void)io::parse_json("{\"a\": ", "d.json"); }),
+             Catch::StartsWith("d.json: is no JSON"));
+}
+
 TEST_CASE("The ends of a big file are in its fingerprint") {
   const Scratch scratch;
   const auto path = scratch.file("big", "");

@@ -1,0 +1,49 @@
+#pragma once
+// TESS light curves as the SPOC pipeline writes them (`..._lc.fits`, gz or not): which star, which
+// sector, and the cadences that are good enough to be searched.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace skyloom::surveys {
+
+/// What the cards say; numbers without a value are NaN.
+struct LightCurveHeader {
+  std::string path;
+  std::int64_t tic = 0;
+  int sector = 0;
+  int camera = 0;  ///< 0 = not stated
+  int ccd = 0;     ///< 0 = not stated
+  double ra_deg = 0.0;
+  double dec_deg = 0.0;
+  double tess_mag = 0.0;
+  double teff_k = 0.0;
+};
+
+/// The kept cadences, columns of one length.
+struct LightCurve {
+  LightCurveHeader header;
+  int file_rows = 0;            ///< rows of the table, dropped ones included
+  std::vector<int> row;         ///< 0-based row of the table
+  std::vector<int> cadence;     ///< CADENCENO, -1 where the file has none
+  std::vector<double> time;     ///< BTJD = BJD - 2457000, strictly increasing [d]
+  std::vector<float> flux;      ///< PDCSAP_FLUX, finite [e-/s]
+  std::vector<float> flux_err;  ///< [e-/s]; may be NaN
+};
+
+/// Bits of QUALITY that drop a cadence by default: attitude tweak, safe mode, coarse point, Earth
+/// point, desaturation, manual exclude. Impulsive outliers (512) stay: flares trip that bit.
+inline constexpr int kDefaultQualityBits = 175;
+
+/// @throws ConfigError (file, what is wrong) for a missing file, one without a table LIGHTCURVE,
+/// the
+///   cards TICID and SECTOR or the needed columns, and for a cadence other than two minutes
+LightCurveHeader read_light_curve_header(const std::string& path);
+
+/// Drops rows without TIME, with a bit of `quality_bits` in QUALITY, or without flux; reads no
+/// other columns. @throws ConfigError as above, when the file is truncated, and when the times of
+/// the kept rows do not increase
+LightCurve read_light_curve(const std::string& path, int quality_bits = kDefaultQualityBits);
+
+}  // namespace skyloom::surveys
