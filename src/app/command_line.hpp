@@ -32,7 +32,7 @@ struct CommandLine {
   std::string format;
   std::string table;
   std::vector<std::string> cutouts;  ///< of report
-  std::string batch;  ///< slurm | pbs
+  std::string batch;                 ///< slurm | pbs
 };
 
 struct Parsed {

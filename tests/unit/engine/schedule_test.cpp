@@ -53,7 +53,8 @@ TEST_CASE("chunks hold every unit once and shrink with what remains") {
       cost += costs[chunks.order[i]];
     }
     REQUIRE(chunks.begin[k + 1] > chunks.begin[k]);
-    REQUIRE((cost <= remaining / (4 * kChunksPerRank) || chunks.begin[k + 1] == chunks.begin[k] + 1));
+    REQUIRE(
+        (cost <= remaining / (4 * kChunksPerRank) || chunks.begin[k + 1] == chunks.begin[k] + 1));
     remaining -= cost;
   }
   REQUIRE(chunks.count() < 1000);
