@@ -60,7 +60,8 @@ def signal_queues_a_successor(program, folder):
 
 
 def deleted_job_stays_away(program, folder):
-    _, run, command = survey(program, folder)
+    # Long units: both attempts are still at work when they are ended.
+    _, run, command = survey(program, folder, "accident.sleep_ms=1500")
     pbs = Pbs(folder)
     for number, (delete, expect) in enumerate((
             (lambda process: process.terminate(), 75),  # TERM to the script alone: it saves
