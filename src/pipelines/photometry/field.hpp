@@ -2,8 +2,11 @@
 // What all stages of photometry look at: the fields of the survey, their frames and bands, and the
 // cropped pixel grid ("white frame") of every field that its positions refer to.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +67,32 @@ struct Survey {
   /// Rows [first, second) of a table that belong to a field; tables are ordered by field.
   [[nodiscard]] std::pair<std::size_t, std::size_t> rows(const Table& table,
                                                          const Field& field) const;
+};
+
+/// What a rank keeps of the fields that it works on: units come by cost and not by field, so that a
+/// field may be wanted again after another, and all at once would be too many.
+template <class T>
+class RecentFields {
+ public:
+  /// Of a field; `make()` gives a std::unique_ptr<T>, in place of the one not used for longest.
+  template <class Make>
+  T& get(std::size_t field, Make make) {
+    const auto found = std::find_if(kept_.begin(), kept_.end(),
+                                    [&](const auto& entry) { return entry.first == field; });
+    if (found != kept_.end()) {
+      kept_.splice(kept_.begin(), kept_, found);
+    } else {
+      if (kept_.size() == kMost) {
+        kept_.pop_back();
+      }
+      kept_.emplace_front(field, make());
+    }
+    return *kept_.front().second;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 4;
+  std::list<std::pair<std::size_t, std::unique_ptr<T>>> kept_;  ///< the last used first
 };
 
 /// Key of a frame within its field: its band and its number among the frames of that band.

@@ -6,17 +6,20 @@ import sys
 import h5py
 import numpy as np
 from runs import call_all, require
-from survey import csv, table
+from survey import csv, table, write_csv
 
 
 def survey(program, folder):
-    """Two tiny fields; the second has no Gaia table and one column more."""
+    """Two tiny fields; the second has no Gaia table, one column more, and no ELL and Re."""
     for number in (1, 2):
         program.run("simulate", "photometry", "--out", folder / f"s{number}", "--size", "tiny",
                     "--seed", number)
     text = (folder / "s2" / "catalog.csv").read_text().splitlines()
     (folder / "s2" / "catalog.csv").write_text(
         "\n".join([text[0] + ",NOTE"] + [line + ",seen" for line in text[1:]]) + "\n")
+    columns = csv(folder / "s2" / "catalog.csv")
+    write_csv(folder / "s2" / "catalog.csv",
+              {name: values for name, values in columns.items() if name not in ("ELL", "Re")})
     (folder / "fields.csv").write_text(
         "tile_name,input_catalog,image_list_file,gaiaxp_synphot_csv\n"
         "north,s1/catalog.csv,s1/images.list,s1/gaia.csv\n"

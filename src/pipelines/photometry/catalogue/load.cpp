@@ -96,15 +96,9 @@ std::unique_ptr<CatalogueStage::Context> CatalogueStage::open(const Config& conf
 namespace {
 
 const sky::Wcs& wcs_of(const Config& config, CatalogueStage::Context& context, std::size_t field) {
-  constexpr std::size_t kMostOpen = 16;
-  if (context.wcs.size() >= kMostOpen && !context.wcs.contains(field)) {
-    context.wcs.erase(context.wcs.begin());
-  }
-  auto& wcs = context.wcs[field];
-  if (wcs == nullptr) {
-    wcs = std::make_unique<sky::Wcs>(white_wcs(config, context.survey.fields[field]));
-  }
-  return *wcs;
+  return context.wcs.get(field, [&] {
+    return std::make_unique<sky::Wcs>(white_wcs(config, context.survey.fields[field]));
+  });
 }
 
 /// Forced fluxes of a block in the order of sources, bands and times.

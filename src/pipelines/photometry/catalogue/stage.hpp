@@ -63,7 +63,7 @@ struct CatalogueStage {
     const Table* response = nullptr;  ///< null when every patch keeps its own sky
     SkyChanges skies;
     std::vector<Block> blocks;
-    std::map<std::size_t, std::unique_ptr<sky::Wcs>> wcs;  ///< of the last few fields
+    RecentFields<sky::Wcs> wcs;
     TableSchema schema;
   };
   struct Input {

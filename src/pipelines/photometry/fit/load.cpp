@@ -39,38 +39,45 @@ fit::SourceType type_of(const std::string& type, const std::string& fallback) {
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
                                               std::pair<std::size_t, std::size_t> rows,
                                               const std::vector<std::string>& bands) {
-  const auto column = [&](const std::string& name) {
-    return sources.has(name) ? sources.numbers(name) : std::vector<double>{};
+  // In a survey of many fields a column that only other catalogues have is missing throughout here:
+  // that is no column, as when the field is alone.
+  const auto column = [&](const std::string& name) -> const std::vector<double>* {
+    if (!sources.has(name)) {
+      return nullptr;
+    }
+    const auto& values = sources.get<double>(name);
+    const bool filled = std::any_of(values.begin() + static_cast<std::ptrdiff_t>(rows.first),
+                                    values.begin() + static_cast<std::ptrdiff_t>(rows.second),
+                                    [](double value) { return std::isfinite(value); });
+    return filled || !sources.has("field") ? &values : nullptr;
   };
-  const auto x = column("x_pix_white");
-  const auto y = column("y_pix_white");
-  const auto ell = column("ELL");
-  const auto theta = column("THETA");
-  const auto re = column("Re");
-  const std::vector<std::string> type =
-      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(sources.rows());
-  std::vector<std::vector<double>> flux;
-  flux.reserve(bands.size());
+  const auto& x = sources.get<double>("x_pix_white");
+  const auto& y = sources.get<double>("y_pix_white");
+  const auto* ell = column("ELL");
+  const auto* theta = column("THETA");
+  const auto* re = column("Re");
+  const auto* type = sources.has("TYPE") ? &sources.get<std::string>("TYPE") : nullptr;
+  std::vector<const std::vector<double>*> flux;
   for (const std::string& band : bands) {
     flux.push_back(column("FLUX_" + band));
   }
+  const auto finite_or = [](double value, double other) {
+    return std::isfinite(value) ? value : other;
+  };
   std::vector<fit::SourceStart> out;
   for (std::size_t i = rows.first; i < rows.second; ++i) {
     fit::SourceStart s;
-    s.type = type_of(type[i], config.patch_run.gal_model);
+    s.type = type_of(type == nullptr ? std::string() : (*type)[i], config.patch_run.gal_model);
     s.x = x[i];
     s.y = y[i];
-    s.axis_ratio =
-        ell.empty() ? 0.8 : std::clamp(1.0 - (std::isfinite(ell[i]) ? ell[i] : 0.0), 0.1, 1.0);
-    const double angle = theta.empty() ? 90.0 : std::isfinite(theta[i]) ? theta[i] : 0.0;
-    s.phi_deg = sky::phi_from_theta_deg(angle);
-    s.re_pix = re.empty()
-                   ? config.patch_run.re_fallback_pix
-                   : std::clamp(std::isfinite(re[i]) ? re[i] : config.patch_run.re_fallback_pix,
-                                0.3, 100.0);
+    s.axis_ratio = ell == nullptr ? 0.8 : std::clamp(1.0 - finite_or((*ell)[i], 0.0), 0.1, 1.0);
+    s.phi_deg = sky::phi_from_theta_deg(theta == nullptr ? 90.0 : finite_or((*theta)[i], 0.0));
+    const double fallback = config.patch_run.re_fallback_pix;
+    s.re_pix = re == nullptr ? fallback : std::clamp(finite_or((*re)[i], fallback), 0.3, 100.0);
     s.sersic_n = config.patch_run.sersic_n_init;
-    for (const auto& band : flux) {
-      s.flux.push_back(!band.empty() && std::isfinite(band[i]) && band[i] > 0.0 ? band[i] : kNaN);
+    for (const auto* band : flux) {
+      const double value = band == nullptr ? kNaN : (*band)[i];
+      s.flux.push_back(std::isfinite(value) && value > 0.0 ? value : kNaN);
     }
     out.push_back(std::move(s));
   }
@@ -149,14 +156,8 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
   }
 }
 
-FitStage::OpenField& opened(const Config& config, FitStage::Context& context, std::size_t index) {
-  constexpr std::size_t kMostOpen = 4;
-  if (const auto found = context.open.find(index); found != context.open.end()) {
-    return *found->second;
-  }
-  if (context.open.size() >= kMostOpen) {
-    context.open.erase(context.open.begin());
-  }
+std::unique_ptr<FitStage::OpenField> open_field(const Config& config, FitStage::Context& context,
+                                                std::size_t index) {
   auto owner = std::make_unique<FitStage::OpenField>();
   FitStage::OpenField& open = *owner;
   open.field = &context.survey.fields[index];
@@ -166,8 +167,7 @@ FitStage::OpenField& opened(const Config& config, FitStage::Context& context, st
   open.first_row = rows.first;
   open.active = active_sources(sources, rows, open.field->box());
   open.starts = starting_values(config, sources, rows, open.field->bands);
-  const std::vector<std::string> types =
-      sources.has("TYPE") ? sources.texts("TYPE") : std::vector<std::string>(sources.rows());
+  const auto& types = sources.get<std::string>("TYPE");
   for (std::size_t i = 0; i < open.starts.size(); ++i) {
     open.type_unknown.push_back(is_model_type(types[rows.first + i]) ? 0 : 1);
     if (std::isfinite(open.starts[i].x) && std::isfinite(open.starts[i].y)) {
@@ -177,8 +177,7 @@ FitStage::OpenField& opened(const Config& config, FitStage::Context& context, st
   std::stable_sort(open.by_y.begin(), open.by_y.end(), [&](std::size_t a, std::size_t b) {
     return open.starts[a].y < open.starts[b].y;
   });
-  context.open[index] = std::move(owner);
-  return open;
+  return owner;
 }
 
 double light_reach_pix(const fit::SourceStart& s) {
@@ -351,7 +350,8 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   const auto number = [&](const char* column) {
     return patches.get<std::int32_t>(column)[unit.index];
   };
-  OpenField& open = opened(config, context, context.field_of_patch.at(unit.index));
+  const std::size_t index = context.field_of_patch.at(unit.index);
+  OpenField& open = context.open.get(index, [&] { return open_field(config, context, index); });
   const Field& field = *open.field;
   Input input;
   Patch& patch = input.patch;

@@ -80,7 +80,7 @@ struct FitStage {
     std::vector<std::size_t> field_of_patch;
     std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
     std::unique_ptr<SavedPixels> saved;        ///< null when pixels are read from the images
-    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
+    RecentFields<OpenField> open;
     Log* log = nullptr;
     std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();
   };

@@ -188,16 +188,7 @@ FramesStage::Input::White load_white(const Config& config, FramesStage::OpenFiel
   return white;
 }
 
-/// Opens a field, closing the one opened longest ago by number when there are many.
-FramesStage::OpenField& opened(const Config& config, FramesStage::Context& context,
-                               std::size_t index) {
-  constexpr std::size_t kMostOpen = 4;
-  if (const auto found = context.open.find(index); found != context.open.end()) {
-    return *found->second;
-  }
-  if (context.open.size() >= kMostOpen) {
-    context.open.erase(context.open.begin());
-  }
+std::unique_ptr<FramesStage::OpenField> open_field(const Config& config, std::size_t index) {
   auto open = std::make_unique<FramesStage::OpenField>();
   open->field = field_from_inputs(config, index);
   for (std::size_t i = 0; i < open->field.size(); ++i) {
@@ -205,7 +196,7 @@ FramesStage::OpenField& opened(const Config& config, FramesStage::Context& conte
         std::make_unique<surveys::FrameReader>(open->field.specs[i], open->field.infos[i]));
     open->wcs.push_back(std::make_unique<sky::Wcs>(frame_wcs(open->field, i)));
   }
-  return *(context.open[index] = std::move(open));
+  return open;
 }
 
 }  // namespace
@@ -235,7 +226,7 @@ FramesStage::Input FramesStage::load(const Config& config, Context& context,
     index = context.index.at(input.field);
     key.erase(0, slash + 1);
   }
-  OpenField& open = opened(config, context, index);
+  OpenField& open = context.open.get(index, [&] { return open_field(config, index); });
   if (key == "sources") {
     input.sources = load_sources(config, open, *context.log);
     return input;

@@ -29,8 +29,8 @@ struct FramesStage {
     std::vector<std::unique_ptr<sky::Wcs>> wcs;  ///< frame_wcs() of every frame
   };
   struct Context {
-    std::map<std::string, std::size_t> index;                ///< of a field by its name
-    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
+    std::map<std::string, std::size_t> index;  ///< of a field by its name
+    RecentFields<OpenField> open;
     Log* log = nullptr;
   };
 

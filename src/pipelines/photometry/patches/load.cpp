@@ -36,27 +36,21 @@ PatchesStage::Cell load_cell(const Config& config, const Field& field, const Fie
   return out;
 }
 
-PatchesStage::OpenField& opened(PatchesStage::Context& context, std::size_t index) {
-  constexpr std::size_t kMostOpen = 4;
-  if (const auto found = context.open.find(index); found != context.open.end()) {
-    return *found->second;
-  }
-  if (context.open.size() >= kMostOpen) {
-    context.open.erase(context.open.begin());
-  }
-  const Field& field = context.survey.fields[index];
+std::unique_ptr<PatchesStage::OpenField> open_field(const Field& field,
+                                                    const FieldPatches& patches) {
   auto open = std::make_unique<PatchesStage::OpenField>();
   for (std::size_t i = 0; i < field.size(); ++i) {
     open->readers.push_back(std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
   }
-  open->layout = pixel_layout(field, context.fields[index]);
-  return *(context.open[index] = std::move(open));
+  open->layout = pixel_layout(field, patches);
+  return open;
 }
 
 PatchesStage::Payload load_payload(PatchesStage::Context& context, const Field& field,
                                    std::size_t index) {
   const FieldPatches& patches = context.fields[field.index];
-  PatchesStage::OpenField& open = opened(context, field.index);
+  PatchesStage::OpenField& open =
+      context.open.get(field.index, [&] { return open_field(field, patches); });
   PatchesStage::Payload out;
   out.row = static_cast<std::int64_t>(patches.first + index);
   out.patch = patches.patches[index];

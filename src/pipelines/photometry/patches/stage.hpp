@@ -34,8 +34,8 @@ struct PatchesStage {
     Survey survey;
     const Table* sources = nullptr;
     std::vector<FieldPatches> fields;
-    std::vector<Task> tasks;                                 ///< of every unit
-    std::map<std::size_t, std::unique_ptr<OpenField>> open;  ///< the last few fields of this rank
+    std::vector<Task> tasks;  ///< of every unit
+    RecentFields<OpenField> open;
   };
   /// Rows of /patches of one cell.
   struct Cell {
