@@ -6,6 +6,8 @@
 #include <limits>
 #include <numbers>
 
+#include "skyloom/numerics/instruction_sets.hpp"
+
 #include "celerite_phases.hpp"
 
 namespace skyloom::numerics {
@@ -73,7 +75,7 @@ namespace fma {
 const Kernels& best() {
   static const Kernels* const kBest = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (has_instructions(InstructionSet::avx2)) {
       return &fma::kKernels;
     }
 #endif

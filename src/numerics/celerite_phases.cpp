@@ -2,6 +2,8 @@
 
 #include <math.h>  // NOLINT(modernize-deprecated-headers): its declarations carry the vector forms
 
+#include "skyloom/numerics/instruction_sets.hpp"
+
 // Compiled with relaxed math, without which the compiler does not use the vector forms of exp, cos
 // and sin (within 4 units in the last place); arguments and results are finite here. A sine and a
 // cosine in one loop would become one scalar call of sincos.
@@ -39,11 +41,10 @@ namespace avx512 {
 const Fills& best() {
   static const Fills* const kBest = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+    if (has_instructions(InstructionSet::avx512)) {
       return &avx512::kFills;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (has_instructions(InstructionSet::avx2)) {
       return &avx2::kFills;
     }
 #endif

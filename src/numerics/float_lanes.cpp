@@ -1,5 +1,7 @@
 #include "skyloom/numerics/float_lanes.hpp"
 
+#include "skyloom/numerics/instruction_sets.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -49,11 +51,10 @@ namespace avx512 {
 const Kernels& best() {
   static const Kernels* const kBest = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+    if (has_instructions(InstructionSet::avx512)) {
       return &avx512::kKernels;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (has_instructions(InstructionSet::avx2)) {
       return &avx2::kKernels;
     }
 #endif

@@ -7,6 +7,8 @@
 #include <numbers>
 #include <vector>
 
+#include "skyloom/numerics/instruction_sets.hpp"
+
 namespace skyloom::numerics {
 
 namespace {
@@ -50,11 +52,10 @@ using SumsAndAdvance = void (*)(Block*, std::size_t, Sums&);
 
 SumsAndAdvance best() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+  if (has_instructions(InstructionSet::avx512)) {
     return avx512::sums_and_advance;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (has_instructions(InstructionSet::avx2)) {
     return avx2::sums_and_advance;
   }
 #endif

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "skyloom/numerics/instruction_sets.hpp"
+
 // The same source for several instruction sets. Fused multiply-adds are allowed in this file alone
 // (its compile options): results are equal on machines of one type, which is what a run promises.
 
@@ -51,15 +53,12 @@ namespace avx512 {
 
 const Kernels<float>* kernels(const char* name) {
 #if defined(__x86_64__)
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                          __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+  using numerics::InstructionSet;
   if (std::strcmp(name, "avx512") == 0) {
-    return has_avx512 ? &avx512::kKernels : nullptr;
+    return numerics::has_instructions(InstructionSet::avx512) ? &avx512::kKernels : nullptr;
   }
   if (std::strcmp(name, "avx2") == 0) {
-    return has_avx2 ? &avx2::kKernels : nullptr;
+    return numerics::has_instructions(InstructionSet::avx2) ? &avx2::kKernels : nullptr;
   }
 #endif
   return std::strcmp(name, "portable") == 0 ? &portable::kKernels : nullptr;
