@@ -92,6 +92,16 @@ struct PatchOptions {
   bool noise = true;
 };
 
+/// A patch that fits in a moment: about six sources in three bands.
+inline PatchOptions small(bool noise = true) {
+  PatchOptions options;
+  options.side = 90;
+  options.bands = 3;
+  options.mean_sources = 6.0;
+  options.noise = noise;
+  return options;
+}
+
 inline fit::SourceStart random_source(const Rng& rng, std::uint64_t i, int bands) {
   fit::SourceStart s;
   const double kind = rng.uniform(i, 2);

@@ -18,11 +18,7 @@ using skyloom::test::make_patch;
 namespace {
 
 skyloom::test::Patch small_patch(std::uint64_t seed) {
-  skyloom::test::PatchOptions options;
-  options.side = 90;
-  options.bands = 3;
-  options.mean_sources = 6.0;
-  return make_patch(seed, options);
+  return make_patch(seed, skyloom::test::small());
 }
 
 /// The patch with sources and bands in another order: source i of it is sources[i] of the first,
