@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -71,8 +72,10 @@ std::vector<std::uint8_t> converged_rows(const Config& config, const Table& cata
   }
   for (const std::string& set : names.sets(bands)) {
     const auto& converged = catalogue.get<std::uint8_t>(names.plain("opt_converged", set));
+    const auto& x = catalogue.get<double>(names.fitted("x_pix_white", set));
     for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i] = out[i] != 0 && converged[i] != 0 ? 1 : 0;
+      // A band without data in the patch, or of other fields, has no fit that could converge.
+      out[i] = out[i] != 0 && (converged[i] != 0 || std::isnan(x[i])) ? 1 : 0;
     }
   }
   return out;

@@ -368,6 +368,9 @@ void append_patch(const FitStage::Result& result, const std::map<std::string, Sk
   bool converged = true;
   double last_dlnp = 0.0;
   for (const FitStage::RunResult& run : result.runs) {
+    if (run.kernel.frames.empty()) {
+      continue;  // a band without data
+    }
     most = std::max(most, run.kernel.iterations);
     converged = converged && run.kernel.converged_all;
     last_dlnp = std::max(last_dlnp, run.kernel.dlnp_last);
@@ -423,6 +426,9 @@ void append_mixtures(const FitStage::Patch& patch, Table& table) {
 
 /// Fits one run. A band without data must not take the others of a patch with it.
 fit::Result fitted(const fit::Input& input, bool alone) {
+  if (!alone && input.frames.empty()) {
+    return {};  // no image of the band sees the patch
+  }
   try {
     return fit::compute(input);
   } catch (const UnitError& error) {
@@ -440,6 +446,10 @@ FitStage::Result FitStage::compute(const Config& config, const Input& input, con
   result.patch = input.patch;
   for (const Run& run : input.runs) {
     result.runs.push_back({run.bands, run.frames, fitted(run.kernel, input.runs.size() == 1)});
+  }
+  if (std::all_of(result.runs.begin(), result.runs.end(),
+                  [](const RunResult& run) { return run.kernel.frames.empty(); })) {
+    throw UnitError(Reason::no_good_data, "no band has good pixels");
   }
   if (!config.patch_run.no_patch_overview) {
     result.white_model = stack_model(input, result.runs);
