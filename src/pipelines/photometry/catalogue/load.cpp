@@ -44,7 +44,7 @@ SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log) {
     std::vector<catalogue::PatchSky> patches;
     for (const std::size_t i : rows) {
       patches.push_back(
-          {number("x_pix")[i], number("y_pix")[i], number("sky")[i], number("sky_err")[i]});
+          {number("x_pix")[i], number("y_pix")[i], number("sky_base")[i], number("sky_base_err")[i]});
     }
     const catalogue::SkyModel model = catalogue::combine_skies(patches);
     if (model.order < 0) {
@@ -54,11 +54,12 @@ SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log) {
     log.debug("sky of frame {}: order {}, scatter {:.3g}, {} of {} patches keep their own", row,
               model.order, model.scatter, model.n_outliers, rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const double before = patches[i].err * patches[i].err;
-      const double after = model.patches[i].err * model.patches[i].err;
-      if (std::isfinite(before)) {
-        changes[{survey.key(field, tag[rows[i]]), row}] = {model.patches[i].sky - patches[i].sky,
-                                                           after - before};
+      const catalogue::CombinedSky& sky = model.patches[i];
+      if (!sky.own) {
+        const double before = number("sky_err")[rows[i]];
+        const double after = std::min(sky.err, before);
+        changes[{survey.key(field, tag[rows[i]]), row}] = {sky.sky - number("sky")[rows[i]],
+                                                           after * after - before * before};
       }
     }
   }

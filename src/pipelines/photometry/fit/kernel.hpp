@@ -92,6 +92,7 @@ std::shared_ptr<Workspace> make_workspace();
 struct Input {
   int width = 0;  ///< of the ROI
   int height = 0;
+  Box base;  ///< pixels of the ROI that belong to no other patch; empty = all
   int n_bands = 0;
   std::vector<FrameData> frames;
   std::vector<SourceStart> sources;
@@ -155,6 +156,10 @@ struct SourceFit {
 struct FrameFit {
   double sky = 0.0;
   double sky_err = std::numeric_limits<double>::quiet_NaN();  ///< NaN when held or without data
+  /// The sky that the pixels of Input::base alone ask for, the sources following: what patches whose
+  /// ROIs overlap measure independently of each other. NaN when held or without data there.
+  double base_sky = std::numeric_limits<double>::quiet_NaN();
+  double base_sky_err = std::numeric_limits<double>::quiet_NaN();
   double chi2 = 0.0;  ///< over the good pixels, weights of the sky noise
   int npix = 0;
 };

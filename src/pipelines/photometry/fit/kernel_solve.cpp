@@ -20,7 +20,7 @@ using numerics::Verdict;
 
 /// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
 /// a shape has several minima.
-constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
+constexpr double kFadeSignalToNoise[] = {6.0, 10.0, 10.0, 10.0};
 /// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
 /// solution on them. With 6, bright halo sources are held too far off: borders show.
 constexpr double kCoarse = 3.0;
