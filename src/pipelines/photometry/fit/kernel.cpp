@@ -178,8 +178,8 @@ void measure_base_sky(const Input& input, const Frame& frame, FrameFit& fit) {
       }
       const auto i = static_cast<std::size_t>(y * frame.stride + x);
       const auto w = static_cast<double>(frame.weight[i]);
-      sum += w * (static_cast<double>(frame.data[i]) - static_cast<double>(frame.model[i]) -
-                  frame.sky);
+      sum += w *
+             (static_cast<double>(frame.data[i]) - static_cast<double>(frame.model[i]) - frame.sky);
       weight += w;
     }
   }
@@ -278,7 +278,8 @@ Result compute(const Input& input) {
     result.history = std::move(report.history);
     return result;
   }
-  const Covariance cov = covariance(scene, report.inverse, report.prior_precision);
+  const Covariance cov =
+      covariance(scene, report.inverse, report.inverse_hessian, report.prior_precision);
   return write_result(scene, report, cov);
 }
 

@@ -156,8 +156,8 @@ struct SourceFit {
 struct FrameFit {
   double sky = 0.0;
   double sky_err = std::numeric_limits<double>::quiet_NaN();  ///< NaN when held or without data
-  /// The sky that the pixels of Input::base alone ask for, the sources following: what patches whose
-  /// ROIs overlap measure independently of each other. NaN when held or without data there.
+  /// The sky that the pixels of Input::base alone ask for, the sources following: what patches
+  /// whose ROIs overlap measure independently of each other. NaN when held or without data there.
   double base_sky = std::numeric_limits<double>::quiet_NaN();
   double base_sky_err = std::numeric_limits<double>::quiet_NaN();
   double chi2 = 0.0;  ///< over the good pixels, weights of the sky noise

@@ -20,14 +20,14 @@ using numerics::Verdict;
 
 /// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
 /// a shape has several minima.
-constexpr double kFadeSignalToNoise[] = {6.0, 10.0, 10.0, 10.0};
+constexpr double kFadeSignalToNoise[] = {10.0, 25.0, 25.0, 25.0};
 /// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
 /// solution on them. With 6, bright halo sources are held too far off: borders show.
 constexpr double kCoarse = 3.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
-constexpr double kStartError = 0.3;
+constexpr double kStartError = 0.6;
 /// Errors of a reported flux that may come from a halo source held at its start.
-constexpr double kRemote = 0.01;
+constexpr double kRemote = 0.005;
 /// Halo sources of which a smaller share is seen, with a smaller significance, are left out.
 constexpr double kSeenShare = 0.01;
 constexpr double kSeenSignificance = 0.5;
