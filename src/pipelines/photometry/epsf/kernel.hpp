@@ -251,7 +251,7 @@ struct StarCutout {
   double x = 0.0;  ///< position at which the star was chosen, pixels of the frame
   double y = 0.0;
   Image<float> raw;           ///< scaled flux; NaN = bad
-  double background = 0.0;    ///< subtracted, flux per pixel
+  double background = 0.0;    ///< below the star: mesh and what was measured on top of it
   int background_pixels = 0;  ///< behind it
   std::string background_status = "disabled";
   Image<std::uint8_t> annulus;  ///< 1 = one of these pixels; may be empty
