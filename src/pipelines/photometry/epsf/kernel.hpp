@@ -80,6 +80,7 @@ struct Options {
   double gaia_match_r_pix = 5.0;
   double gaia_seed_sat_div = 1.3;  ///< star peaks stay below saturation / this
   int max_stars = 30;              ///< per cell
+  int max_stars_image = 500;       ///< of the image, evenly from its cells
   int final_psf_size = 55;         ///< odd, pixels
   int oversamp = 2;                ///< of the stamps that FieldPsf::at returns
   int cutout_size = 61;            ///< odd, of the star cut-outs in CellResult
