@@ -8,9 +8,9 @@
 #include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include "payload.hpp"
-#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -217,11 +217,11 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
     fill_open_parts(comm, plan.schema, block->claims, *slabs);
     slabs->finish();
   }
-  const fs::path temporary = product.string() + ".tmp";
+  const fs::path temporary = io::temporary_name(product);
   io::pass_point("assembly.slabs");
   write_product(comm, plan.schema, *block, slabs, temporary, attributes);
   io::pass_point("assembly.written");
-  parallel::on_root(comm, [&] { rename_durably(temporary, product); });
+  parallel::on_root(comm, [&] { io::rename_durably(temporary, product); });
 }
 
 }  // namespace skyloom::engine

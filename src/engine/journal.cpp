@@ -12,9 +12,9 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/accident.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include "journal_files.hpp"
-#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -77,7 +77,7 @@ struct Journal::Impl {
   std::uint64_t writers = 1;
   std::uint64_t segment = 0;
   std::size_t used = 0;  // bytes of the current segment
-  PosixFile file;
+  io::PosixFile file;
   bool dirty = false;
   Clock::time_point last_sync = Clock::now();
   std::uint64_t begun_at = kNone;  // where the record of the last begin() stands
@@ -89,7 +89,7 @@ struct Journal::Impl {
   std::vector<Piece> starts;       // dangling ones, of unfinished units
   std::vector<std::uint8_t> deaths;
   std::vector<JournalDamage> damage;
-  mutable std::map<std::pair<std::uint32_t, std::uint32_t>, PosixFile> readers;
+  mutable std::map<std::pair<std::uint32_t, std::uint32_t>, io::PosixFile> readers;
 
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
@@ -163,10 +163,10 @@ std::string Journal::Impl::read(std::span<const Piece> record) const {
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(out.data(), out.size()));
   std::size_t at = 0;
   for (const Piece& piece : record) {
-    PosixFile& opened = readers[{piece.generation, piece.group}];
+    io::PosixFile& opened = readers[{piece.generation, piece.group}];
     const auto name = [&] { return directory / journal_file_name(piece.generation, piece.group); };
     if (!opened.is_open()) {
-      opened = PosixFile(name(), PosixFile::Mode::read);
+      opened = io::PosixFile(name(), io::PosixFile::Mode::read);
     }
     const std::span<std::byte> target = bytes.subspan(at, piece.length);
     if (opened.read(target, piece.offset) != target.size() ||
@@ -261,7 +261,8 @@ void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
 Piece Journal::Impl::put_piece(Piece piece, std::string_view payload) {
   const std::string bytes = encode_piece(seed, piece, payload);
   if (!file.is_open()) {
-    file = PosixFile(directory / journal_file_name(generation, group), PosixFile::Mode::create);
+    file = io::PosixFile(directory / journal_file_name(generation, group),
+                         io::PosixFile::Mode::create);
   }
   if (used + bytes.size() > kSegmentBytes) {
     segment += writers;
@@ -429,7 +430,7 @@ void Journal::merge() {
 
 void Journal::remove() {
   impl_->readers.clear();
-  impl_->file = PosixFile();
+  impl_->file = io::PosixFile();
   impl_->comm.barrier();
   parallel::on_root(impl_->comm, [this] {
     for (const JournalFile& file : list_journal_files(impl_->directory)) {
