@@ -1,5 +1,6 @@
 #include "plan_bytes.hpp"
 
+#include <cstdint>
 #include <sstream>
 
 #include <boost/archive/binary_iarchive.hpp>
@@ -25,20 +26,24 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
   archive& table.name& table.columns;
 }
 
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Unit& unit, unsigned /*version*/) {
-  archive& unit.index& unit.key& unit.cost;
-}
-
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Plan& plan, unsigned /*version*/) {
-  archive& plan.units& plan.schema.tables& plan.schema.slabs;
-}
-
 }  // namespace boost::serialization
 
 namespace skyloom::engine {
 namespace {
+
+/// Every rank unpacks millions of units: few large blocks instead of many small values.
+struct Packed {
+  std::vector<double> costs;
+  std::vector<std::uint32_t> key_bytes;
+  std::string keys;
+  std::vector<TableSchema> tables;
+  std::vector<SlabArray> slabs;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& costs& key_bytes& keys& tables& slabs;
+  }
+};
 
 template <class T>
 std::string to_bytes(const T& value) {
@@ -58,11 +63,26 @@ T from_bytes(const std::string& bytes) {
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  return to_bytes(plan);
+  Packed packed{{}, {}, {}, plan.schema.tables, plan.schema.slabs};
+  for (const Unit& unit : plan.units) {
+    packed.costs.push_back(unit.cost);
+    packed.key_bytes.push_back(static_cast<std::uint32_t>(unit.key.size()));
+    packed.keys += unit.key;
+  }
+  return to_bytes(packed);
 }
 
 Plan plan_from_bytes(const std::string& bytes) {
-  return from_bytes<Plan>(bytes);
+  auto packed = from_bytes<Packed>(bytes);
+  Plan plan;
+  plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
+  plan.units.reserve(packed.costs.size());
+  std::size_t at = 0;
+  for (std::size_t unit = 0; unit < packed.costs.size(); ++unit) {
+    plan.add(packed.keys.substr(at, packed.key_bytes[unit]), packed.costs[unit]);
+    at += packed.key_bytes[unit];
+  }
+  return plan;
 }
 
 std::string texts_to_bytes(const std::vector<std::pair<std::string, std::string>>& texts) {
