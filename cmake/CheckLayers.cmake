@@ -43,7 +43,7 @@ set(rooms_json io web engine app)
 set(header_boost "^boost/")
 set(rooms_boost parallel engine)
 set(header_zlib "^zlib\\.h$")
-set(rooms_zlib io engine)
+set(rooms_zlib engine)
 set(header_crypto "^openssl/")
 set(rooms_crypto io)
 
