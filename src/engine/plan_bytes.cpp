@@ -1,13 +1,17 @@
 #include "plan_bytes.hpp"
 
-#include <cstdint>
+#include <algorithm>
+#include <cstring>
 #include <sstream>
+#include <string_view>
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
+
+#include "skyloom/core/errors.hpp"
 
 namespace boost::serialization {
 
@@ -31,17 +35,17 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
 namespace skyloom::engine {
 namespace {
 
-/// Every rank unpacks millions of units: few large blocks instead of many small values.
+/// Every rank gets and unpacks millions of units: few large blocks of few bytes. Of a key stands
+/// how many bytes it shares with the one before, the rest, and a zero.
 struct Packed {
-  std::vector<double> costs;
-  std::vector<std::uint32_t> key_bytes;
+  std::vector<float> costs;
   std::string keys;
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& key_bytes& keys& tables& slabs;
+    archive& costs& keys& tables& slabs;
   }
 };
 
@@ -63,11 +67,21 @@ T from_bytes(const std::string& bytes) {
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  Packed packed{{}, {}, {}, plan.schema.tables, plan.schema.slabs};
+  constexpr std::ptrdiff_t kMostShared = 255;
+  Packed packed{{}, {}, plan.schema.tables, plan.schema.slabs};
+  std::string_view before;
   for (const Unit& unit : plan.units) {
-    packed.costs.push_back(unit.cost);
-    packed.key_bytes.push_back(static_cast<std::uint32_t>(unit.key.size()));
-    packed.keys += unit.key;
+    const std::string_view key = unit.key;
+    if (key.find('\0') != std::string_view::npos) {
+      throw FatalError("plan: a zero byte in the key of unit " + std::to_string(unit.index));
+    }
+    const auto limit = std::min({std::ssize(key), std::ssize(before), kMostShared});
+    const auto shared = std::mismatch(key.begin(), key.begin() + limit, before.begin()).first;
+    packed.costs.push_back(static_cast<float>(unit.cost));
+    packed.keys += static_cast<char>(shared - key.begin());
+    packed.keys.append(shared, key.end());
+    packed.keys += '\0';
+    before = key;
   }
   return to_bytes(packed);
 }
@@ -77,10 +91,14 @@ Plan plan_from_bytes(const std::string& bytes) {
   Plan plan;
   plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
   plan.units.reserve(packed.costs.size());
-  std::size_t at = 0;
-  for (std::size_t unit = 0; unit < packed.costs.size(); ++unit) {
-    plan.add(packed.keys.substr(at, packed.key_bytes[unit]), packed.costs[unit]);
-    at += packed.key_bytes[unit];
+  std::string key;
+  const char* at = packed.keys.data();
+  for (const float cost : packed.costs) {
+    key.resize(static_cast<unsigned char>(*at++));
+    const std::size_t length = std::strlen(at);
+    key.append(at, length);
+    at += length + 1;
+    plan.add(key, cost);
   }
   return plan;
 }

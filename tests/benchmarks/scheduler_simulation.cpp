@@ -35,7 +35,7 @@ struct Machine {
   double begin_and_save = 2.5e-6;   ///< per unit: start record, encoding, result record
   double save_byte = 2e-9;          ///< per byte of payload
   double replicated_unit = 1.0e-7;  ///< per unit on every rank: unpacked plan, schedule, shares
-  double broadcast_bytes = 24;      ///< per unit, to every rank: key and cost, whether it is done
+  double broadcast_bytes = 11;      ///< per unit, to every rank: key, cost, and whether it is done
   double assembled_unit = 2.1e-6;   ///< per unit on one rank: reading back, decoding
   double assembled_byte = 3.8e-9;   ///< the same per byte of payload
   double record_bytes = 64;         ///< where a record stands, sent to the rank that assembles it
