@@ -1,12 +1,17 @@
 #include "plan_bytes.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <sstream>
+#include <string_view>
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
+
+#include "skyloom/core/errors.hpp"
 
 namespace boost::serialization {
 
@@ -25,20 +30,24 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
   archive& table.name& table.columns;
 }
 
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Unit& unit, unsigned /*version*/) {
-  archive& unit.index& unit.key& unit.cost;
-}
-
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Plan& plan, unsigned /*version*/) {
-  archive& plan.units& plan.schema.tables& plan.schema.slabs;
-}
-
 }  // namespace boost::serialization
 
 namespace skyloom::engine {
 namespace {
+
+/// Every rank gets and unpacks millions of units: few large blocks of few bytes. Of a key stands
+/// how many bytes it shares with the one before, the rest, and a zero.
+struct Packed {
+  std::vector<float> costs;
+  std::string keys;
+  std::vector<TableSchema> tables;
+  std::vector<SlabArray> slabs;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& costs& keys& tables& slabs;
+  }
+};
 
 template <class T>
 std::string to_bytes(const T& value) {
@@ -58,11 +67,40 @@ T from_bytes(const std::string& bytes) {
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  return to_bytes(plan);
+  constexpr std::ptrdiff_t kMostShared = 255;
+  Packed packed{{}, {}, plan.schema.tables, plan.schema.slabs};
+  std::string_view before;
+  for (const Unit& unit : plan.units) {
+    const std::string_view key = unit.key;
+    if (key.find('\0') != std::string_view::npos) {
+      throw FatalError("plan: a zero byte in the key of unit " + std::to_string(unit.index));
+    }
+    const auto limit = std::min({std::ssize(key), std::ssize(before), kMostShared});
+    const auto shared = std::mismatch(key.begin(), key.begin() + limit, before.begin()).first;
+    packed.costs.push_back(static_cast<float>(unit.cost));
+    packed.keys += static_cast<char>(shared - key.begin());
+    packed.keys.append(shared, key.end());
+    packed.keys += '\0';
+    before = key;
+  }
+  return to_bytes(packed);
 }
 
 Plan plan_from_bytes(const std::string& bytes) {
-  return from_bytes<Plan>(bytes);
+  auto packed = from_bytes<Packed>(bytes);
+  Plan plan;
+  plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
+  plan.units.reserve(packed.costs.size());
+  std::string key;
+  const char* at = packed.keys.data();
+  for (const float cost : packed.costs) {
+    key.resize(static_cast<unsigned char>(*at++));
+    const std::size_t length = std::strlen(at);
+    key.append(at, length);
+    at += length + 1;
+    plan.add(key, cost);
+  }
+  return plan;
 }
 
 std::string texts_to_bytes(const std::vector<std::pair<std::string, std::string>>& texts) {
