@@ -167,18 +167,20 @@ typename TrialNetwork<Real>::Changes TrialNetwork<Real>::changes_of(
     out.rows = 0;
     return out;
   }
-  const int pools = out.rows + 3;
+  // Whole tiles of rows cost less than single rows at the end.
+  const int convolved = (out.rows + 4) / 4 * 4;
+  const int pools = convolved + 2;
   const int samples = 2 * pools;
   at_least(work.first, static_cast<std::size_t>(samples * kInput));
   at_least(work.pool, static_cast<std::size_t>(pools * kInput));
-  at_least(work.conv, static_cast<std::size_t>((out.rows + 1) * kChannels));
+  at_least(work.conv, static_cast<std::size_t>(convolved * kChannels));
   const Network<Real>& net = *network_;
   net.use_->first_layer(curve.samples.data() + (first - 2 - half - curve.first), net.first_.data(),
                         net.taps_, net.position_bias_.data() + Net::kWindow / 2 * kInput, samples,
                         work.first.data(), kInput);
   net.use_->larger(work.first.data(), 2 * kInput, work.first.data() + kInput, 2 * kInput, nullptr,
                    pools, kInput, work.pool.data(), kInput);
-  net.use_->multiply(work.pool.data(), kInput, net.second_.data(), out.rows + 1,
+  net.use_->multiply(work.pool.data(), kInput, net.second_.data(), convolved,
                      Net::kTaps * kInput, kChannels, work.conv.data(), false);
   work.changes.resize(out.at + static_cast<std::size_t>(out.rows * kChannels));
   net.use_->changed(work.conv.data(), net.second_bias_.data(), net.flat_.data(),

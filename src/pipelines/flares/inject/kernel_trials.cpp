@@ -271,11 +271,19 @@ template <class Real>
 std::vector<std::uint8_t> Trials<Real>::recovered(std::span<const Trial> trials) {
   std::vector<std::uint8_t> out(trials.size(), 0);
   const double threshold = threshold_of(rule_);
+  // Trials of a batch are neighbours in time, so that they read the same activations.
+  std::vector<std::size_t> order(trials.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    order[i] = i;
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return trials[a].cadence < trials[b].cadence;
+  });
   curves_.resize(std::min(kBatch, trials.size()));
   for (std::size_t start = 0; start < trials.size(); start += kBatch) {
     std::vector<Running> running;
     for (std::size_t i = start; i < std::min(start + kBatch, trials.size()); ++i) {
-      const Trial& trial = trials[i];
+      const Trial& trial = trials[order[i]];
       const auto [first, last] = uninterrupted(curve_, trial.cadence);
       ChangedCurve<Real>& curve = curves_[i - start];
       if (rule_.mode == GapRule::native) {
@@ -283,7 +291,7 @@ std::vector<std::uint8_t> Trials<Real>::recovered(std::span<const Trial> trials)
       } else {
         renormalise(trial, curve);
       }
-      running.push_back({i, static_cast<int>(i - start), trial.cadence,
+      running.push_back({order[i], static_cast<int>(i - start), trial.cadence,
                          Decision(rule_.criterion, rule_.detection, first, last)});
     }
     while (!running.empty()) {
