@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -218,6 +219,20 @@ std::string sha256(const std::filesystem::path& path) {
     text += {kDigits[byte / 16], kDigits[byte % 16]};
   }
   return text;
+}
+
+std::filesystem::path shipped(const std::filesystem::path& name) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  const char* chosen = std::getenv("SKYLOOM_SHARE");
+  const fs::path folder =
+      chosen != nullptr ? fs::path(chosen) : program.parent_path() / "share" / "skyloom";
+  if (fs::exists(folder / name, ignored)) {
+    return folder / name;
+  }
+  throw ConfigError(name.string(), "ships with the program, but is not in " + folder.string(),
+                    "an installation, or SKYLOOM_SHARE to name its share/skyloom");
 }
 
 }  // namespace skyloom::io

@@ -73,8 +73,7 @@ int main(int argc, char** argv) {
   const std::vector<double> error(curve.flux_err.begin(), curve.flux_err.end());
   std::vector<Network<float>> networks;
   for (std::size_t m = 0; m < 10; ++m) {
-    networks.emplace_back(
-        surveys::read_keras_network(files[1 + m % (files.size() - 1)]).weights);
+    networks.emplace_back(surveys::read_keras_network(files[1 + m % (files.size() - 1)]).weights);
   }
   const Windows windows = find_windows(curve.time, flux, GapRule::native);
   std::printf("%zu cadences, %s\n", flux.size(), instruction_set());
@@ -96,8 +95,7 @@ int main(int argc, char** argv) {
 
   const std::vector<FlareBlock> blocks = find_flares(p, windows.gaps, {});
   const std::vector<std::uint8_t> mask = flare_mask(blocks, flux.size());
-  const double process =
-      seconds_of([&] { (void)gp::fit({curve.time, flux, error, mask}, {}); });
+  const double process = seconds_of([&] { (void)gp::fit({curve.time, flux, error, mask}, {}); });
   std::printf("Gaussian process:    %8.3f s\n", process);
 
   const std::vector<TrialNetwork<float>> trial_networks(networks.begin(), networks.end());

@@ -28,6 +28,11 @@ std::string fingerprint(const std::filesystem::path& path);
 /// be read
 std::string sha256(const std::filesystem::path& path);
 
+/// A file or folder that ships with the program, by its path below share/skyloom: of the
+/// installation that the running program belongs to, or of its build tree; the environment variable
+/// SKYLOOM_SHARE names another share/skyloom. @throws ConfigError that tells where it was sought
+std::filesystem::path shipped(const std::filesystem::path& name);
+
 /// Comma-separated table with a header line (RFC 4180 quoting, LF or CRLF). A column whose filled
 /// cells are all canonical integers and that has no empty cell becomes int64; one whose filled
 /// cells are all numbers (at least one) float64 with NaN for empty ones; True/False (none empty)
@@ -36,6 +41,9 @@ std::string sha256(const std::filesystem::path& path);
 /// digits beside empty cells) stays text too, so that identifiers survive.
 /// @throws ConfigError for a missing file, no header, doubled names, a row of another length (line)
 Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& as_text = {});
+/// The same of the text of a file. @param path named in messages
+Table parse_csv(std::string text, const std::filesystem::path& path,
+                const std::vector<std::string>& as_text = {});
 /// Numbers in shortest round-trip form, NaN as an empty cell, booleans True/False.
 std::string csv_text(const Table& table);
 /// ECSV 1.0 (astropy): YAML header with unit and description, then the rows.

@@ -38,8 +38,8 @@ WindowNetwork flare_network(int taps, std::uint64_t seed, const std::vector<doub
   for (float& value : weights.output) {
     value *= static_cast<float>(scale);
   }
-  const auto rank = static_cast<std::size_t>((scale > 0.0 ? 0.95 : 0.05) *
-                                             static_cast<double>(logits.size()));
+  const auto rank =
+      static_cast<std::size_t>((scale > 0.0 ? 0.95 : 0.05) * static_cast<double>(logits.size()));
   weights.output_bias = static_cast<float>(std::log(3.0) - scale * logits[rank]);
   return weights;
 }
@@ -92,8 +92,8 @@ std::vector<Trial> some_trials(const Sector& sector, int count, std::uint64_t se
 std::vector<double> with_flare(const Sector& sector, const TrialRule& rule, const Trial& trial) {
   std::vector<double> flux = sector.flux;
   for (std::size_t i = 0; i < flux.size(); ++i) {
-    const double added = sector.curve().quiet_median *
-                         added_flux(rule, sector.curve(), trial, static_cast<int>(i));
+    const double added =
+        sector.curve().quiet_median * added_flux(rule, sector.curve(), trial, static_cast<int>(i));
     flux[i] += added >= kFaintestFlare * sector.windows.median_flux ? added : 0.0;
   }
   return flux;
@@ -108,8 +108,7 @@ bool recovered_by_definition(const Sector& sector, const TrialRule& rule, const 
   NetworkWorkspace<double> work;
   std::vector<std::vector<double>> models;
   for (const Network<double>& network : sector.networks) {
-    models.push_back(
-        flare_probability<double>(network, y, sector.windows, rule.edge, work));
+    models.push_back(flare_probability<double>(network, y, sector.windows, rule.edge, work));
   }
   const std::vector<double> p = combined(models, rule.combine);
   const auto at = [&](int i) { return p[static_cast<std::size_t>(i)]; };
@@ -220,8 +219,8 @@ TEST_CASE("Changed windows have the logits of a full evaluation, and stay within
         REQUIRE(change <= network.sample_bound(curve, questions[q].window));
         // Just within reach nothing may be refused; far out of reach everything is.
         double answer = 0.0;
-        network.logits(quiet, std::span(&curve, 1), std::span(&questions[q], 1),
-                       expected[window], trial_work, std::span(&answer, 1));
+        network.logits(quiet, std::span(&curve, 1), std::span(&questions[q], 1), expected[window],
+                       trial_work, std::span(&answer, 1));
         REQUIRE(answer == logits[q]);
         const double bound = network.sample_bound(curve, questions[q].window);
         network.logits(quiet, std::span(&curve, 1), std::span(&questions[q], 1),

@@ -27,8 +27,9 @@ InjectedFlare flare_of_energy(const FlareSample& sample, const StarScale& star, 
                               int id) {
   const std::optional<EnergyRelation> relation = energy_relation(star.teff_k);
   if (!relation || !(star.luminosity_erg_s > 0.0)) {
-    throw UnitError(Reason::bad_input,
-                    "temperature and radius of the star must be known (injection.sample = \"ffd\")");
+    throw UnitError(
+        Reason::bad_input,
+        "temperature and radius of the star must be known (injection.sample = \"ffd\")");
   }
   const EnergyDistribution& e = sample.energies;
   const double u = rng.uniform(counter(Draw::energy, id));
@@ -36,8 +37,7 @@ InjectedFlare flare_of_energy(const FlareSample& sample, const StarScale& star, 
   const double energy = e.max_erg * std::pow(1.0 + (1.0 - u) * (most - 1.0), 1.0 / e.slope);
   const double log_energy =
       std::log10(energy) - relation->scatter * rng.normal(counter(Draw::energy_scatter, id));
-  const double amplitude =
-      std::pow(10.0, (log_energy - relation->intercept) / relation->slope);
+  const double amplitude = std::pow(10.0, (log_energy - relation->intercept) / relation->slope);
   const double equivalent_s = energy / star.luminosity_erg_s;
   return {amplitude, equivalent_s / (kSecondsPerDay * flare_area(sample.shape) * amplitude)};
 }

@@ -31,9 +31,9 @@ struct FlareSample {
 
 /// What amplitudes and durations are scaled by.
 struct StarScale {
-  double relative_error = 0.0;      ///< median error / median flux
-  double teff_k = 0.0;              ///< NaN = unknown
-  double luminosity_erg_s = 0.0;    ///< of the quiet star in the band; NaN = unknown
+  double relative_error = 0.0;    ///< median error / median flux
+  double teff_k = 0.0;            ///< NaN = unknown
+  double luminosity_erg_s = 0.0;  ///< of the quiet star in the band; NaN = unknown
 };
 
 struct InjectedFlare {
@@ -44,7 +44,8 @@ struct InjectedFlare {
 /// Flare `id` of a sample. `lognormal`: amplitudes from one relative error to 50 of them, evenly in
 /// their logarithm, and durations around 0.002 d with a standard deviation of 0.7 in their
 /// logarithm. `ffd`: an energy, the amplitude that the energy relation of the star's class and its
-/// scatter give, and the duration that makes the template's equivalent duration energy / luminosity.
+/// scatter give, and the duration that makes the template's equivalent duration energy /
+/// luminosity.
 /// @throws UnitError for ffd when class or luminosity of the star are unknown
 InjectedFlare draw_flare(const FlareSample& sample, const StarScale& star, const Rng& rng, int id);
 
@@ -69,8 +70,8 @@ struct InjectionBlock {
 /// Row k belongs to flare first + k.
 struct BlockOutcome {
   std::vector<InjectedFlare> flares;
-  std::vector<std::int32_t> cadence;     ///< (count, repeats)
-  std::vector<std::uint8_t> recovered;   ///< (count, repeats)
+  std::vector<std::int32_t> cadence;    ///< (count, repeats)
+  std::vector<std::uint8_t> recovered;  ///< (count, repeats)
 };
 
 /// Draws and searches a block. @param together all flares of a repeat in one light curve (those of

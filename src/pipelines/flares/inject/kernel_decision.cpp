@@ -32,9 +32,8 @@ Decision::Decision(Criterion criterion, const DetectionRule& rule, int first, in
       known_(static_cast<std::size_t>(2 * reach_ + 1), Known::unknown) {}
 
 Decision::Known Decision::at(int cadence) const {
-  return cadence < first_ || cadence > last_
-             ? Known::no
-             : known_[static_cast<std::size_t>(cadence + reach_)];
+  return cadence < first_ || cadence > last_ ? Known::no
+                                             : known_[static_cast<std::size_t>(cadence + reach_)];
 }
 
 void Decision::tell(int cadence, bool above) {

@@ -44,7 +44,7 @@ class Decision {
   [[nodiscard]] std::vector<int> extend(int left, int right);
 
   Criterion criterion_;
-  int merge_;    // facing ends closer than this are one block
+  int merge_;  // facing ends closer than this are one block
   int shortest_;
   int first_;
   int last_;

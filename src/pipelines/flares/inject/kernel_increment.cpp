@@ -16,13 +16,13 @@ constexpr int kHidden = Net::kHidden;
 constexpr int kPositions = Net::kPositions;
 constexpr int kSharedFirst = 2;  // positions of the dense layer that see no border
 constexpr int kSharedLast = kPositions - 3;
-constexpr int kSampleBounds = 208;    // 200 in whole vectors
-constexpr int kTaps = 7;              // longest first kernel whose borders are as below
-constexpr int kLeftBorder = 13;       // samples that positions 0 and 1 see
-constexpr int kRightBorder = 187;     // first sample that positions 48 and 49 see
-constexpr int kBorderSamples = 190;   // first sample position that the right border needs
-constexpr double kRoundUp = 1.0001;   // of bounds formed in single precision
-constexpr double kSlack = 0.01;       // in logit, for the rounding of logits
+constexpr int kSampleBounds = 208;   // 200 in whole vectors
+constexpr int kTaps = 7;             // longest first kernel whose borders are as below
+constexpr int kLeftBorder = 13;      // samples that positions 0 and 1 see
+constexpr int kRightBorder = 187;    // first sample that positions 48 and 49 see
+constexpr int kBorderSamples = 190;  // first sample position that the right border needs
+constexpr double kRoundUp = 1.0001;  // of bounds formed in single precision
+constexpr double kSlack = 0.01;      // in logit, for the rounding of logits
 constexpr double kRefused = -std::numeric_limits<double>::infinity();
 
 /// Change of the logit per change of the pooled activation at (position, channel).
@@ -94,8 +94,8 @@ template <class Real>
 TrialNetwork<Real>::TrialNetwork(const Network<Real>& network) : network_(&network) {
   const std::vector<double> dense = dense_bounds(network.output_, network.dense_);
   dense_bound_ = rounded_up<Real>(dense);
-  sample_bound_ = rounded_up<Real>(sample_bounds(dense, network.second_, network.first_,
-                                                 network.taps_, 0, kPositions - 1));
+  sample_bound_ = rounded_up<Real>(
+      sample_bounds(dense, network.second_, network.first_, network.taps_, 0, kPositions - 1));
   border_bound_ = rounded_up<Real>(sample_bounds(dense, network.second_, network.first_,
                                                  network.taps_, kPositions - 2, kPositions - 1));
 }
@@ -180,8 +180,8 @@ typename TrialNetwork<Real>::Changes TrialNetwork<Real>::changes_of(
                         work.first.data(), kInput);
   net.use_->larger(work.first.data(), 2 * kInput, work.first.data() + kInput, 2 * kInput, nullptr,
                    pools, kInput, work.pool.data(), kInput);
-  net.use_->multiply(work.pool.data(), kInput, net.second_.data(), convolved,
-                     Net::kTaps * kInput, kChannels, work.conv.data(), false);
+  net.use_->multiply(work.pool.data(), kInput, net.second_.data(), convolved, Net::kTaps * kInput,
+                     kChannels, work.conv.data(), false);
   work.changes.resize(out.at + static_cast<std::size_t>(out.rows * kChannels));
   net.use_->changed(work.conv.data(), net.second_bias_.data(), net.flat_.data(),
                     quiet.pooled.data() + static_cast<std::ptrdiff_t>(first) * kChannels,
@@ -205,11 +205,9 @@ void TrialNetwork<Real>::curve_rows(const QuietActivations<Real>& quiet,
     const int window = questions[i].window;
     const double quiet_logit = quiet.logits[static_cast<std::size_t>(window)];
     double& answer = out[first + i];
-    if (curve.begin >= curve.end || curve.end <= window ||
-        curve.begin >= window + Net::kWindow) {
+    if (curve.begin >= curve.end || curve.end <= window || curve.begin >= window + Net::kWindow) {
       answer = quiet_logit;
-    } else if (std::isfinite(refuse_below) &&
-               refused(quiet_logit, sample_bound(curve, window))) {
+    } else if (std::isfinite(refuse_below) && refused(quiet_logit, sample_bound(curve, window))) {
       answer = kRefused;
     } else if (!shares(curve, window)) {
       answer = whole_window(curve, window, work);
@@ -266,9 +264,7 @@ void TrialNetwork<Real>::logits(const QuietActivations<Real>& quiet,
     i = end;
   }
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return a.s1 != b.s1   ? a.s1 < b.s1
-           : a.s0 != b.s0 ? a.s0 < b.s0
-                          : a.question < b.question;
+    return a.s1 != b.s1 ? a.s1 < b.s1 : a.s0 != b.s0 ? a.s0 < b.s0 : a.question < b.question;
   });
   at_least(work.hidden, (rows.size() + 1) * kHidden);
   for (std::size_t i = 0; i < rows.size(); ++i) {

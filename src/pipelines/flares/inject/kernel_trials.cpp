@@ -11,7 +11,7 @@ namespace skyloom::flares {
 namespace {
 
 constexpr int kPad = WindowNetwork::kWindow / 2;
-constexpr int kMargin = 24;       // samples beyond those that windows see
+constexpr int kMargin = 24;         // samples beyond those that windows see
 constexpr std::size_t kBatch = 48;  // trials whose changes stay in the cache
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kAll = -std::numeric_limits<double>::infinity();
@@ -60,8 +60,7 @@ double added_flux(const TrialRule& rule, const QuietCurve& curve, const Trial& t
   double sum = 0.0;
   for (int k = 0; k < rule.oversample; ++k) {
     const double shift = (k + 0.5) / rule.oversample - 0.5;
-    sum += flare_shape(rule.shape,
-                       (since + shift * curve.windows->cadence_d) / trial.duration_d);
+    sum += flare_shape(rule.shape, (since + shift * curve.windows->cadence_d) / trial.duration_d);
   }
   return trial.amplitude * sum / rule.oversample;
 }
@@ -110,9 +109,8 @@ void Trials<Real>::change(const Trial& trial, ChangedCurve<Real>& out) const {
     out.samples[static_cast<std::size_t>(i - first)] =
         static_cast<Real>(relative_[static_cast<std::size_t>(i)]);
   }
-  std::tie(out.begin, out.end) =
-      stretch(rule_, curve_, trial, std::max(0, trial.cadence - sight),
-              std::min(n, trial.cadence + sight));
+  std::tie(out.begin, out.end) = stretch(rule_, curve_, trial, std::max(0, trial.cadence - sight),
+                                         std::min(n, trial.cadence + sight));
   const double scale = curve_.quiet_median / curve_.windows->median_flux;
   for (int i = out.begin; i < out.end; ++i) {
     const auto at = static_cast<std::size_t>(i - first);
@@ -129,8 +127,7 @@ void Trials<Real>::renormalise(const Trial& trial, ChangedCurve<Real>& out) cons
   std::vector<double> flux(curve_.flux.begin(), curve_.flux.end());
   const auto [begin, end] = stretch(rule_, curve_, trial, 0, n);
   for (int i = begin; i < end; ++i) {
-    flux[static_cast<std::size_t>(i)] +=
-        curve_.quiet_median * added_flux(rule_, curve_, trial, i);
+    flux[static_cast<std::size_t>(i)] += curve_.quiet_median * added_flux(rule_, curve_, trial, i);
   }
   const double median = numerics::median(flux);
   out.first = trial.cadence - reach_ - kPad;
@@ -328,7 +325,8 @@ std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<Real>>
   NetworkWorkspace<Real> work;
   std::vector<std::vector<double>> models;
   for (const TrialNetwork<Real>& network : networks) {
-    models.push_back(flare_probability<Real>(network.network(), y, *curve.windows, rule.edge, work));
+    models.push_back(
+        flare_probability<Real>(network.network(), y, *curve.windows, rule.edge, work));
   }
   const std::vector<double> p = combined(models, rule.combine);
   const std::vector<FlareBlock> blocks = find_flares(p, curve.windows->gaps, rule.detection);

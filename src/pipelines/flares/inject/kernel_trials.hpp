@@ -78,12 +78,12 @@ class Trials {
   QuietCurve curve_;
   TrialRule rule_;
   int reach_;
-  std::vector<double> relative_;                 // flux / median - 1
-  std::vector<QuietActivations<Real>> quiet_;    // per network; empty in mode peer
+  std::vector<double> relative_;               // flux / median - 1
+  std::vector<QuietActivations<Real>> quiet_;  // per network; empty in mode peer
   std::vector<double> probability_;
-  std::vector<ChangedCurve<Real>> curves_;       // of the trials of a batch
-  std::vector<WindowQuestion> questions_;        // of a round, by curve
-  std::vector<std::vector<double>> answers_;     // (network, question)
+  std::vector<ChangedCurve<Real>> curves_;    // of the trials of a batch
+  std::vector<WindowQuestion> questions_;     // of a round, by curve
+  std::vector<std::vector<double>> answers_;  // (network, question)
   TrialWorkspace<Real> work_;
   std::size_t asked_ = 0;
 };

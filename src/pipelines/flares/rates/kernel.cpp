@@ -44,8 +44,8 @@ class Likelihood {
     double value = flares_ * std::log(slope) - slope * sum_log_;
     for (const StarSample& star : stars_) {
       if (!star.log10_ed.empty()) {
-        value -= static_cast<double>(star.log10_ed.size()) *
-                 std::log(expected(star.exposure, slope));
+        value -=
+            static_cast<double>(star.log10_ed.size()) * std::log(expected(star.exposure, slope));
       }
     }
     return value;
@@ -145,10 +145,10 @@ PowerLaw fit_intercept(std::span<const FrequencyPoint> points, double slope) {
 
 int Exposure::first_bin(double limit) {
   const LogBins& bins = kEquivalentDurationBins;
-  return std::isnan(limit) ? bins.count
-                           : static_cast<int>(std::clamp(
-                                 std::ceil((limit - bins.low) / bins.width - 1e-9), 0.0,
-                                 static_cast<double>(bins.count)));
+  return std::isnan(limit)
+             ? bins.count
+             : static_cast<int>(std::clamp(std::ceil((limit - bins.low) / bins.width - 1e-9), 0.0,
+                                           static_cast<double>(bins.count)));
 }
 
 void Exposure::add(double of_days, std::span<const double> fractions, double limit) {
@@ -182,9 +182,9 @@ MaximumLikelihood maximum_likelihood(std::span<const StarSample> stars) {
   }
   out.slope = 0.5 * (low + high);
   const double step = 1e-3 * out.slope;
-  const double curvature = (likelihood(out.slope + step) - 2.0 * likelihood(out.slope) +
-                            likelihood(out.slope - step)) /
-                           (step * step);
+  const double curvature =
+      (likelihood(out.slope + step) - 2.0 * likelihood(out.slope) + likelihood(out.slope - step)) /
+      (step * step);
   if (curvature < 0.0) {
     out.slope_error = 1.0 / std::sqrt(-curvature);
   }

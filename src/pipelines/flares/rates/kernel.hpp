@@ -22,10 +22,10 @@ double equivalent_duration_error(double length_s, double equivalent_duration_s, 
 
 /// A point of a cumulative distribution: this flare and all larger ones.
 struct FrequencyPoint {
-  std::size_t event = 0;       ///< index of the event it belongs to
-  double log10_ed = 0.0;       ///< [log10 s]
+  std::size_t event = 0;  ///< index of the event it belongs to
+  double log10_ed = 0.0;  ///< [log10 s]
   double log10_ed_error = 0.0;
-  double log10_rate = 0.0;     ///< [log10 1/d]
+  double log10_rate = 0.0;  ///< [log10 1/d]
   double log10_rate_error = 0.0;
   double log10_corrected = 0.0;  ///< rate / completeness; NaN up to the limit
 };

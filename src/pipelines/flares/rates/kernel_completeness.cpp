@@ -191,8 +191,7 @@ std::vector<double> smoothed_fractions(const Counts& counts, std::int64_t least)
         }
       }
     }
-    out.push_back(trials == 0 ? 0.0
-                              : static_cast<double>(recovered) / static_cast<double>(trials));
+    out.push_back(trials == 0 ? 0.0 : static_cast<double>(recovered) / static_cast<double>(trials));
   }
   return out;
 }
