@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/hash.hpp"
+#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
@@ -76,6 +78,7 @@ class PipelineRun {
   StageEnd run_one(std::size_t i);
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
+  bool write_files(const std::string& hash);
   void publish_all();
   [[nodiscard]] NamedTexts provenance(const StageDescription* description) const;
   [[nodiscard]] bool is_finished(std::size_t i) const;
@@ -398,19 +401,49 @@ NamedTexts PipelineRun::provenance(const StageDescription* description) const {
   return out;
 }
 
+/// Files beside the products, by all ranks. False when it was stopped on the way.
+bool PipelineRun::write_files(const std::string& hash) {
+  FileStamp stamp;
+  stamp.hash = hash;
+  stamp.seed = static_cast<std::uint64_t>(options_.settings.seed);
+  std::string facts;
+  parallel::on_root(comm_, [&] { facts = texts_to_bytes(provenance(nullptr)); });
+  comm_.broadcast(facts);
+  for (const auto& fact : texts_from_bytes(facts)) {
+    if (fact.first != "config") {  // it stands in the run directory, and is longer than a result
+      stamp.provenance.push_back(fact);
+    }
+  }
+  const auto stop = [this] {
+    return parallel::stop_signalled() || (deadline_s_ > 0 && now_s() >= deadline_s_);
+  };
+  return write_file_sets(comm_, pipeline_, products_, stamp, stop, log_);
+}
+
 int PipelineRun::finish() {
   int status = kExitComplete;
+  std::vector<std::string> names;
+  std::string hash;  // of all products; empty as long as one is missing
   parallel::on_root(comm_, [&] {
     // Against the present description: a stage whose predecessors were redone is not finished.
-    std::vector<std::string> names;
+    Hash all;
     for (const auto& stage : stages_) {
       const std::string name(stage->name());
       if (product_hash(products_, name) ==
           describer_.describe(*stage, names, manifest_.find(name)).hash()) {
         names.push_back(name);
+        all.text(product_identity(products_, name));
       }
     }
-    if (names.size() == stages_.size()) {
+    hash = names.size() == stages_.size() ? all.hex() : "";
+  });
+  comm_.broadcast(hash);
+  if (!hash.empty() && !write_files(hash)) {
+    log_.info("Stopped early; the same command goes on from here");
+    return kExitStopped;
+  }
+  parallel::on_root(comm_, [&] {
+    if (!hash.empty()) {
       publish_all();
     } else {
       log_.info("{} of {} stages are finished; 'skyloom {} run' does the others", names.size(),

@@ -226,6 +226,9 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
   remove(std::string(pipeline.name()) + ".h5");
   remove("report.html");
   remove("progress.json");
+  for (const std::string& folder : pipeline.folders()) {
+    fs::remove_all(run_directory / folder, ignored);
+  }
   for (const Export& exported : pipeline.exports()) {
     // A file outside of the run directory may be anything by now.
     const fs::path inside = fs::path(exported.file).lexically_normal();

@@ -12,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kDescription = "ensemble.toml";
+constexpr const char* kShipped = "flares/ensemble-1";
 
 /// A value of a table, or a missing one.
 template <class T>
@@ -51,7 +52,9 @@ NetworkEnsemble described(const fs::path& folder) {
 
 NetworkEnsemble find_ensemble(const std::vector<std::string>& paths) {
   NetworkEnsemble out;
-  if (paths.size() == 1 && fs::exists(fs::path(paths.front()) / kDescription)) {
+  if (paths.empty()) {
+    out = described(io::shipped(kShipped));
+  } else if (paths.size() == 1 && fs::exists(fs::path(paths.front()) / kDescription)) {
     out = described(paths.front());
   } else {
     out.files = network_files(paths);

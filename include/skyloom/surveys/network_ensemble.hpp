@@ -20,9 +20,10 @@ struct NetworkEnsemble {
   double threshold = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// The files of an ensemble, none of them opened. One folder with ensemble.toml holds what that
+/// The files of an ensemble, none of them opened; without paths the one that ships with the
+/// program. One folder with ensemble.toml holds what that
 /// lists ([[networks]] with `file` and `sha256`, beside `recipe` and `threshold`); another folder
-/// its .h5 files in order of their names. @throws ConfigError for an empty list or folder, a
+/// its .h5 files in order of their names. @throws ConfigError for an empty folder, a
 /// description that lacks something, and missing files
 NetworkEnsemble find_ensemble(const std::vector<std::string>& paths);
 

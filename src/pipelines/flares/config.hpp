@@ -11,10 +11,9 @@
 #include "pipelines/flares/inject/kernel.hpp"
 #include "skyloom/core/config.hpp"
 #include "skyloom/surveys/light_curve.hpp"
+#include "skyloom/surveys/light_curve_list.hpp"
 
 namespace skyloom::flares {
-
-struct FoundSectors;
 
 struct Config {
   struct Inputs {
@@ -64,7 +63,7 @@ struct Config {
     bool per_star = false;
   } output;
 
-  mutable std::shared_ptr<const FoundSectors> found;  ///< see found_sectors()
+  mutable std::shared_ptr<const surveys::FoundSectors> found;  ///< see found_sectors()
 
   [[nodiscard]] Combine combine() const {
     return network.combine == "mean" ? Combine::mean : Combine::median;

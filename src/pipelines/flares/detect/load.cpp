@@ -1,14 +1,13 @@
 #include <cmath>
 
 #include "pipelines/flares/detect/stage.hpp"
-#include "pipelines/flares/sectors.hpp"
 #include "skyloom/core/errors.hpp"
 
 namespace skyloom::flares {
 
 Ensemble load_ensemble(const Config& config) {
   Ensemble out;
-  out.list = ensemble_files(config);
+  out.list = surveys::find_ensemble(config.network.models);
   for (const surveys::NetworkFile& file : surveys::read_ensemble(out.list)) {
     out.sha256.push_back(file.sha256);
     out.taps.push_back(file.weights.taps);
@@ -41,7 +40,7 @@ DetectStage::Input DetectStage::load(const Config& config, Context& context,
   }
   input.curve = surveys::read_light_curve(unit.source, config.inputs.quality_bitmask);
   const surveys::LightCurveHeader& header = input.curve->header;
-  const std::string found = sector_key({header.tic, header.sector, unit.source});
+  const std::string found = surveys::SectorFile{header.tic, header.sector, unit.source}.key();
   if (found != unit.key) {
     throw UnitError(Reason::bad_input,
                     unit.source + ": holds TIC/sector " + found + ", its name says " + unit.key);

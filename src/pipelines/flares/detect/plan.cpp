@@ -4,7 +4,6 @@
 #include "pipelines/flares/flare_table.hpp"
 #include "pipelines/flares/sectors.hpp"
 #include "skyloom/core/errors.hpp"
-#include "skyloom/io/files.hpp"
 
 namespace skyloom::flares {
 namespace {
@@ -62,34 +61,27 @@ TableSchema light_curve_schema(const surveys::NetworkEnsemble& ensemble) {
 
 }  // namespace
 
-surveys::NetworkEnsemble ensemble_files(const Config& config) {
-  if (!config.network.models.empty()) {
-    return surveys::find_ensemble(config.network.models);
-  }
-  return surveys::find_ensemble({io::shipped("flares/ensemble-1").string()});
-}
-
 std::vector<std::string> DetectStage::inputs(const Config& config) {
-  const surveys::NetworkEnsemble ensemble = ensemble_files(config);
+  const surveys::NetworkEnsemble ensemble = surveys::find_ensemble(config.network.models);
   std::vector<std::string> files = ensemble.files;
   if (!ensemble.description.empty()) {
     files.push_back(ensemble.description);
   }
-  for (const SectorFile& file : found_sectors(config).files) {
+  for (const surveys::SectorFile& file : found_sectors(config).files) {
     files.push_back(file.path);
   }
   return files;
 }
 
 engine::Plan DetectStage::plan(const Config& config, const engine::Products& /*before*/) {
-  const surveys::NetworkEnsemble ensemble = ensemble_files(config);
+  const surveys::NetworkEnsemble ensemble = surveys::find_ensemble(config.network.models);
   (void)surveys::read_ensemble(ensemble);  // a wrong file is found before any work
   engine::Plan plan;
   plan.schema.tables = {network_schema(), sector_schema(), light_curve_schema(ensemble),
                         flare_schema("the median")};
   plan.add("networks", 0.0);
-  for (const SectorFile& file : found_sectors(config).files) {
-    plan.add(sector_key(file), 1.0, file.path);
+  for (const surveys::SectorFile& file : found_sectors(config).files) {
+    plan.add(file.key(), 1.0, file.path);
   }
   return plan;
 }

@@ -24,9 +24,7 @@ struct Ensemble {
   std::vector<Network<float>> networks;
 };
 
-/// Where the networks are; those that ship with the program when none is named. @throws ConfigError
-surveys::NetworkEnsemble ensemble_files(const Config& config);
-/// Reads and prepares them. @throws ConfigError
+/// Reads and prepares the networks that the configuration names. @throws ConfigError
 Ensemble load_ensemble(const Config& config);
 
 struct DetectStage {
