@@ -17,7 +17,7 @@ set(may_simulate core numerics sky io surveys engine)
 set(may_app core io parallel engine web pipelines)
 
 # Foreign headers and the rooms that may include them; everything not named here is free.
-set(foreign mpi petsc hdf5 fitsio wcs sep fftw gsl toml cli spdlog json boost zlib crypto)
+set(foreign mpi petsc hdf5 fitsio wcs sep fftw gsl toml cli spdlog json boost zlib crypto curl)
 set(header_mpi "^mpi\\.h$")
 set(rooms_mpi parallel io)
 set(header_petsc "^petsc")
@@ -48,6 +48,8 @@ set(header_zlib "^zlib\\.h$")
 set(rooms_zlib io engine)
 set(header_crypto "^openssl/")
 set(rooms_crypto io)
+set(header_curl "^curl/")
+set(rooms_curl io)
 
 set(bad "")
 

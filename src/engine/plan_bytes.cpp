@@ -27,7 +27,7 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
 
 template <class Archive>
 void serialize(Archive& archive, skyloom::engine::Unit& unit, unsigned /*version*/) {
-  archive& unit.index& unit.key& unit.cost& unit.source;
+  archive& unit.index& unit.key& unit.cost& unit.source& unit.random_key;
 }
 
 template <class Archive>

@@ -55,7 +55,8 @@ LightCurveHeader header_of(const io::FitsFile& table) {
           number("RA_OBJ"),
           number("DEC_OBJ"),
           number("TESSMAG"),
-          number("TEFF")};
+          number("TEFF"),
+          number("RADIUS")};
 }
 
 std::vector<double> column(const Table& table, const std::string& path, const std::string& name) {

@@ -82,7 +82,8 @@ CsvLightCurve read_csv_light_curve(const std::string& path) {
                 number("RA_OBJ"),
                 number("DEC_OBJ"),
                 number("TESSMAG"),
-                number("TEFF")};
+                number("TEFF"),
+                number("RADIUS")};
   const Table read = io::parse_csv(std::move(text), path);
   constexpr std::array kColumns{std::pair{"time_btjd", "TIME"}, std::pair{"flux", "PDCSAP_FLUX"},
                                 std::pair{"flux_err", "PDCSAP_FLUX_ERR"},

@@ -65,6 +65,18 @@ struct ReportOptions {
   std::vector<std::string> cutouts;
 };
 
+/// A command of a pipeline that is no part of a run, such as fetching its data: one process.
+struct Tool {
+  std::string name;
+  std::string help;
+};
+
+struct ToolOptions {
+  std::filesystem::path out;                      ///< file to write, "" = none was named
+  std::function<void(const std::string&)> print;  ///< text for standard output
+  std::function<bool()> stop;                     ///< true once a signal asked for the end
+};
+
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
@@ -98,6 +110,10 @@ class Pipeline {
   /// @throws ConfigError for options that cannot be met
   [[nodiscard]] virtual web::Report report(const Products& products,
                                            const ReportOptions& options) const = 0;
+  [[nodiscard]] virtual std::vector<Tool> tools() const { return {}; }
+  /// Does what one of tools() is for, after the configuration was read.
+  /// @return exit status @throws ConfigError
+  [[nodiscard]] virtual int use_tool(std::string_view name, const ToolOptions& options) const;
   /// Writes a survey with known truth and <pipeline>.toml.
   virtual void simulate(const SimulateOptions& options) const = 0;
 };

@@ -16,6 +16,9 @@ struct Unit {
   std::string key;
   double cost = 1.0;
   std::string source = {};  ///< such as a file that rank 0 found; no part of its identity
+  /// Key of its random numbers; empty = that of the unit. Units that are pieces of one object share
+  /// it, so that results do not depend on how the object was cut.
+  std::string random_key = {};
 };
 
 /// The units of a stage in their fixed order (rows of the product follow it), and what they write.

@@ -20,6 +20,7 @@ struct LightCurveHeader {
   double dec_deg = 0.0;
   double tess_mag = 0.0;
   double teff_k = 0.0;
+  double radius = 0.0;  ///< in solar radii
 };
 
 /// The kept cadences, columns of one length.

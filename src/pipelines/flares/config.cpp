@@ -99,6 +99,10 @@ void check(const Config& c) {
   if (c.inputs.light_curves.empty() && c.inputs.targets.empty() && c.inputs.cache_dir.empty()) {
     throw ConfigError("inputs.light_curves", "missing", "light curves, or folders with them");
   }
+  if (!(c.injection.ffd_energy_min < c.injection.ffd_energy_max)) {
+    throw ConfigError("injection.ffd_energy_min", "is not below injection.ffd_energy_max",
+                      "the smaller of the two energies");
+  }
 }
 
 }  // namespace skyloom::flares

@@ -8,7 +8,7 @@
 #include "pipelines/flares/detect/kernel_mask.hpp"
 #include "pipelines/flares/detect/kernel_windows.hpp"
 #include "pipelines/flares/gp/kernel.hpp"
-#include "pipelines/flares/inject/kernel_template.hpp"
+#include "pipelines/flares/inject/kernel.hpp"
 #include "skyloom/core/config.hpp"
 #include "skyloom/surveys/light_curve.hpp"
 #include "skyloom/surveys/light_curve_list.hpp"
@@ -46,12 +46,16 @@ struct Config {
     std::string sample = "lognormal";
     std::string criterion = "detect";
     int block_flares = 0;
+    double ffd_slope = -1.0;
+    double ffd_energy_min = 1e32;
+    double ffd_energy_max = 1e36;
     int exposure_oversample = 1;
     bool simultaneous = false;
   } injection;
 
   struct Rates {
     std::string duration = "live";
+    std::string completeness = "log";
   } rates;
 
   struct Output {
@@ -74,6 +78,23 @@ struct Config {
         gp.kernel == "sho2" ? numerics::KernelFamily::sho2 : numerics::KernelFamily::rotation_sho;
     options.priors = gp.priors == "default";
     return options;
+  }
+  /// How injected flares are searched.
+  [[nodiscard]] TrialRule trial_rule() const {
+    return {detection,
+            injection.criterion == "peer" ? Criterion::peer : Criterion::detect,
+            combine(),
+            edge(),
+            gap_rule(),
+            flare_template(),
+            injection.exposure_oversample};
+  }
+  /// Which flares are injected.
+  [[nodiscard]] FlareSample flare_sample() const {
+    return {injection.sample == "ffd" ? Sample::ffd : Sample::lognormal,
+            injection.n_inject,
+            flare_template(),
+            {injection.ffd_slope, injection.ffd_energy_min, injection.ffd_energy_max}};
   }
   [[nodiscard]] FlareTemplate flare_template() const {
     return injection.shape == "davenport2014" ? FlareTemplate::davenport2014

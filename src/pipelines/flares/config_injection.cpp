@@ -27,6 +27,29 @@ void declare_injection(ConfigSpec& spec, Config& c) {
                        "from a distribution of energies",
                .choices = {"lognormal", "ffd"},
                .stages = kInject});
+  spec.add("injection.ffd_slope", &c.injection.ffd_slope,
+           Key{.help = "the number of flares with more than an energy goes with energy^slope",
+               .min = -10.0,
+               .max = -0.01,
+               .stages = kInject,
+               .effective_with = "injection.sample",
+               .effective_for = {"ffd"}});
+  spec.add("injection.ffd_energy_min", &c.injection.ffd_energy_min,
+           Key{.help = "smallest energy",
+               .unit = "erg",
+               .min = 1e20,
+               .max = 1e45,
+               .stages = kInject,
+               .effective_with = "injection.sample",
+               .effective_for = {"ffd"}});
+  spec.add("injection.ffd_energy_max", &c.injection.ffd_energy_max,
+           Key{.help = "largest energy",
+               .unit = "erg",
+               .min = 1e20,
+               .max = 1e45,
+               .stages = kInject,
+               .effective_with = "injection.sample",
+               .effective_for = {"ffd"}});
   spec.add("injection.criterion", &c.injection.criterion,
            Key{.help = "an injected flare counts as found when detection finds it, or by the rule "
                        "of the program that the peer mode is compared with",
@@ -47,6 +70,11 @@ void declare_injection(ConfigSpec& spec, Config& c) {
            Key{.help = "time observed: the cadences that could be searched, or from the first to "
                        "the last one",
                .choices = {"live", "peer"},
+               .stages = kRates});
+  spec.add("rates.completeness", &c.rates.completeness,
+           Key{.help = "curve that corrects rates: logistic in log10 of the equivalent duration "
+                       "with a free ceiling, or in the duration itself with the ceiling 0.96",
+               .choices = {"log", "linear"},
                .stages = kRates});
 }
 

@@ -6,6 +6,8 @@
 
 #include "pipelines/flares/detect/stage.hpp"
 #include "pipelines/flares/gp/stage.hpp"
+#include "pipelines/flares/inject/stage.hpp"
+#include "pipelines/flares/rates/stage.hpp"
 #include "pipelines/flares/report.hpp"
 #include "pipelines/flares/sector_files.hpp"
 #include "pipelines/flares/sectors.hpp"
@@ -29,6 +31,8 @@ class Flares final : public engine::Pipeline {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<DetectStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<GpStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<InjectStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<RatesStage>>(config_));
     return out;
   }
   [[nodiscard]] std::vector<engine::Published> published() const override;
@@ -97,7 +101,15 @@ std::vector<engine::Published> Flares::published() const {
           {"detect", "networks", "networks"},
           {"detect", "lc", "lc", true},
           {"gp", "lc/gp_mu", "lc/gp_mu", true},
-          {"gp", "lc/gp_var", "lc/gp_var", true}};
+          {"gp", "lc/gp_var", "lc/gp_var", true},
+          {"inject", "injections", "injections", true},
+          {"inject", "recoveries", "recoveries", true},
+          {"rates", "sector_rates", "sector_rates"},
+          {"rates", "star_rates", "star_rates"},
+          {"rates", "sample_rates", "sample_rates"},
+          {"rates", "ffd", "ffd"},
+          {"rates", "completeness", "completeness"},
+          {"rates", "completeness_map", "completeness_map"}};
 }
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
@@ -109,7 +121,9 @@ std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products)
 }
 
 std::vector<engine::Export> Flares::exports() const {
-  return {{"flares", "flares.csv", "csv"}, {"sectors", "sectors.csv", "csv"}};
+  return {{"flares", "flares.csv", "csv"},
+          {"sectors", "sectors.csv", "csv"},
+          {"star_rates", "star_rates.csv", "csv"}};
 }
 
 std::vector<std::string> Flares::summary_lines(const engine::Products& products) const {

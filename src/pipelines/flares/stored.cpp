@@ -27,6 +27,7 @@ std::vector<StoredSector> stored_sectors(const engine::Products& products) {
     sector.first_flare = first_flare;
     sector.flares = count("n_flares", row);
     sector.teff_k = value("teff", row);
+    sector.radius = value("radius", row);
     sector.cadence_d = value("cadence", row);
     sector.gap_threshold_d = value("gap_threshold", row);
     sector.median_flux = value("median_flux", row);

@@ -24,6 +24,7 @@ struct StoredSector {
   std::size_t first_flare = 0;  ///< row of /flares
   std::size_t flares = 0;
   double teff_k = 0.0;
+  double radius = 0.0;  ///< in solar radii
   double cadence_d = 0.0;
   double gap_threshold_d = 0.0;
   double median_flux = 0.0;      ///< [e-/s]

@@ -43,6 +43,7 @@ void append_sector(const DetectStage::Result& result, Table& table) {
   table.set(row, "dec", header.dec_deg);
   table.set(row, "tmag", header.tess_mag);
   table.set(row, "teff", header.teff_k);
+  table.set(row, "radius", header.radius);
   table.set(row, "source", std::filesystem::path(header.path).filename().string());
   table.set(row, "n_rows", result.curve.file_rows);
   table.set(row, "n_cadences", static_cast<std::int64_t>(result.curve.time.size()));

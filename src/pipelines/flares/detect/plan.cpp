@@ -28,6 +28,7 @@ TableSchema sector_schema() {
            {"dec", Type::float64, "deg", "declination"},
            {"tmag", Type::float64, "mag", "TESS magnitude"},
            {"teff", Type::float64, "K", "effective temperature"},
+           {"radius", Type::float64, "solRad", "radius of the star"},
            {"source", Type::text, "", "name of the light curve's file"},
            {"n_rows", Type::int32, "", "rows of the file"},
            {"n_cadences", Type::int32, "", "kept cadences: rows of /lc"},
