@@ -114,7 +114,7 @@ std::vector<engine::Published> Flares::published() const {
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
   std::vector<engine::FileSet> sets;
-  if (config_.output.per_sector && products.has("inject")) {
+  if (config_.output.per_sector) {
     sets.push_back(sector_files(config_, products));
   }
   return sets;
