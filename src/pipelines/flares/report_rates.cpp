@@ -53,8 +53,8 @@ web::PictureRow completeness_map(const Table& map) {
       Image<float>(static_cast<int>(durations.size()), static_cast<int>(amplitudes.size()),
                    std::numeric_limits<float>::quiet_NaN());
   for (const std::size_t row : rows) {
-    picture.pixels(static_cast<int>(position(durations, duration[row])),
-                   static_cast<int>(position(amplitudes, amplitude[row]))) =
+    picture.pixels(static_cast<int>(position(amplitudes, amplitude[row])),
+                   static_cast<int>(position(durations, duration[row]))) =
         static_cast<float>(map.get<double>("completeness")[row]);
   }
   picture.low = 0.0;
