@@ -19,7 +19,7 @@ set(may_simulate core numerics sky io surveys engine)
 set(may_app core io parallel engine web pipelines)
 
 # Foreign headers and the rooms that may include them; everything not named here is free.
-set(foreign mpi petsc hdf5 fitsio wcs sep toml cli spdlog json boost zlib crypto)
+set(foreign mpi petsc hdf5 fitsio wcs sep toml cli spdlog json boost zlib crypto curl)
 set(header_mpi "^mpi\\.h$")
 set(rooms_mpi parallel io)
 set(header_petsc "^petsc")
@@ -46,6 +46,8 @@ set(header_zlib "^zlib\\.h$")
 set(rooms_zlib engine)
 set(header_crypto "^openssl/")
 set(rooms_crypto io)
+set(header_curl "^curl/")
+set(rooms_curl io)
 
 # What no kernel may include: the result of a unit knows no clock and no log.
 set(not_in_kernels "^(chrono|ctime|time\\.h|sys/time\\.h|skyloom/core/log\\.hpp)$")

@@ -26,6 +26,9 @@ constexpr const char* kRunExamples = R"(Examples:
   skyloom PIPELINE run survey.toml --dry-run --set run.seed=7
 An interrupted run is continued by the same command, on any number of ranks.)";
 
+constexpr const char* kToolExamples = R"(Example:
+  skyloom PIPELINE TOOL survey.toml)";
+
 std::vector<std::string> stage_names(const PipelineEntry& entry) {
   std::vector<std::string> names;
   for (const auto& stage : entry.make()->stages()) {
@@ -34,18 +37,49 @@ std::vector<std::string> stage_names(const PipelineEntry& entry) {
   return names;
 }
 
+void add_set(CLI::App& app, CommandLine& line) {
+  app.add_option("--set", line.assignments, "set a configuration key, such as run.seed=7")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
 void add_run_options(CLI::App& app, CommandLine& line, std::vector<std::string>& words) {
   app.add_option("CONFIG", words, "configuration file (TOML)")->required()->type_name("FILE");
   app.add_option("--out", line.out, "run directory (default: NAME.run beside NAME.toml)")
       ->type_name("DIR");
-  app.add_option("--set", line.assignments, "set a configuration key, such as run.seed=7")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
+  add_set(app, line);
   app.add_flag("--dry-run", line.dry_run, "check everything, write nothing");
   app.add_flag("--fresh", line.fresh, "forget what the run directory holds of these stages");
   app.add_flag("--retry-failed", line.retry_failed, "run failed units again");
   app.add_flag("--accept-new-code", line.accept_new_code,
                "go on with a run that another version of skyloom began");
+}
+
+std::string filled_in(std::string text, const std::string& what, const std::string& with) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
+    text.replace(at, what.size(), with);
+  }
+  return text;
+}
+
+void add_tools(CLI::App& pipeline, const PipelineEntry& entry, CommandLine& line,
+               std::vector<std::string>& words) {
+  const std::string name(entry.name);
+  for (const engine::Tool& tool : entry.make()->tools()) {
+    CLI::App* command = pipeline.add_subcommand(tool.name, tool.help);
+    command->add_option("CONFIG", words, "configuration file (TOML)")
+        ->required()
+        ->type_name("FILE");
+    command->add_option("--out", line.out, "file for what it prints (default: standard output)")
+        ->type_name("FILE");
+    add_set(*command, line);
+    command->footer(filled_in(filled_in(kToolExamples, "PIPELINE", name), "TOOL", tool.name));
+    command->callback([&line, name, tool = tool.name] {
+      line.action = Action::tool;
+      line.pipeline = name;
+      line.tool = tool;
+    });
+  }
 }
 
 void add_pipelines(CLI::App& app, std::span<const PipelineEntry> pipelines, CommandLine& line,
@@ -54,10 +88,7 @@ void add_pipelines(CLI::App& app, std::span<const PipelineEntry> pipelines, Comm
     const std::string name(entry.name);
     CLI::App* pipeline = app.add_subcommand(name, std::string(entry.summary));
     pipeline->require_subcommand(1);
-    std::string examples = kRunExamples;
-    for (std::size_t at = 0; (at = examples.find("PIPELINE", at)) != std::string::npos;) {
-      examples.replace(at, 8, name);
-    }
+    const std::string examples = filled_in(kRunExamples, "PIPELINE", name);
     pipeline->footer(examples);
     const auto add = [&](const std::string& stage, const std::string& help) {
       CLI::App* command = pipeline->add_subcommand(stage.empty() ? "run" : stage, help);
@@ -73,6 +104,7 @@ void add_pipelines(CLI::App& app, std::span<const PipelineEntry> pipelines, Comm
     for (const std::string& stage : stage_names(entry)) {
       add(stage, "only the stage " + stage + ", from what the earlier ones left");
     }
+    add_tools(*pipeline, entry, line, words);
   }
 }
 
@@ -156,6 +188,9 @@ void check_words(const std::vector<std::string>& arguments,
   if (entry != pipelines.end() && arguments.size() > 1 && !arguments[1].starts_with("-")) {
     std::vector<std::string> commands = stage_names(*entry);
     commands.insert(commands.begin(), "run");
+    for (const engine::Tool& tool : entry->make()->tools()) {
+      commands.push_back(tool.name);
+    }
     require_known(arguments[1], commands, "command of " + arguments[0]);
   }
 }

@@ -11,12 +11,13 @@
 
 namespace skyloom::app {
 
-enum class Action { run, simulate, config, status, report, export_table, job };
+enum class Action { run, simulate, config, status, report, export_table, job, tool };
 
 struct CommandLine {
   Action action = Action::run;
   std::string pipeline;
   std::string stage;   ///< of a stage command; empty = all stages
+  std::string tool;    ///< command of a pipeline that is no stage
   std::string target;  ///< configuration, run directory or file
   std::string out;
   std::vector<std::string> assignments;  ///< of --set

@@ -22,6 +22,8 @@ void config_command(const CommandLine& line, const PipelineEntry& entry);
 void status_command(const CommandLine& line);
 void report_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
 void export_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
+/// Exit status of the pipeline's tool.
+int tool_command(const CommandLine& line, const PipelineEntry& entry);
 void job_command(const CommandLine& line, std::span<const PipelineEntry> pipelines);
 
 }  // namespace skyloom::app

@@ -35,39 +35,42 @@ void print_error(const std::string& text) {
   std::fflush(stderr);
 }
 
-void serial_command(const CommandLine& line, std::span<const PipelineEntry> pipelines) {
+/// Exit status.
+int serial_command(const CommandLine& line, std::span<const PipelineEntry> pipelines) {
   switch (line.action) {
     case Action::simulate:
       simulate_command(line, find_pipeline(pipelines, line.pipeline));
-      return;
+      break;
     case Action::config:
       config_command(line, find_pipeline(pipelines, line.pipeline));
-      return;
+      break;
     case Action::status:
       status_command(line);
-      return;
+      break;
     case Action::report:
       report_command(line, pipelines);
-      return;
+      break;
     case Action::export_table:
       export_command(line, pipelines);
-      return;
+      break;
     case Action::job:
       job_command(line, pipelines);
-      return;
+      break;
+    case Action::tool:
+      return tool_command(line, find_pipeline(pipelines, line.pipeline));
     case Action::run:
       throw FatalError("a run needs its communicator");
   }
+  return engine::kExitComplete;
 }
 
 /// Everything but runs, by one process: under a launcher by its first.
 int without_mpi(const Parsed& parsed, std::span<const PipelineEntry> pipelines) {
   try {
     if (parsed.command) {
-      serial_command(*parsed.command, pipelines);
-    } else {
-      std::fputs(parsed.text.c_str(), stdout);
+      return serial_command(*parsed.command, pipelines);
     }
+    std::fputs(parsed.text.c_str(), stdout);
   } catch (const ConfigError& error) {
     print_error(error.what());
     return engine::kExitUsage;

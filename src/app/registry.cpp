@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "pipelines/flares/pipeline.hpp"
 #include "pipelines/photometry/pipeline.hpp"
 
 namespace skyloom::app {
@@ -10,6 +11,8 @@ namespace {
 constexpr std::array kPipelines{
     PipelineEntry{"photometry", "forced multi-band photometry by fitting scenes of sources",
                   &photometry::make_photometry},
+    PipelineEntry{"flares", "flares of sector light curves, their completeness and rates",
+                  &flares::make_flares},
 };
 
 }  // namespace

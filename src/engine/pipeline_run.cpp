@@ -4,9 +4,12 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/hash.hpp"
+#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
@@ -67,6 +70,7 @@ class PipelineRun {
 
  private:
   void validate();
+  void plan_first_stage();
   void refuse_foreign_files() const;
   void dry_run();
   void open_directory();
@@ -77,6 +81,7 @@ class PipelineRun {
   StageEnd run_one(std::size_t i);
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
+  bool write_files(const std::string& hash);
   void publish_all();
   [[nodiscard]] NamedTexts provenance(const StageDescription* description) const;
   [[nodiscard]] bool is_finished(std::size_t i) const;
@@ -137,6 +142,18 @@ int PipelineRun::execute() {
   return status;
 }
 
+// A finished first stage needs its input no more: what is wrong with it shows when it must be
+// planned again.
+void PipelineRun::plan_first_stage() {
+  try {
+    first_plan_ = stages_.front()->plan(products_);
+  } catch (const ConfigError&) {
+    if (!products_.has(stages_.front()->name())) {
+      throw;
+    }
+  }
+}
+
 void PipelineRun::validate() {
   parallel::on_root(comm_, [&] { pipeline_.check(); });
   if (!root_) {
@@ -147,7 +164,7 @@ void PipelineRun::validate() {
   parallel::on_root(comm_, [&] {
     selected_ = selected_stages(stages_, options_, products_);
     if (selected_.front() == 0) {
-      first_plan_ = stages_.front()->plan(products_);
+      plan_first_stage();
     }
     for (const std::size_t i : selected_) {
       chosen.push_back(static_cast<char>(i));
@@ -415,19 +432,49 @@ NamedTexts PipelineRun::provenance(const StageDescription* description) const {
   return out;
 }
 
+/// Files beside the products, by all ranks. False when it was stopped on the way.
+bool PipelineRun::write_files(const std::string& hash) {
+  FileStamp stamp;
+  stamp.hash = hash;
+  stamp.seed = static_cast<std::uint64_t>(options_.settings.seed);
+  std::string facts;
+  parallel::on_root(comm_, [&] { facts = texts_to_bytes(provenance(nullptr)); });
+  comm_.broadcast(facts);
+  for (const auto& fact : texts_from_bytes(facts)) {
+    if (fact.first != "config") {  // it stands in the run directory, and is longer than a result
+      stamp.provenance.push_back(fact);
+    }
+  }
+  const auto stop = [this] {
+    return parallel::stop_signalled() || (deadline_s_ > 0 && now_s() >= deadline_s_);
+  };
+  return write_file_sets(comm_, pipeline_, products_, stamp, stop, log_);
+}
+
 int PipelineRun::finish() {
   int status = kExitComplete;
+  std::vector<std::string> names;
+  std::string hash;  // of all products; empty as long as one is missing
   parallel::on_root(comm_, [&] {
     // Against the present description: a stage whose predecessors were redone is not finished.
-    std::vector<std::string> names;
+    Hash all;
     for (const auto& stage : stages_) {
       const std::string name(stage->name());
       if (product_hash(products_, name) ==
           describer_.describe(*stage, names, manifest_.find(name)).hash()) {
         names.push_back(name);
+        all.text(product_identity(products_, name));
       }
     }
-    if (names.size() == stages_.size()) {
+    hash = names.size() == stages_.size() ? all.hex() : "";
+  });
+  comm_.broadcast(hash);
+  if (!hash.empty() && !write_files(hash)) {
+    log_.info("Stopped early; the same command goes on from here");
+    return kExitStopped;
+  }
+  parallel::on_root(comm_, [&] {
+    if (!hash.empty()) {
       publish_all();
     } else {
       log_.info("{} of {} stages are finished; 'skyloom {} run' does the others", names.size(),
@@ -443,14 +490,13 @@ int PipelineRun::finish() {
 void PipelineRun::publish_all() {
   NamedTexts facts = provenance(nullptr);
   std::string inputs;
+  std::set<std::string> seen;
   std::string versions;
   for (const StageRecord& record : manifest_.stages) {
     versions += record.description.stage + " " + record.code_version + "\n";
     for (const auto& [path, fingerprint] : record.description.inputs) {
       const std::string line = fingerprint + "  " + path + "\n";
-      if (inputs.find(line) == std::string::npos) {
-        inputs += line;
-      }
+      inputs += seen.insert(line).second ? line : "";
     }
   }
   facts.emplace_back("stage_versions", versions);

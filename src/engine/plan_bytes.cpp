@@ -35,17 +35,54 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
 namespace skyloom::engine {
 namespace {
 
-/// Every rank gets and unpacks millions of units: few large blocks of few bytes. Of a key stands
-/// how many bytes it shares with the one before, the rest, and a zero.
+/// Texts that resemble the one before: how many bytes they share with it, the rest, and a zero.
+class PackedTexts {
+ public:
+  void add(std::string_view text) {
+    constexpr std::ptrdiff_t kMostShared = 255;
+    if (text.find('\0') != std::string_view::npos) {
+      throw FatalError("plan: a zero byte in '" + std::string(text.data()) + "...'");
+    }
+    const auto limit = std::min({std::ssize(text), std::ssize(before_), kMostShared});
+    const auto shared = std::mismatch(text.begin(), text.begin() + limit, before_.begin()).first;
+    bytes_ += static_cast<char>(shared - text.begin());
+    bytes_.append(shared, text.end());
+    bytes_ += '\0';
+    before_ = text;
+  }
+  /// The next text, in the order they were added.
+  const std::string& next() {
+    const char* at = bytes_.data() + read_;
+    before_.resize(static_cast<unsigned char>(*at));
+    const std::size_t length = std::strlen(at + 1);
+    before_.append(at + 1, length);
+    read_ += length + 2;
+    return before_;
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& bytes_;
+  }
+
+ private:
+  std::string bytes_;
+  std::string before_;
+  std::size_t read_ = 0;
+};
+
+/// Every rank gets and unpacks millions of units: few large blocks of few bytes.
 struct Packed {
   std::vector<float> costs;
-  std::string keys;
+  PackedTexts keys;
+  PackedTexts sources;
+  PackedTexts random_keys;
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& keys& tables& slabs;
+    archive& costs& keys& sources& random_keys& tables& slabs;
   }
 };
 
@@ -67,21 +104,14 @@ T from_bytes(const std::string& bytes) {
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  constexpr std::ptrdiff_t kMostShared = 255;
-  Packed packed{{}, {}, plan.schema.tables, plan.schema.slabs};
-  std::string_view before;
+  Packed packed;
+  packed.tables = plan.schema.tables;
+  packed.slabs = plan.schema.slabs;
   for (const Unit& unit : plan.units) {
-    const std::string_view key = unit.key;
-    if (key.find('\0') != std::string_view::npos) {
-      throw FatalError("plan: a zero byte in the key of unit " + std::to_string(unit.index));
-    }
-    const auto limit = std::min({std::ssize(key), std::ssize(before), kMostShared});
-    const auto shared = std::mismatch(key.begin(), key.begin() + limit, before.begin()).first;
     packed.costs.push_back(static_cast<float>(unit.cost));
-    packed.keys += static_cast<char>(shared - key.begin());
-    packed.keys.append(shared, key.end());
-    packed.keys += '\0';
-    before = key;
+    packed.keys.add(unit.key);
+    packed.sources.add(unit.source);
+    packed.random_keys.add(unit.random_key);
   }
   return to_bytes(packed);
 }
@@ -91,14 +121,9 @@ Plan plan_from_bytes(const std::string& bytes) {
   Plan plan;
   plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
   plan.units.reserve(packed.costs.size());
-  std::string key;
-  const char* at = packed.keys.data();
   for (const float cost : packed.costs) {
-    key.resize(static_cast<unsigned char>(*at++));
-    const std::size_t length = std::strlen(at);
-    key.append(at, length);
-    at += length + 1;
-    plan.add(key, cost);
+    plan.add(packed.keys.next(), cost, packed.sources.next());
+    plan.units.back().random_key = packed.random_keys.next();
   }
   return plan;
 }

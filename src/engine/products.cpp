@@ -79,6 +79,21 @@ bool Products::has_table(std::string_view stage, std::string_view table) const {
   return has(stage) && cache_->file(stage, path(stage)).has_table(table);
 }
 
+std::vector<std::string> Products::columns(std::string_view stage, std::string_view table) const {
+  std::vector<std::string> names;
+  const Table none = rows(stage, table, 0, 0);
+  for (const Column& column : none.columns()) {
+    names.push_back(column.name);
+  }
+  return names;
+}
+
+Table Products::rows(std::string_view stage, std::string_view table, std::size_t first,
+                     std::size_t last) const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->file(stage, path(stage)).read_table(table, first, last);
+}
+
 void Products::read_range(std::string_view stage, std::string_view name, Type type,
                           std::size_t first, std::size_t last, std::span<std::byte> out) const {
   const std::lock_guard lock(cache_->mutex);

@@ -78,6 +78,24 @@ Table rows_with(const Table& table, const std::string& where, const std::string&
   return out;
 }
 
+void write_published(const Published& item, const Products& products, io::Hdf5Writer& writer) {
+  if (item.linked) {
+    // Beside each other in the run directory.
+    const std::string file = products.path(item.stage).filename().string();
+    if (!products.has_table(item.stage, item.table)) {
+      writer.link(item.as, file, "/" + item.table);
+      return;
+    }
+    for (const std::string& column : products.columns(item.stage, item.table)) {
+      writer.link(item.as + "/" + column, file, "/" + item.table + "/" + column);
+    }
+    return;
+  }
+  Table table = item.make ? item.make(products) : products.table(item.stage, item.table);
+  table.rename(item.as);
+  writer.write_table(table);
+}
+
 Table exported_table(const Pipeline& pipeline, const Products& products, const Export& exported) {
   if (exported.make) {
     const Table made = exported.make(products);
@@ -92,7 +110,8 @@ Table exported_table(const Pipeline& pipeline, const Products& products, const E
     throw FatalError("export of the table " + exported.table + ", which " +
                      std::string(pipeline.name()) + " does not publish");
   }
-  const Table& stored = products.table(source->stage, source->table);
+  const Table stored =
+      source->make ? source->make(products) : products.table(source->stage, source->table);
   Table table = exported.with_arrays ? stored : scalar_columns(stored);
   if (!exported.where.empty()) {
     table = rows_with(table, exported.where, exported.value);
@@ -165,9 +184,7 @@ void publish(const Pipeline& pipeline, const Products& products,
     writer.attribute("/", "pipeline", std::string_view(name));
     writer.attribute("/", "format_version", kProductFormatVersion);
     for (const Published& item : pipeline.published()) {
-      Table table = products.table(item.stage, item.table);
-      table.rename(item.as);
-      writer.write_table(table);
+      write_published(item, products, writer);
     }
     writer.write_table(all_units(products, stages));
     writer.make_group("provenance");

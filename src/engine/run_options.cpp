@@ -45,6 +45,11 @@ void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std:
   spec.ignore("logging.ignore_warnings", "there are no warnings of Python libraries to hide");
 }
 
+int Pipeline::use_tool(std::string_view name, const ToolOptions& /*options*/) const {
+  throw ConfigError(std::string(this->name()) + " " + std::string(name), "no such command",
+                    "see --help");
+}
+
 void Pipeline::take_share(std::size_t /*index*/, std::size_t /*count*/) {
   throw ConfigError("run.shard", std::string(name()) + " cannot be cut into shares",
                     "expected it empty");

@@ -265,7 +265,11 @@ std::string quoted_cell(std::string_view text) {
 }
 
 Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& as_text) {
-  std::string text = read_text(path);
+  return parse_csv(read_text(path), path, as_text);
+}
+
+Table parse_csv(std::string text, const std::filesystem::path& path,
+                const std::vector<std::string>& as_text) {
   CsvReader reader(text, path.string());
   const std::vector<std::string> names = read_header(reader);
   const std::vector<Cells> cells = read_rows(reader, names.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -141,6 +142,19 @@ std::string fingerprint(const std::filesystem::path& path) {
   return hash.hex();
 }
 
+std::string quick_fingerprint(const std::filesystem::path& path) {
+  constexpr std::size_t kEnd = std::size_t{64} << 10;
+  const InputFile file = open_input(path);
+  Hash hash;
+  hash.number(file.size);
+  std::vector<char> buffer(std::min(file.size, kEnd));
+  for (const std::size_t offset : {std::size_t{0}, file.size - buffer.size()}) {
+    read_input(file, offset, buffer, path);
+    hash.bytes(std::as_bytes(std::span(buffer)));
+  }
+  return hash.hex();
+}
+
 std::string sha256(const std::filesystem::path& path) {
   const InputFile file = open_input(path);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
@@ -162,6 +176,20 @@ std::string sha256(const std::filesystem::path& path) {
     text += {kDigits[byte / 16], kDigits[byte % 16]};
   }
   return text;
+}
+
+std::filesystem::path shipped(const std::filesystem::path& name) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  const char* chosen = std::getenv("SKYLOOM_SHARE");
+  const fs::path folder =
+      chosen != nullptr ? fs::path(chosen) : program.parent_path() / "share" / "skyloom";
+  if (fs::exists(folder / name, ignored)) {
+    return folder / name;
+  }
+  throw ConfigError(name.string(), "ships with the program, but is not in " + folder.string(),
+                    "an installation, or SKYLOOM_SHARE to name its share/skyloom");
 }
 
 }  // namespace skyloom::io

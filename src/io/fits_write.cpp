@@ -237,8 +237,13 @@ void write_part(fitsfile* file, int number, const Column& column, const ColumnDa
       data);
 }
 
-int write_table_hdu(fitsfile* file, const Table& table, const std::vector<FitsCard>& cards) {
+int write_table_hdu(fitsfile* file, const Table& table, const std::vector<FitsCard>& cards,
+                    const std::vector<FitsCard>& primary) {
   int status = 0;
+  if (!primary.empty()) {
+    fits_create_img(file, BYTE_IMG, 0, nullptr, &status);
+    write_cards(file, primary, status);
+  }
   const std::vector<std::size_t> widths = widths_of(table);
   create_table(file, table, widths, status);
   describe_columns(file, table, widths, status);
@@ -269,8 +274,8 @@ void write_fits_image(const std::filesystem::path& path, ImageView<const float> 
 }
 
 void write_fits_table(const std::filesystem::path& path, const Table& table,
-                      const std::vector<FitsCard>& cards) {
-  create_fits(path, [&](fitsfile* file) { return write_table_hdu(file, table, cards); });
+                      const std::vector<FitsCard>& cards, const std::vector<FitsCard>& primary) {
+  create_fits(path, [&](fitsfile* file) { return write_table_hdu(file, table, cards, primary); });
 }
 
 }  // namespace skyloom::io

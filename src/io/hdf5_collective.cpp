@@ -106,6 +106,8 @@ struct Hdf5Writer::Impl {
                     const RowRange& range) const;
   template <class T>
   void number_attribute(std::string_view object, std::string_view name, hid_t type, T value) const;
+  void list_attribute(std::string_view object, std::string_view name, hid_t type, std::size_t count,
+                      const void* values) const;
 };
 
 RowRange Hdf5Writer::Impl::range(std::size_t rows) const {
@@ -231,6 +233,20 @@ void Hdf5Writer::Impl::number_attribute(std::string_view object, std::string_vie
                                            scalar.get(), H5P_DEFAULT, H5P_DEFAULT),
                                 in("create attribute " + std::string(name)));
   h5::check(H5Awrite(attribute.get(), type, &value), in("write attribute " + std::string(name)));
+}
+
+void Hdf5Writer::Impl::list_attribute(std::string_view object, std::string_view name, hid_t type,
+                                      std::size_t count, const void* values) const {
+  const h5::Object target(H5Oopen(file.get(), std::string(object).c_str(), H5P_DEFAULT),
+                          in("open " + std::string(object)));
+  const hsize_t length = count;
+  const h5::Space space(H5Screate_simple(1, &length, nullptr), "list");
+  const h5::Attribute attribute(H5Acreate2(target.get(), std::string(name).c_str(), type,
+                                           space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                                in("create attribute " + std::string(name)));
+  if (count > 0) {
+    h5::check(H5Awrite(attribute.get(), type, values), in("write attribute " + std::string(name)));
+  }
 }
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : impl_(std::make_unique<Impl>()) {
@@ -398,6 +414,31 @@ void Hdf5Writer::attribute(std::string_view object, std::string_view name, std::
 void Hdf5Writer::attribute(std::string_view object, std::string_view name, double number) {
   const std::lock_guard lock(h5::library_mutex());
   impl_->number_attribute(object, name, H5T_NATIVE_DOUBLE, number);
+}
+
+void Hdf5Writer::attribute(std::string_view object, std::string_view name, std::int32_t number) {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_->number_attribute(object, name, H5T_NATIVE_INT32, number);
+}
+
+void Hdf5Writer::attribute(std::string_view object, std::string_view name, std::uint64_t number) {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_->number_attribute(object, name, H5T_NATIVE_UINT64, number);
+}
+
+void Hdf5Writer::attribute(std::string_view object, std::string_view name,
+                           std::span<const double> numbers) {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_->list_attribute(object, name, H5T_NATIVE_DOUBLE, numbers.size(), numbers.data());
+}
+
+void Hdf5Writer::attribute(std::string_view object, std::string_view name,
+                           std::span<const std::string> texts) {
+  const std::lock_guard lock(h5::library_mutex());
+  const std::vector<std::string> all(texts.begin(), texts.end());
+  const std::size_t width = text_width(all);
+  const h5::Datatype type = h5::text_type(width);
+  impl_->list_attribute(object, name, type.get(), all.size(), packed(all, width).data());
 }
 
 void Hdf5Writer::link(std::string_view name, std::string_view file, std::string_view target) {

@@ -15,18 +15,6 @@ extern "C" void note_stop(int) {
   stop_flag = 1;
 }
 
-void install_handlers() {
-  struct sigaction action = {};
-  action.sa_handler = note_stop;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
-    if (sigaction(signal, &action, nullptr) != 0) {
-      throw FatalError("cannot install a signal handler");
-    }
-  }
-}
-
 void check_petsc(PetscErrorCode code, const char* what) {
   if (code != 0) {
     throw FatalError(std::string("PETSc: ") + what + ": error " + std::to_string(code));
@@ -51,7 +39,7 @@ Runtime::Runtime(int& argc, char**& argv) {
   }
   check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "set the error handler");
   start_petsc();
-  install_handlers();
+  catch_stop_signals();
   world_ = std::make_unique<Comm>(std::make_shared<Comm::Handle>(MPI_COMM_WORLD));
 }
 
@@ -67,6 +55,18 @@ Runtime::~Runtime() {
 void Runtime::abort(int status) {
   MPI_Abort(MPI_COMM_WORLD, status);
   std::_Exit(status);
+}
+
+void catch_stop_signals() {
+  struct sigaction action = {};
+  action.sa_handler = note_stop;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
+    if (sigaction(signal, &action, nullptr) != 0) {
+      throw FatalError("cannot install a signal handler");
+    }
+  }
 }
 
 bool stop_signalled() {

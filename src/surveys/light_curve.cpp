@@ -1,11 +1,17 @@
 #include "skyloom/surveys/light_curve.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <string_view>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
 #include "skyloom/io/fits.hpp"
+
+#include "light_curve_csv.hpp"
 
 namespace skyloom::surveys {
 namespace {
@@ -49,7 +55,8 @@ LightCurveHeader header_of(const io::FitsFile& table) {
           number("RA_OBJ"),
           number("DEC_OBJ"),
           number("TESSMAG"),
-          number("TEFF")};
+          number("TEFF"),
+          number("RADIUS")};
 }
 
 std::vector<double> column(const Table& table, const std::string& path, const std::string& name) {
@@ -61,18 +68,20 @@ std::vector<double> column(const Table& table, const std::string& path, const st
   return table.numbers(table.columns()[at].name);
 }
 
-}  // namespace
-
-LightCurveHeader read_light_curve_header(const std::string& path) {
-  return header_of(open_table(path));
+/// Number of `digits` digits at the beginning of a text, 0 when there are others.
+std::int64_t leading_number(std::string_view text, std::size_t digits) {
+  if (text.size() < digits || !std::all_of(text.begin(), text.begin() + static_cast<int>(digits),
+                                           [](unsigned char c) { return std::isdigit(c) != 0; })) {
+    return 0;
+  }
+  return std::stoll(std::string(text.substr(0, digits)));
 }
 
-LightCurve read_light_curve(const std::string& path, int quality_bits) {
+/// The kept rows of a table with the columns of a SPOC file.
+LightCurve kept_rows(LightCurveHeader header, const Table& table, int quality_bits) {
   LightCurve out;
-  const io::FitsFile file = open_table(path);
-  out.header = header_of(file);
-  const Table table = io::read_fits_table(
-      path, file.hdu(), {"TIME", "CADENCENO", "PDCSAP_FLUX", "PDCSAP_FLUX_ERR", "QUALITY"});
+  const std::string path = header.path;
+  out.header = std::move(header);
   const std::vector<double> time = column(table, path, "TIME");
   const std::vector<double> flux = column(table, path, "PDCSAP_FLUX");
   const std::vector<double> error = column(table, path, "PDCSAP_FLUX_ERR");
@@ -98,6 +107,55 @@ LightCurve read_light_curve(const std::string& path, int quality_bits) {
     out.flux_err.push_back(static_cast<float>(error[i]));
   }
   return out;
+}
+
+}  // namespace
+
+std::optional<SectorName> sector_of_name(const std::string& path) {
+  constexpr std::size_t kSectorDigits = 4;
+  constexpr std::size_t kTicDigits = 16;
+  const std::string name = std::filesystem::path(path).filename().string();
+  for (std::size_t at = name.find("-s"); at != std::string::npos; at = name.find("-s", at + 1)) {
+    const std::string_view rest = std::string_view(name).substr(at + 2);
+    const std::int64_t sector = leading_number(rest, kSectorDigits);
+    const bool joined = rest.size() > kSectorDigits && rest[kSectorDigits] == '-';
+    const std::int64_t tic =
+        joined ? leading_number(rest.substr(kSectorDigits + 1), kTicDigits) : 0;
+    if (sector > 0 && tic > 0) {
+      return SectorName{tic, static_cast<int>(sector)};
+    }
+  }
+  if (is_csv(name)) {
+    const std::string stem = name.substr(0, name.size() - 4);
+    const std::size_t split = stem.find('_');
+    constexpr std::size_t kMostDigits = 16;
+    if (split != std::string::npos && split <= kMostDigits && stem.size() - split <= 5) {
+      const std::int64_t tic = leading_number(stem, split);
+      const std::int64_t sector =
+          leading_number(std::string_view(stem).substr(split + 1), stem.size() - split - 1);
+      if (tic > 0 && sector > 0) {
+        return SectorName{tic, static_cast<int>(sector)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+LightCurveHeader read_light_curve_header(const std::string& path) {
+  return is_csv(path) ? read_csv_light_curve(path).header : header_of(open_table(path));
+}
+
+LightCurve read_light_curve(const std::string& path, int quality_bits) {
+  if (is_csv(path)) {
+    CsvLightCurve read = read_csv_light_curve(path);
+    return kept_rows(std::move(read.header), read.table, quality_bits);
+  }
+  const io::FitsFile file = open_table(path);
+  return kept_rows(
+      header_of(file),
+      io::read_fits_table(path, file.hdu(),
+                          {"TIME", "CADENCENO", "PDCSAP_FLUX", "PDCSAP_FLUX_ERR", "QUALITY"}),
+      quality_bits);
 }
 
 }  // namespace skyloom::surveys

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "skyloom/core/config.hpp"
+#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/engine/stage.hpp"
 #include "skyloom/web/report.hpp"
@@ -20,8 +21,12 @@ namespace skyloom::engine {
 /// A table of the final product, taken from a stage's product.
 struct Published {
   std::string stage;
-  std::string table;
-  std::string as;  ///< name in <pipeline>.h5
+  std::string table;  ///< or the name of a slab array, which is always linked
+  std::string as;     ///< name in <pipeline>.h5
+  /// Columns become links to those of the stage's product: for tables that are too large to be
+  /// copied by one process.
+  bool linked = false;
+  std::function<Table(const Products&)> make = {};  ///< when set, gives the table
 };
 
 /// An export that a run writes: a table of the final product, or one made from all products, as a
@@ -60,6 +65,18 @@ struct ReportOptions {
   std::vector<std::string> cutouts;
 };
 
+/// A command of a pipeline that is no part of a run, such as fetching its data: one process.
+struct Tool {
+  std::string name;
+  std::string help;
+};
+
+struct ToolOptions {
+  std::filesystem::path out;                      ///< file to write, "" = none was named
+  std::function<void(const std::string&)> print;  ///< text for standard output
+  std::function<bool()> stop;                     ///< true once a signal asked for the end
+};
+
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
@@ -80,12 +97,23 @@ class Pipeline {
   [[nodiscard]] virtual std::vector<std::unique_ptr<StageBase>> stages() = 0;
   [[nodiscard]] virtual std::vector<Published> published() const = 0;
   [[nodiscard]] virtual std::vector<Export> exports() const = 0;
+  /// Files of their own for parts of the results, written by all ranks after the last stage. Asked
+  /// on every rank.
+  [[nodiscard]] virtual std::vector<FileSet> file_sets(const Products& /*products*/) const {
+    return {};
+  }
+  /// Folders of the run directory that hold nothing but such files; --fresh removes them.
+  [[nodiscard]] virtual std::vector<std::string> folders() const { return {}; }
   /// Lines printed at the end of a run, such as counts of converged sources.
   [[nodiscard]] virtual std::vector<std::string> summary_lines(const Products& products) const = 0;
   /// A figure that cannot be drawn becomes a line of the report and one of Report::problems.
   /// @throws ConfigError for options that cannot be met
   [[nodiscard]] virtual web::Report report(const Products& products,
                                            const ReportOptions& options) const = 0;
+  [[nodiscard]] virtual std::vector<Tool> tools() const { return {}; }
+  /// Does what one of tools() is for, after the configuration was read.
+  /// @return exit status @throws ConfigError
+  [[nodiscard]] virtual int use_tool(std::string_view name, const ToolOptions& options) const;
   /// Writes a survey with known truth and <pipeline>.toml.
   virtual void simulate(const SimulateOptions& options) const = 0;
 };

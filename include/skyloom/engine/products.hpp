@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,12 @@ class Products {
   /// @throws ConfigError when the product is missing, FatalError when it cannot be read
   [[nodiscard]] const Table& table(std::string_view stage, std::string_view table) const;
   [[nodiscard]] bool has_table(std::string_view stage, std::string_view table) const;
+  /// Names of the columns of a table, which is not read.
+  [[nodiscard]] std::vector<std::string> columns(std::string_view stage,
+                                                 std::string_view table) const;
+  /// Rows [first, last) of a table, not kept: of one that is too large to be read whole.
+  [[nodiscard]] Table rows(std::string_view stage, std::string_view table, std::size_t first,
+                           std::size_t last) const;
   /// Part of a two-dimensional float32 array of a stage (slabs are followed through their links).
   [[nodiscard]] Image<float> image(std::string_view stage, std::string_view name,
                                    const Box& box) const;

@@ -77,7 +77,7 @@ class StageAdapter final : public StageBase {
   void open(const Products& before, Log& log) override { context_ = S::open(config_, before, log); }
   void process(const Unit& unit, std::uint64_t seed, Rows& rows, UnitState& state) override {
     const typename S::Input input = S::load(config_, *context_, unit);
-    const Rng rng(seed, S::name, unit.key);
+    const Rng rng(seed, S::name, unit.random_key.empty() ? unit.key : unit.random_key);
     if constexpr (SavesState<S>) {
       S::append(config_, S::compute(config_, input, rng, state), rows);
     } else {

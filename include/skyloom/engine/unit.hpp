@@ -1,6 +1,7 @@
 #pragma once
 // A unit of work: dense index in its plan, stable key (of the science, not of a list or a block),
-// estimated cost in arbitrary units of time. And the plan of a stage.
+// estimated cost in arbitrary units of time, and where its data are when the key does not say it.
+// And the plan of a stage.
 
 #include <cstddef>
 #include <string>
@@ -14,6 +15,10 @@ struct Unit {
   std::size_t index = 0;
   std::string key;
   double cost = 1.0;
+  std::string source = {};  ///< such as a file that rank 0 found; no part of its identity
+  /// Key of its random numbers; empty = that of the unit. Units that are pieces of one object share
+  /// it, so that results do not depend on how the object was cut.
+  std::string random_key = {};
 };
 
 /// The units of a stage in their fixed order (rows of the product follow it), and what they write.
@@ -22,8 +27,8 @@ struct Plan {
   Schema schema;
 
   /// Appends a unit with the next index.
-  void add(std::string key, double cost) {
-    units.push_back(Unit{units.size(), std::move(key), cost});
+  void add(std::string key, double cost, std::string source = {}) {
+    units.push_back(Unit{units.size(), std::move(key), cost, std::move(source)});
   }
 };
 

@@ -23,10 +23,17 @@ void require_space(const std::filesystem::path& path, std::uint64_t bytes);
 /// Hash of a file's size and content (up to 64 MiB whole, beyond that the ends and evenly spaced
 /// blocks), 16 hexadecimal digits. @throws ConfigError naming it when it cannot be read
 std::string fingerprint(const std::filesystem::path& path);
+/// The same of its size and its first and last 64 KiB, for lists of very many files.
+std::string quick_fingerprint(const std::filesystem::path& path);
 
 /// SHA-256 of a file's content, 64 hexadecimal digits. @throws ConfigError naming it when it cannot
 /// be read
 std::string sha256(const std::filesystem::path& path);
+
+/// A file or folder that ships with the program, by its path below share/skyloom: of the
+/// installation that the running program belongs to, or of its build tree; the environment variable
+/// SKYLOOM_SHARE names another share/skyloom. @throws ConfigError that tells where it was sought
+std::filesystem::path shipped(const std::filesystem::path& name);
 
 /// Comma-separated table with a header line (RFC 4180 quoting, LF or CRLF). A column whose filled
 /// cells are all canonical integers and that has no empty cell becomes int64; one whose filled
@@ -36,6 +43,9 @@ std::string sha256(const std::filesystem::path& path);
 /// digits beside empty cells) stays text too, so that identifiers survive.
 /// @throws ConfigError for a missing file, no header, doubled names, a row of another length (line)
 Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& as_text = {});
+/// The same of the text of a file. @param path named in messages
+Table parse_csv(std::string text, const std::filesystem::path& path,
+                const std::vector<std::string>& as_text = {});
 /// Numbers in shortest round-trip form, NaN as an empty cell, booleans True/False.
 std::string csv_text(const Table& table);
 /// ECSV 1.0 (astropy): YAML header with unit and description, then the rows.

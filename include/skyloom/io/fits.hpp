@@ -82,7 +82,19 @@ using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::
 void write_fits_image(const std::filesystem::path& path, ImageView<const float> pixels,
                       const std::vector<FitsCard>& cards, std::string_view compress = {});
 /// Writes a binary table (TUNIT, TCOMM from the columns), to a temporary name, then renames.
+/// @param primary cards of the primary HDU, which holds no data
 void write_fits_table(const std::filesystem::path& path, const Table& table,
-                      const std::vector<FitsCard>& cards);
+                      const std::vector<FitsCard>& cards,
+                      const std::vector<FitsCard>& primary = {});
+
+/// Compares every HDU of a file (not gz) with its cards CHECKSUM and DATASUM, where it has them.
+/// @throws ConfigError naming file and HDU when they differ, or the file does not end where it
+/// should
+void check_fits_sums(const std::filesystem::path& path);
+/// Writes the primary HDU and the table `extname` of a file with only some of its columns (names
+/// case-blind, in the order of the file; absent ones are no error), without
+/// the checksums of the original, to a temporary name, then renames. @throws ConfigError when there is no such table
+void copy_fits_columns(const std::filesystem::path& from, const std::filesystem::path& to,
+                       const std::string& extname, const std::vector<std::string>& columns);
 
 }  // namespace skyloom::io

@@ -111,6 +111,12 @@ class Hdf5Writer {
   void attribute(std::string_view object, std::string_view name, std::string_view text);
   void attribute(std::string_view object, std::string_view name, std::int64_t number);
   void attribute(std::string_view object, std::string_view name, double number);
+  void attribute(std::string_view object, std::string_view name, std::int32_t number);
+  void attribute(std::string_view object, std::string_view name, std::uint64_t number);
+  /// Lists are one-dimensional attributes; texts of one length, as wide as the widest.
+  void attribute(std::string_view object, std::string_view name, std::span<const double> numbers);
+  void attribute(std::string_view object, std::string_view name,
+                 std::span<const std::string> texts);
   /// Makes `name` an external link to object `target` of `file` (relative to this file's folder).
   void link(std::string_view name, std::string_view file, std::string_view target);
   /// Reports what the destructor would swallow; every writer calls it.

@@ -90,7 +90,9 @@ class Runtime {
   std::unique_ptr<Comm> world_;
 };
 
-/// True once TERM, USR1 or INT has arrived at this process.
+/// From now on TERM, USR1 and INT only raise a flag. Runtime does this too.
+void catch_stop_signals();
+/// True once one of them has arrived at this process.
 [[nodiscard]] bool stop_signalled();
 /// Forgets it: a server or a test goes on after it has answered the signal.
 void clear_stop_signal();

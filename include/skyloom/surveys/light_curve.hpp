@@ -1,8 +1,9 @@
 #pragma once
-// TESS light curves as the SPOC pipeline writes them (`..._lc.fits`, gz or not): which star, which
-// sector, and the cadences that are good enough to be searched.
+// TESS light curves as the SPOC pipeline writes them (`..._lc.fits`, gz or not), or as CSV: which
+// star, which sector, and the cadences that are good enough to be searched.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct LightCurveHeader {
   double dec_deg = 0.0;
   double tess_mag = 0.0;
   double teff_k = 0.0;
+  double radius = 0.0;  ///< in solar radii
 };
 
 /// The kept cadences, columns of one length.
@@ -36,6 +38,17 @@ struct LightCurve {
 /// point, desaturation, manual exclude. Impulsive outliers (512) stay: flares trip that bit.
 inline constexpr int kDefaultQualityBits = 175;
 
+struct SectorName {
+  std::int64_t tic = 0;
+  int sector = 0;
+};
+/// Star and sector that a file name tells: "...-s0001-0000000142052876-..." as SPOC writes it, or
+/// TIC_SECTOR.csv; nullopt for other names.
+std::optional<SectorName> sector_of_name(const std::string& path);
+
+/// A file that ends in .csv is text: lines "# NAME = value" with the cards of a SPOC file (TICID
+/// and SECTOR may be told by the file name instead), then the columns time_btjd, flux, flux_err and
+/// quality.
 /// @throws ConfigError (file, what is wrong) for a missing file, one without a table LIGHTCURVE,
 /// the
 ///   cards TICID and SECTOR or the needed columns, and for a cadence other than two minutes

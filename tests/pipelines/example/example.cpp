@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "skyloom/engine/pipeline_run.hpp"
 #include "skyloom/io/files.hpp"
 
 #include "stages.hpp"
@@ -43,6 +44,19 @@ class Example final : public engine::Pipeline {
     report.title = "Example";
     report.facts = {{"sums", std::to_string(products.table("join", "sums").rows())}};
     return report;
+  }
+  [[nodiscard]] std::vector<engine::Tool> tools() const override {
+    return {{"describe", "prints how many units there are"}};
+  }
+  [[nodiscard]] int use_tool(std::string_view /*name*/,
+                             const engine::ToolOptions& options) const override {
+    const std::string text = fmt::format("{} units\n", config_.units);
+    if (options.out.empty()) {
+      options.print(text);
+    } else {
+      io::write_atomically(options.out, text);
+    }
+    return config_.units > 0 ? engine::kExitComplete : engine::kExitManyFailed;
   }
   void simulate(const engine::SimulateOptions& options) const override {
     const int units = options.size == "tiny" ? 6 : options.size == "small" ? 24 : 96;

@@ -57,6 +57,20 @@ TEST_CASE("every stage is a command") {
   CHECK_FALSE(line->fresh);
 }
 
+TEST_CASE("a tool of a pipeline is a command with its configuration") {
+  const auto line =
+      parse({"example", "describe", "a.toml", "--set", "x.y=1", "--out", "b"}).command;
+  REQUIRE(line);
+  CHECK(line->action == Action::tool);
+  CHECK(line->pipeline == "example");
+  CHECK(line->tool == "describe");
+  CHECK(line->target == "a.toml");
+  CHECK(line->out == "b");
+  CHECK(line->assignments == std::vector<std::string>{"x.y=1"});
+  CHECK(refusal({"example", "describ", "a.toml"}).find("did you mean describe?") !=
+        std::string::npos);
+}
+
 TEST_CASE("a job names its batch system and its configuration") {
   const auto line =
       parse({"job", "slurm", "a.toml", "--set", "job.nodes=2", "--out", "a.job"}).command;

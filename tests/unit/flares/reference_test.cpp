@@ -9,6 +9,7 @@
 #include "pipelines/flares/detect/kernel_mask.hpp"
 #include "pipelines/flares/detect/kernel_windows.hpp"
 #include "pipelines/flares/inject/kernel_template.hpp"
+#include "pipelines/flares/inject/kernel_trials.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/numerics/robust.hpp"
@@ -283,6 +284,19 @@ TEST_CASE("Injected flares get the reference's probabilities and are recovered w
       }
       CHECK(hit == (recovered[k] != 0));
     }
+    std::vector<Trial> trials;
+    for (std::size_t k = 0; k < index.size(); ++k) {
+      trials.push_back({index[k], amplitude[k], fwhm[k]});
+    }
+    const std::vector<TrialNetwork<float>> trial_networks(networks.begin(), networks.end());
+    const QuietCurve curve{star.time, star.flux, &windows, level};
+    Trials<float> runner(trial_networks, curve, {});
+    CHECK(runner.recovered(trials) == recovered);
+    TrialRule peer;
+    peer.criterion = Criterion::peer;
+    peer.mode = GapRule::peer;
+    CHECK(Trials<float>(trial_networks, curve, peer).recovered(trials) ==
+          values<std::uint8_t>(star.file, "inject/recovered_peer", Type::boolean));
   }
 }
 

@@ -1,6 +1,8 @@
 #include <cmath>
 #include <limits>
 
+#include "skyloom/core/errors.hpp"
+#include "skyloom/io/files.hpp"
 #include "skyloom/io/fits.hpp"
 
 #include "unit/io/scratch.hpp"
@@ -101,4 +103,35 @@ TEST_CASE("PSFEx tables are readable in both layouts") {
   CHECK(columns.get<double>("polzero1")[0] == 728.5);
   CHECK(columns.get<float>("psf_mask")[31 * 63 + 31] == Approx(0.04276289F).epsilon(1e-6));
   CHECK(columns.get<std::string>("polname1")[0] == "X_IMAGE");
+}
+
+TEST_CASE("a copy of some columns keeps headers and numbers; a file that is cut off is known") {
+  const Scratch scratch;
+  io::write_fits_table(scratch / "all.fits", sample(40), {{"EXTNAME", std::string("SOURCES")}},
+                       {{"OBJECT", std::string("M 31")}, {"RUN", std::int64_t{7}}});
+  io::copy_fits_columns(scratch / "all.fits", scratch / "some.fits", "SOURCES",
+                        {"RA", "n", "absent"});
+  const Table some = io::read_fits_table(scratch / "some.fits");
+  const Table all = io::read_fits_table(scratch / "all.fits");
+  REQUIRE(some.columns().size() == 2);
+  CHECK(some.columns()[0].name == "n");
+  CHECK(some.get<std::int32_t>("n") == all.get<std::int32_t>("n"));
+  CHECK(some.columns()[1].unit == "deg");
+  CHECK(some.get<double>("ra")[39] == all.get<double>("ra")[39]);
+  const io::FitsFile primary(scratch / "some.fits", 0);
+  CHECK(primary.text("OBJECT") == "M 31");
+  CHECK(primary.number("RUN") == 7.0);
+  CHECK(primary.hdu_count() == 2);
+  CHECK_THAT(error_of<ConfigError>([&] {
+               io::copy_fits_columns(scratch / "all.fits", scratch / "x.fits", "OTHER", {"n"});
+             }),
+             Contains("OTHER"));
+
+  io::check_fits_sums(scratch / "some.fits");  // has none
+  const std::string bytes = io::read_text(scratch / "some.fits");
+  for (const std::size_t size : {bytes.size() / 2, bytes.size() - 1, bytes.size() - 2880}) {
+    CHECK_FALSE(error_of<ConfigError>([&] {
+                  io::check_fits_sums(scratch.file("cut.fits", bytes.substr(0, size)));
+                }).empty());
+  }
 }

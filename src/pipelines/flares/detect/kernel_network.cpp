@@ -165,6 +165,15 @@ std::vector<Real> border_matrix(const std::vector<Real>& second) {
   return out;
 }
 
+template <class Real>
+std::vector<double> every_window(const Network<Real>& network, std::span<const Real> y) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i + Net::kWindow <= y.size(); ++i) {
+    out.push_back(network.window_logit(y.subspan(i, Net::kWindow)));
+  }
+  return out;
+}
+
 }  // namespace
 
 template <class Real>
@@ -198,24 +207,43 @@ Network<Real>::Network(const WindowNetwork& weights, const lanes::Kernels<Real>&
 template <class Real>
 std::vector<double> Network<Real>::logits(std::span<const Real> y,
                                           NetworkWorkspace<Real>& work) const {
-  const int n = static_cast<int>(y.size());
-  const int windows = std::max(0, n - Net::kWindow + 1);
-  std::vector<double> out;
-  out.reserve(static_cast<std::size_t>(windows));
-  if (taps_ > kSharedTaps) {
-    for (int i = 0; i < windows; ++i) {
-      out.push_back(window_logit(y.subspan(static_cast<std::size_t>(i), Net::kWindow)));
-    }
-    return out;
+  if (!add_borders(y, work)) {
+    return every_window(*this, y);
   }
-  if (windows == 0) {
-    return out;
+  add_interior(static_cast<int>(y.size()), work);
+  return outputs(work.hidden);
+}
+
+template <class Real>
+std::vector<double> Network<Real>::direct_logits(std::span<const Real> y,
+                                                 NetworkWorkspace<Real>& work) const {
+  if (!add_borders(y, work)) {
+    return every_window(*this, y);
+  }
+  const int windows = static_cast<int>(y.size()) - Net::kWindow + 1;
+  for (int s = 2; s < Net::kPositions - 2; ++s) {
+    use_->multiply(work.pooled.data() + static_cast<std::ptrdiff_t>(4 * s) * kChannels, kChannels,
+                   dense_.data() + static_cast<std::ptrdiff_t>(s) * kChannels * kHidden, windows,
+                   kChannels, kHidden, work.hidden.data(), true);
+  }
+  return outputs(work.hidden);
+}
+
+/// Fills `pooled`, `right` and, but for the interior positions, `hidden`.
+/// @return false when activations cannot be shared: a long first kernel, or no window
+template <class Real>
+bool Network<Real>::add_borders(std::span<const Real> y, NetworkWorkspace<Real>& work) const {
+  const int n = static_cast<int>(y.size());
+  const int windows = n - Net::kWindow + 1;
+  if (taps_ > kSharedTaps || windows <= 0) {
+    return false;
   }
   work.samples.assign(static_cast<std::size_t>(kFrontPadding + n + kBackPadding), Real{0});
   std::copy(y.begin(), y.end(), work.samples.begin() + kFrontPadding);
   work.pooled.resize(static_cast<std::size_t>(n) * kChannels);
   work.block.resize(At::kSize);
   work.hidden.resize(static_cast<std::size_t>(windows) * kHidden);
+  work.right.resize(work.hidden.size());
   for (auto row = work.hidden.begin(); row != work.hidden.end(); row += kHidden) {
     std::copy(shared_bias_.begin(), shared_bias_.end(), row);
   }
@@ -225,9 +253,15 @@ std::vector<double> Network<Real>::logits(std::span<const Real> y,
     const int first = std::max(start, kLastBorder);
     add_right_border(start, first, std::min(start + kBlock, windows + kLastBorder) - first, work);
   }
-  add_interior(n, work);
-  for (int i = 0; i < windows; ++i) {
-    out.push_back(output_of(work.hidden.data() + static_cast<std::ptrdiff_t>(i) * kHidden));
+  return true;
+}
+
+template <class Real>
+std::vector<double> Network<Real>::outputs(std::span<const Real> hidden) const {
+  std::vector<double> out;
+  out.reserve(hidden.size() / kHidden);
+  for (std::size_t at = 0; at < hidden.size(); at += kHidden) {
+    out.push_back(output_of(hidden.data() + at));
   }
   return out;
 }
@@ -327,9 +361,14 @@ void Network<Real>::add_right_border(int start, int first, int count,
                   b + At::kOther);
   use_->larger(b + At::kOne, kChannels, b + At::kOther, kChannels, nullptr, count, kChannels,
                b + At::kFeatures + kChannels, 2 * kChannels);
+  Real* right = work.right.data() + static_cast<std::ptrdiff_t>(window) * kHidden;
   use_->multiply(b + At::kFeatures, 2 * kChannels,
                  dense_.data() + (Net::kPositions - 2) * kChannels * kHidden, count, 2 * kChannels,
-                 kHidden, work.hidden.data() + static_cast<std::ptrdiff_t>(window) * kHidden, true);
+                 kHidden, right, false);
+  Real* hidden = work.hidden.data() + static_cast<std::ptrdiff_t>(window) * kHidden;
+  for (int i = 0; i < count * kHidden; ++i) {
+    hidden[i] += right[i];
+  }
 }
 
 // Residue r of the cadence modulo 4: hidden_r[u] += sum over s of W_s pooled_r[u + s]. Two residues

@@ -30,6 +30,7 @@ struct NetworkWorkspace {
   std::vector<Real> samples;   ///< y between zeros
   std::vector<Real> pooled;    ///< (n, 64) second pool relative to a flat curve
   std::vector<Real> hidden;    ///< (windows, 32) before the ReLU of the dense layer
+  std::vector<Real> right;     ///< (windows, 32) of it, the part of positions 48 and 49
   std::vector<Real> block;     ///< convolutions of one block of cadences
   std::vector<Real> spectra;   ///< of a group of FFT blocks
   std::vector<Real> products;  ///< the same after the dense weights
@@ -49,6 +50,11 @@ class Network {
   [[nodiscard]] std::vector<double> logits(std::span<const Real> y,
                                            NetworkWorkspace<Real>& work) const;
 
+  /// The same with plain sums instead of transforms: for pieces of a light curve. A window's value
+  /// does not depend on the piece.
+  [[nodiscard]] std::vector<double> direct_logits(std::span<const Real> y,
+                                                  NetworkWorkspace<Real>& work) const;
+
   /// Logit of one window, layer by layer. @param y 200 samples of relative flux - 1
   [[nodiscard]] double window_logit(std::span<const Real> y) const;
 
@@ -57,11 +63,16 @@ class Network {
   static constexpr int kSharedTaps = 9;
 
  private:
+  template <class>
+  friend class TrialNetwork;  // re-evaluates windows from the activations of a light curve
+
+  [[nodiscard]] bool add_borders(std::span<const Real> y, NetworkWorkspace<Real>& work) const;
+  [[nodiscard]] std::vector<double> outputs(std::span<const Real> hidden) const;
   void convolve_block(int start, int count, NetworkWorkspace<Real>& work) const;
   void add_left_border(int start, int count, NetworkWorkspace<Real>& work) const;
   void add_right_border(int start, int first, int count, NetworkWorkspace<Real>& work) const;
   void add_interior(int count, NetworkWorkspace<Real>& work) const;
-  double output_of(const Real* hidden) const;
+  [[nodiscard]] double output_of(const Real* hidden) const;
 
   const lanes::Kernels<Real>* use_;
   int taps_;

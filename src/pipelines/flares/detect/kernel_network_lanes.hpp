@@ -26,6 +26,7 @@ struct Series {
 template <class Real>
 struct Kernels {
   const char* name;
+  int tile_rows;  ///< rows that `gathered` takes at once
   /// c (+)= a * b: a (rows, depth), b (depth, columns), c (rows, columns); columns a multiple
   /// of 32.
   void (*multiply)(const Real* a, std::ptrdiff_t lda, const Real* b, int rows, int depth,
@@ -48,6 +49,15 @@ struct Kernels {
   /// Adds the first 211 samples of the inverse transform of a slot to a series of 32 channels.
   void (*inverse)(const Real* spectra, int slot, const Real* twiddle, const int* frequency,
                   const Series<Real>& hidden);
+  /// out = relu(bias + max(row of a, next row of a)) - flat - quiet, 64 columns; a has a row more.
+  void (*changed)(const Real* a, const Real* bias, const Real* flat, const Real* quiet,
+                  std::ptrdiff_t ldq, int rows, Real* out);
+  /// Sum of |a| * b over rows and columns; columns a multiple of 16.
+  double (*bounded)(const Real* a, std::ptrdiff_t lda, const Real* b, std::ptrdiff_t ldb, int rows,
+                    int columns);
+  /// out[r] (32) += sum over p of inputs[p * tile_rows + r] (64) * weights(p, 64, 32), the p in
+  /// ascending order.
+  void (*gathered)(const Real* const* inputs, int positions, const Real* weights, Real* const* out);
 };
 
 /// The widest this machine runs; double always in its portable form.

@@ -79,22 +79,27 @@ std::vector<Real> normalised(std::span<const double> flux, double median_flux) {
 }
 
 template <class Real>
-std::vector<double> flare_probability(const Network<Real>& network, std::span<const Real> y,
-                                      const Windows& windows, Edge edge,
-                                      NetworkWorkspace<Real>& work) {
+std::vector<double> flare_probability(const Network<Real>& network, std::span<const double> logits,
+                                      const Windows& windows, Edge edge) {
   double without = std::numeric_limits<double>::quiet_NaN();
   if (edge == Edge::peer) {
     const std::vector<Real> zero_flux(WindowNetwork::kWindow, Real{-1});
     without = probability(network.window_logit(zero_flux));
   }
-  const std::vector<double> logits = network.logits(y, work);
-  std::vector<double> out(y.size(), without);
+  std::vector<double> out(windows.predicted.size(), without);
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (windows.predicted[i] != 0) {
       out[i] = probability(logits[i - kPad]);
     }
   }
   return out;
+}
+
+template <class Real>
+std::vector<double> flare_probability(const Network<Real>& network, std::span<const Real> y,
+                                      const Windows& windows, Edge edge,
+                                      NetworkWorkspace<Real>& work) {
+  return flare_probability(network, network.logits(y, work), windows, edge);
 }
 
 std::vector<double> combined(std::span<const std::vector<double>> models, Combine how) {
@@ -117,6 +122,10 @@ std::vector<double> combined(std::span<const std::vector<double>> models, Combin
 
 template std::vector<float> normalised(std::span<const double>, double);
 template std::vector<double> normalised(std::span<const double>, double);
+template std::vector<double> flare_probability(const Network<float>&, std::span<const double>,
+                                               const Windows&, Edge);
+template std::vector<double> flare_probability(const Network<double>&, std::span<const double>,
+                                               const Windows&, Edge);
 template std::vector<double> flare_probability(const Network<float>&, std::span<const float>,
                                                const Windows&, Edge, NetworkWorkspace<float>&);
 template std::vector<double> flare_probability(const Network<double>&, std::span<const double>,

@@ -45,6 +45,11 @@ std::vector<double> flare_probability(const Network<Real>& network, std::span<co
                                       const Windows& windows, Edge edge,
                                       NetworkWorkspace<Real>& work);
 
+/// The same from the logits of its windows.
+template <class Real>
+std::vector<double> flare_probability(const Network<Real>& network, std::span<const double> logits,
+                                      const Windows& windows, Edge edge);
+
 /// Probabilities of an ensemble, one row per network, combined per cadence; for an even number the
 /// median is the mean of the two middle values. NaN where a network has NaN.
 std::vector<double> combined(std::span<const std::vector<double>> models, Combine how);

@@ -13,8 +13,15 @@ constexpr double kC = 0.22675974948468916;
 constexpr double kDecay[2] = {0.15551880775110513, 1.2150539528490194};
 constexpr double kShare[2] = {0.12695865022878844, 1.0 - 0.12695865022878844};
 constexpr double kBeginning = -6.0;
+constexpr double kTail = 1.2;  // from here on both erfc are 2 in double precision
 
 const double kRootPi = 1.0 / std::numbers::inv_sqrtpi;
+
+double tail_share(int k) {
+  const double shift = kB / kC + kC * kDecay[k] / 2.0;
+  return kRootPi * kA * kC * kShare[k] * std::exp(shift * shift);
+}
+const double kTailShare[2] = {tail_share(0), tail_share(1)};
 
 // Davenport et al. (2014), eqs. 1 and 4.
 constexpr double kRise[5] = {1.0, 1.941, -0.175, -2.246, -1.125};
@@ -26,6 +33,9 @@ constexpr double kRate[2] = {1.600, 0.2783};
 double mendoza2022(double x) {
   if (x < kBeginning) {
     return 0.0;
+  }
+  if (x >= kTail) {
+    return kTailShare[0] * std::exp(-kDecay[0] * x) + kTailShare[1] * std::exp(-kDecay[1] * x);
   }
   double sum = 0.0;
   for (int k = 0; k < 2; ++k) {

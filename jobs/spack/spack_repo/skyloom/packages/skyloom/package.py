@@ -44,6 +44,7 @@ class Skyloom(CMakePackage):
     depends_on("nlohmann-json@3.11:")
     depends_on("zlib-api")
     depends_on("openssl@3:")
+    depends_on("curl@7.66:")
     depends_on("catch2@2.13:2", type="build", when="+tests")
     depends_on("benchmark", type="build", when="+tests")
 

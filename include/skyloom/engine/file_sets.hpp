@@ -1,0 +1,54 @@
+#pragma once
+// Results as many small HDF5 files beside the products, such as one per star: written by all ranks
+// when every stage is finished, each file whole or not at all.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "skyloom/core/log.hpp"
+#include "skyloom/core/table.hpp"
+#include "skyloom/engine/products.hpp"
+#include "skyloom/parallel/comm.hpp"
+
+namespace skyloom::engine {
+
+class Pipeline;
+
+using AttributeValue = std::variant<std::int32_t, std::int64_t, std::uint64_t, double, std::string,
+                                    std::vector<std::string>, std::vector<double>>;
+struct FileAttribute {
+  std::string object;  ///< a group, which appears, or "/"
+  std::string name;
+  AttributeValue value;
+};
+struct FileContent {
+  std::vector<Table> tables;  ///< groups with one dataset per column
+  std::vector<FileAttribute> attributes;
+};
+
+struct FileSet {
+  std::string folder;              ///< in the run directory
+  std::vector<std::string> names;  ///< of the files, in fixed order
+  /// Content of the file names[i]; called by the rank that writes it.
+  std::function<FileContent(std::size_t i)> make;
+};
+
+/// What every file carries beside its content.
+struct FileStamp {
+  std::string hash;        ///< of everything the results depend on: root attribute `config_hash`
+  std::uint64_t seed = 0;  ///< root attribute `seed`
+  std::vector<std::pair<std::string, std::string>> provenance;  ///< attributes of /provenance
+};
+
+/// Collective: files i, i + ranks, ... by rank i, under a temporary name, synced, renamed; those
+/// that carry the same hash are left alone, so that an interrupted call goes on.
+/// @return false when `must_stop` said so on the way, on every rank
+bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const Products& products,
+                     const FileStamp& stamp, const std::function<bool()>& must_stop, Log& log);
+
+}  // namespace skyloom::engine

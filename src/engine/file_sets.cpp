@@ -1,0 +1,90 @@
+#include "skyloom/engine/file_sets.hpp"
+
+#include <filesystem>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/engine/pipeline.hpp"
+#include "skyloom/io/accident.hpp"
+#include "skyloom/io/hdf5.hpp"
+#include "skyloom/io/posix_file.hpp"
+
+namespace skyloom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHashName = "config_hash";
+
+bool is_written(const fs::path& path, const std::string& hash) {
+  if (!fs::exists(path)) {
+    return false;
+  }
+  try {
+    return io::Hdf5File(path).attribute("/", kHashName).value_or("") == hash;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
+void write_file(const fs::path& path, const FileContent& content, const FileStamp& stamp) {
+  const fs::path temporary = path.string() + ".tmp";
+  io::Hdf5Writer writer(temporary);
+  for (const Table& table : content.tables) {
+    writer.write_table(table);
+  }
+  for (const FileAttribute& attribute : content.attributes) {
+    if (attribute.object != "/") {
+      writer.make_group(attribute.object);
+    }
+    std::visit(
+        [&](const auto& value) { writer.attribute(attribute.object, attribute.name, value); },
+        attribute.value);
+  }
+  writer.attribute("/", kHashName, std::string_view(stamp.hash));
+  writer.attribute("/", "seed", stamp.seed);
+  writer.make_group("provenance");
+  for (const auto& [name, text] : stamp.provenance) {
+    writer.attribute("provenance", name, std::string_view(text));
+  }
+  writer.close();
+  io::pass_point("file");
+  io::rename_durably(temporary, path);
+}
+
+void create_folder(const fs::path& folder) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem) {
+    throw FatalError(folder.string() + ": cannot be created: " + problem.message());
+  }
+}
+
+}  // namespace
+
+bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const Products& products,
+                     const FileStamp& stamp, const std::function<bool()>& must_stop, Log& log) {
+  bool stopped = false;
+  for (const FileSet& set : pipeline.file_sets(products)) {
+    const fs::path folder = products.directory() / set.folder;
+    parallel::on_root(comm, [&] { create_folder(folder); });
+    const auto step = static_cast<std::size_t>(comm.size());
+    std::int64_t written = 0;
+    for (auto i = static_cast<std::size_t>(comm.rank()); i < set.names.size() && !stopped;
+         i += step) {
+      const fs::path path = folder / set.names[i];
+      if (!is_written(path, stamp.hash)) {
+        write_file(path, set.make(i), stamp);
+        ++written;
+      }
+      stopped = must_stop();
+    }
+    stopped = comm.any(stopped);
+    log.info("{}: {} files, {} written now", set.folder, set.names.size(), comm.sum(written));
+    if (stopped) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace skyloom::engine

@@ -1,0 +1,160 @@
+#include "pipelines/flares/pipeline.hpp"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pipelines/flares/detect/stage.hpp"
+#include "pipelines/flares/fetch.hpp"
+#include "pipelines/flares/gp/stage.hpp"
+#include "pipelines/flares/inject/stage.hpp"
+#include "pipelines/flares/rates/stage.hpp"
+#include "pipelines/flares/report.hpp"
+#include "pipelines/flares/sector_files.hpp"
+#include "pipelines/flares/sectors.hpp"
+#include "pipelines/flares/simulate.hpp"
+#include "pipelines/flares/stored.hpp"
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::flares {
+namespace {
+
+class Flares final : public engine::Pipeline {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "flares"; }
+  [[nodiscard]] std::string_view summary() const override {
+    return "stellar flares: sector light curves to flares, completeness and flare rates";
+  }
+  void declare(ConfigSpec& spec) override { flares::declare(spec, config_); }
+  void check() override { flares::check(config_); }
+  [[nodiscard]] std::string run_directory() const override { return {}; }
+
+  [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
+    std::vector<std::unique_ptr<engine::StageBase>> out;
+    out.push_back(std::make_unique<engine::StageAdapter<DetectStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<GpStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<InjectStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<RatesStage>>(config_));
+    return out;
+  }
+  [[nodiscard]] std::vector<engine::Published> published() const override;
+  [[nodiscard]] std::vector<engine::Export> exports() const override;
+  [[nodiscard]] std::vector<std::string> summary_lines(
+      const engine::Products& products) const override;
+  [[nodiscard]] web::Report report(const engine::Products& products,
+                                   const engine::ReportOptions& options) const override {
+    return flares::report(config_, products, options);
+  }
+  [[nodiscard]] std::vector<engine::FileSet> file_sets(
+      const engine::Products& products) const override;
+  [[nodiscard]] std::vector<std::string> folders() const override { return {kSectorFolder}; }
+  void take_share(std::size_t index, std::size_t count) override {
+    take_share_of_sectors(config_, index, count);
+  }
+  [[nodiscard]] std::vector<engine::Tool> tools() const override { return fetch_tools(); }
+  [[nodiscard]] int use_tool(std::string_view tool,
+                             const engine::ToolOptions& options) const override {
+    return use_fetch_tool(config_, tool, options);
+  }
+  void simulate(const engine::SimulateOptions& options) const override {
+    SimulationOptions simulation;
+    simulation.folder = options.folder;
+    simulation.size = options.size;
+    simulation.seed = options.seed;
+    flares::simulate(simulation);
+  }
+
+ private:
+  Config config_;
+};
+
+/// /sectors with the place of every sector in /lc.
+Table sectors_with_places(const engine::Products& products) {
+  Table out = products.table("detect", "sectors");
+  std::vector<std::int64_t> first;
+  for (const StoredSector& sector : stored_sectors(products)) {
+    first.push_back(static_cast<std::int64_t>(sector.first_cadence));
+  }
+  out.add_column({"first_cadence", Type::int64, "", "row of /lc where the sector begins"},
+                 std::move(first));
+  return out;
+}
+
+/// The flares of all sectors: above the Gaussian process, or, where it failed, above the median.
+Table all_flares(const engine::Products& products) {
+  const Table& above_median = products.table("detect", "flares");
+  const Table& above_model = products.table("gp", "flares");
+  const Table& models = products.table("gp", "models");
+  std::set<std::pair<std::int64_t, std::int32_t>> modelled;
+  for (std::size_t i = 0; i < models.rows(); ++i) {
+    modelled.emplace(models.get<std::int64_t>("tic")[i], models.get<std::int32_t>("sector")[i]);
+  }
+  Table out(above_model.schema());
+  std::vector<std::string> level;
+  std::size_t next = 0;
+  for (const StoredSector& sector : stored_sectors(products)) {
+    const bool has_model = modelled.contains({sector.tic, sector.sector});
+    const std::size_t first = has_model ? next : sector.first_flare;
+    out.append(has_model ? above_model : above_median, first, first + sector.flares);
+    level.insert(level.end(), sector.flares, has_model ? "gp" : "median");
+    next += has_model ? sector.flares : 0;
+  }
+  out.add_column({"quiet_level", Type::text, "",
+                  "what amplitude and duration are measured above: gp, or median where it failed"},
+                 std::move(level));
+  return out;
+}
+
+std::vector<engine::Published> Flares::published() const {
+  return {{"gp", "flares", "flares", false, all_flares},
+          {"detect", "sectors", "sectors", false, sectors_with_places},
+          {"gp", "models", "models"},
+          {"detect", "networks", "networks"},
+          {"detect", "lc", "lc", true},
+          {"gp", "lc/gp_mu", "lc/gp_mu", true},
+          {"gp", "lc/gp_var", "lc/gp_var", true},
+          {"inject", "injections", "injections", true},
+          {"inject", "recoveries", "recoveries", true},
+          {"rates", "sector_rates", "sector_rates"},
+          {"rates", "star_rates", "star_rates"},
+          {"rates", "sample_rates", "sample_rates"},
+          {"rates", "ffd", "ffd"},
+          {"rates", "completeness", "completeness"},
+          {"rates", "completeness_map", "completeness_map"}};
+}
+
+std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
+  std::vector<engine::FileSet> sets;
+  if (config_.output.per_sector) {
+    sets.push_back(sector_files(config_, products));
+  }
+  return sets;
+}
+
+std::vector<engine::Export> Flares::exports() const {
+  return {{"flares", "flares.csv", "csv"},
+          {"sectors", "sectors.csv", "csv"},
+          {"star_rates", "star_rates.csv", "csv"}};
+}
+
+std::vector<std::string> Flares::summary_lines(const engine::Products& products) const {
+  std::set<std::int64_t> stars;
+  std::size_t flares = 0;
+  std::size_t cadences = 0;
+  const std::vector<StoredSector> sectors = stored_sectors(products);
+  for (const StoredSector& sector : sectors) {
+    stars.insert(sector.tic);
+    flares += sector.flares;
+    cadences += sector.cadences;
+  }
+  return {fmt::format("{} flares in {} sectors of {} stars, {} cadences", flares, sectors.size(),
+                      stars.size(), cadences)};
+}
+
+}  // namespace
+
+std::unique_ptr<engine::Pipeline> make_flares() {
+  return std::make_unique<Flares>();
+}
+
+}  // namespace skyloom::flares

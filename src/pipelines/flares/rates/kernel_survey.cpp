@@ -1,0 +1,161 @@
+#include "kernel_survey.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "skyloom/numerics/robust.hpp"
+
+namespace skyloom::flares {
+namespace {
+
+constexpr double kSecondsPerDay = 86400.0;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+double total_duration(std::span<const FlareEvent> flares) {
+  double sum = 0.0;
+  for (const FlareEvent& flare : flares) {
+    sum += flare.equivalent_duration_s;
+  }
+  return sum;
+}
+
+double median_or_none(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  return values.empty() ? kNone : numerics::median(values);
+}
+
+/// The rates that events, curve and limit give.
+CombinedRates combined_rates(std::span<const FlareEvent> flares, double days,
+                             const CompletenessCurve& curve, double limit) {
+  CombinedRates out;
+  out.days = days;
+  out.flares = static_cast<int>(flares.size());
+  out.curve = curve;
+  out.log10_ed50 = limit;
+  out.luminosity_fraction = days > 0.0 ? total_duration(flares) / (kSecondsPerDay * days) : kNone;
+  out.points = frequency_distribution(flares, days, curve, limit);
+  out.law = fit_power_law(out.points);
+  return out;
+}
+
+void add_all(Completeness& to, const Completeness& from) {
+  to.amplitude.add(from.amplitude);
+  to.duration.add(from.duration);
+  to.equivalent_duration.add(from.equivalent_duration);
+  to.energy.add(from.energy);
+  for (std::size_t i = 0; i < to.map.trials.size(); ++i) {
+    to.map.trials[i] += from.map.trials[i];
+    to.map.recovered[i] += from.map.recovered[i];
+  }
+}
+
+}  // namespace
+
+void CountMap::add(const InjectedOutcome& flare) {
+  const int a = amplitude.bin_of(flare.amplitude);
+  const int d = duration.bin_of(flare.duration_d);
+  if (a >= 0 && d >= 0) {
+    const auto at = static_cast<std::size_t>(a * duration.count + d);
+    trials[at] += flare.repeats;
+    recovered[at] += flare.recovered;
+  }
+}
+
+void Completeness::add(const InjectedOutcome& flare) {
+  amplitude.add(flare.amplitude, flare.repeats, flare.recovered);
+  duration.add(flare.duration_d, flare.repeats, flare.recovered);
+  equivalent_duration.add(flare.equivalent_duration_s, flare.repeats, flare.recovered);
+  if (std::isfinite(flare.log10_energy_erg)) {
+    energy.add(std::pow(10.0, flare.log10_energy_erg), flare.repeats, flare.recovered);
+  }
+  map.add(flare);
+}
+
+void StarSearch::add(const SectorSearch& sector) {
+  SectorRates rates;
+  rates.tic = sector.tic;
+  rates.sector = sector.sector;
+  rates.days = sector.days;
+  rates.flares = static_cast<int>(sector.flares.size());
+  Counts counts(kEquivalentDurationBins);
+  for (const InjectedOutcome& flare : sector.injected) {
+    counts.add(flare.equivalent_duration_s, flare.repeats, flare.recovered);
+    completeness_.add(flare);
+    rates.trials += flare.repeats;
+    rates.recovered += flare.recovered;
+  }
+  rates.linear = fit_curve(counts, false);
+  rates.logarithmic = fit_curve(counts, true);
+  rates.log10_ed50 = (options_.logarithmic ? rates.logarithmic : rates.linear).log10_half();
+  rates.luminosity_fraction =
+      sector.days > 0.0 ? total_duration(sector.flares) / (kSecondsPerDay * sector.days) : kNone;
+  sample_.exposure.add(sector.days, smoothed_fractions(counts), rates.log10_ed50);
+  const int first = Exposure::first_bin(rates.log10_ed50);
+  first_flare_.push_back(flares_.size());
+  for (const FlareEvent& flare : sector.flares) {
+    flares_.push_back(flare);
+    const int bin = kEquivalentDurationBins.bin_of(flare.equivalent_duration_s);
+    if (bin >= first && flare.equivalent_duration_s > 0.0) {
+      sample_.log10_ed.push_back(std::log10(flare.equivalent_duration_s));
+      ++rates.above_limit;
+    }
+  }
+  sectors_.push_back(rates);
+}
+
+CombinedRates StarSearch::finish() {
+  const auto over_sectors = [&](auto value) {
+    std::vector<double> values;
+    for (const SectorRates& sector : sectors_) {
+      const CompletenessCurve& curve = options_.logarithmic ? sector.logarithmic : sector.linear;
+      if (curve.converged) {
+        values.push_back(value(sector, curve));
+      }
+    }
+    return median_or_none(std::move(values));
+  };
+  using Curve = const CompletenessCurve&;
+  CompletenessCurve curve;
+  curve.logarithmic = options_.logarithmic;
+  curve.steepness = over_sectors([](const SectorRates&, Curve c) { return c.steepness; });
+  curve.middle = over_sectors([](const SectorRates&, Curve c) { return c.middle; });
+  curve.ceiling = over_sectors([](const SectorRates&, Curve c) { return c.ceiling; });
+  curve.converged = std::isfinite(curve.steepness);
+  const double limit = over_sectors([](const SectorRates& s, Curve) { return s.log10_ed50; });
+  double days = 0.0;
+  for (const SectorRates& sector : sectors_) {
+    days += sector.days;
+  }
+  CombinedRates out = combined_rates(flares_, days, curve, limit);
+  out.likelihood = maximum_likelihood(std::span(&sample_, 1));
+  for (std::size_t i = 0; i < sectors_.size(); ++i) {
+    SectorRates& sector = sectors_[i];
+    const std::span<const FlareEvent> flares =
+        std::span(flares_).subspan(first_flare_[i], static_cast<std::size_t>(sector.flares));
+    const std::vector<FrequencyPoint> points = frequency_distribution(
+        flares, sector.days, options_.logarithmic ? sector.logarithmic : sector.linear,
+        sector.log10_ed50);
+    sector.law = fit_intercept(points, out.law.slope);
+  }
+  return out;
+}
+
+void SampleSearch::add(const StarSearch& star) {
+  samples_.push_back(star.sample());
+  sectors_ += star.sectors().size();
+  for (const SectorRates& sector : star.sectors()) {
+    days_ += sector.days;
+  }
+  flares_.insert(flares_.end(), star.flares().begin(), star.flares().end());
+  add_all(completeness_, star.completeness());
+}
+
+CombinedRates SampleSearch::finish() const {
+  const CompletenessCurve curve =
+      fit_curve(completeness_.equivalent_duration, options_.logarithmic);
+  CombinedRates out = combined_rates(flares_, days_, curve, curve.log10_half());
+  out.likelihood = maximum_likelihood(samples_);
+  return out;
+}
+
+}  // namespace skyloom::flares
