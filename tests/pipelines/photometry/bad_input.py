@@ -1,6 +1,5 @@
 """Bad input of the photometry: exit 2, one line that names the culprit, nothing written. Bad pixels are no
 bad input: they fail units, with their reason, and not the run."""
-input: they fail units, with their reason, and not the run."""
 
 import os
 import shutil
