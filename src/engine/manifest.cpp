@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <map>
+#include <string_view>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -29,10 +31,8 @@ void add_texts(Hash& hash, const NamedTexts& texts) {
   }
 }
 
-const std::string* find_text(const NamedTexts& texts, const std::string& name) {
-  const auto it = std::find_if(texts.begin(), texts.end(),
-                               [&](const auto& pair) { return pair.first == name; });
-  return it == texts.end() ? nullptr : &it->second;
+std::map<std::string_view, std::string_view> by_name(const NamedTexts& texts) {
+  return {texts.begin(), texts.end()};
 }
 
 Json pairs(const NamedTexts& texts) {
@@ -153,33 +153,40 @@ std::string StageDescription::hash() const {
 
 StageChanges changes_between(const StageDescription& before, const StageDescription& now) {
   StageChanges changes;
+  const auto old_keys = by_name(before.keys);
   for (const auto& [name, value] : now.keys) {
-    const std::string* old = find_text(before.keys, name);
-    if (old == nullptr || *old != value) {
-      changes.keys.push_back(name + " " + (old == nullptr ? "(absent)" : *old) + " -> " + value);
+    const auto old = old_keys.find(name);
+    if (old == old_keys.end() || old->second != value) {
+      changes.keys.push_back(name + " " +
+                             std::string(old == old_keys.end() ? "(absent)" : old->second) +
+                             " -> " + value);
     }
   }
+  const auto new_keys = by_name(now.keys);
   for (const auto& [name, value] : before.keys) {
-    if (find_text(now.keys, name) == nullptr) {
+    if (!new_keys.contains(name)) {
       changes.keys.push_back(name + " " + value + " -> (absent)");
     }
   }
+  const auto old_inputs = by_name(before.inputs);
   for (const auto& [path, fingerprint] : now.inputs) {
-    const std::string* old = find_text(before.inputs, path);
-    if (old == nullptr) {
+    const auto old = old_inputs.find(path);
+    if (old == old_inputs.end()) {
       changes.inputs.push_back("input " + path + " is new");
-    } else if (*old != fingerprint) {
+    } else if (old->second != fingerprint) {
       changes.inputs.push_back("input " + path + " changed");
     }
   }
+  const auto new_inputs = by_name(now.inputs);
   for (const auto& [path, fingerprint] : before.inputs) {
-    if (find_text(now.inputs, path) == nullptr) {
+    if (!new_inputs.contains(path)) {
       changes.inputs.push_back("input " + path + " is gone");
     }
   }
+  const auto old_needs = by_name(before.needs);
   for (const auto& [stage, identity] : now.needs) {
-    const std::string* old = find_text(before.needs, stage);
-    if (old == nullptr || *old != identity) {
+    const auto old = old_needs.find(stage);
+    if (old == old_needs.end() || old->second != identity) {
       changes.needs.push_back("the product of stage " + stage + " changed");
     }
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "skyloom/core/errors.hpp"
@@ -69,6 +70,7 @@ class PipelineRun {
 
  private:
   void validate();
+  void plan_first_stage();
   void refuse_foreign_files() const;
   void open_directory();
   void set_deadline();
@@ -142,6 +144,18 @@ int PipelineRun::execute() {
   return status;
 }
 
+// A finished first stage needs its input no more: what is wrong with it shows when it must be
+// planned again.
+void PipelineRun::plan_first_stage() {
+  try {
+    first_plan_ = stages_.front()->plan(products_);
+  } catch (const ConfigError&) {
+    if (!products_.has(stages_.front()->name())) {
+      throw;
+    }
+  }
+}
+
 void PipelineRun::validate() {
   parallel::on_root(comm_, [&] { pipeline_.check(); });
   if (!root_) {
@@ -152,7 +166,7 @@ void PipelineRun::validate() {
   parallel::on_root(comm_, [&] {
     selected_ = selected_stages(stages_, options_, products_);
     if (selected_.front() == 0) {
-      first_plan_ = stages_.front()->plan(products_);
+      plan_first_stage();
     }
     for (const std::size_t i : selected_) {
       chosen.push_back(static_cast<char>(i));
@@ -459,14 +473,13 @@ int PipelineRun::finish() {
 void PipelineRun::publish_all() {
   NamedTexts facts = provenance(nullptr);
   std::string inputs;
+  std::set<std::string> seen;
   std::string versions;
   for (const StageRecord& record : manifest_.stages) {
     versions += record.description.stage + " " + record.code_version + "\n";
     for (const auto& [path, fingerprint] : record.description.inputs) {
       const std::string line = fingerprint + "  " + path + "\n";
-      if (inputs.find(line) == std::string::npos) {
-        inputs += line;
-      }
+      inputs += seen.insert(line).second ? line : "";
     }
   }
   facts.emplace_back("stage_versions", versions);

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string_view>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/publish.hpp"
@@ -35,14 +39,6 @@ std::vector<std::string> needed_by(const Stages& stages, const std::string& name
     }
   }
   return out;
-}
-
-/// Fingerprint of an input as a stage recorded it, or null.
-const std::string* fingerprint_in(const StageRecord& record, const std::string& file) {
-  const NamedTexts& inputs = record.description.inputs;
-  const auto at = std::find_if(inputs.begin(), inputs.end(),
-                               [&](const auto& pair) { return pair.first == file; });
-  return at == inputs.end() ? nullptr : &at->second;
 }
 
 /// Collects what is wrong over all stages, so that one message names everything.
@@ -90,6 +86,37 @@ void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions
 
 }  // namespace
 
+// What a finished stage read may be gone: its product stands for it. Files that its inputs no
+// longer lead to count as recorded when they are not there any more.
+std::vector<std::string> Describer::input_files(StageBase& stage, const StageRecord* finished) {
+  std::vector<std::string> now;
+  try {
+    now = stage.inputs();
+  } catch (const ConfigError&) {
+    if (finished == nullptr) {
+      throw;
+    }
+    for (const auto& input : finished->description.inputs) {
+      now.push_back(input.first);
+    }
+  }
+  if (finished == nullptr) {
+    return now;
+  }
+  const std::set<std::string_view> found(now.begin(), now.end());
+  std::set<std::string_view> recorded;
+  std::vector<std::string> out;
+  for (const auto& [file, fingerprint] : finished->description.inputs) {
+    recorded.insert(file);
+    if (found.contains(file) || !std::filesystem::exists(file)) {
+      out.push_back(file);
+    }
+  }
+  std::copy_if(now.begin(), now.end(), std::back_inserter(out),
+               [&](const std::string& file) { return !recorded.contains(file); });
+  return out;
+}
+
 StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished,
                                      const StageRecord* record) {
   StageDescription description;
@@ -97,17 +124,24 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
   const bool done =
       record != nullptr && product_hash(products_, description.stage) == record->description.hash();
   description.keys = spec_.values_of(stage.name());
-  for (const std::string& file : stage.inputs()) {
+  std::map<std::string_view, std::string_view> recorded;
+  if (done) {
+    recorded.insert(record->description.inputs.begin(), record->description.inputs.end());
+  }
+  const std::vector<std::string> files = input_files(stage, done ? record : nullptr);
+  for (const std::string& file : files) {
     auto found = fingerprints_.find(file);
     if (found == fingerprints_.end() && done && !std::filesystem::exists(file)) {
-      // What a finished stage read may be gone: its product stands for it.
-      if (const std::string* known = fingerprint_in(*record, file)) {
-        description.inputs.emplace_back(file, *known);
+      if (const auto known = recorded.find(file); known != recorded.end()) {
+        description.inputs.emplace_back(file, known->second);
         continue;
       }
     }
     if (found == fingerprints_.end()) {
-      found = fingerprints_.emplace(file, io::fingerprint(file)).first;
+      const bool many = files.size() > kManyInputs;
+      found =
+          fingerprints_.emplace(file, many ? io::quick_fingerprint(file) : io::fingerprint(file))
+              .first;
     }
     description.inputs.emplace_back(file, found->second);
   }

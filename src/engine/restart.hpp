@@ -17,9 +17,12 @@ namespace skyloom::engine {
 
 using Stages = std::vector<std::unique_ptr<StageBase>>;
 
-/// Describes stages; each input file is read once.
+/// Describes stages; each input file is read once. Of a stage with more than kManyInputs files only
+/// size and ends are looked at: reading them all would take longer than the stage.
 class Describer {
  public:
+  static constexpr std::size_t kManyInputs = 1000;
+
   Describer(const ConfigSpec& spec, const Products& products) : spec_(spec), products_(products) {}
 
   /// @param finished stages whose present product counts; the needs of others stay out
@@ -30,6 +33,9 @@ class Describer {
                                           const StageRecord* record);
 
  private:
+  [[nodiscard]] static std::vector<std::string> input_files(StageBase& stage,
+                                                            const StageRecord* finished);
+
   const ConfigSpec& spec_;
   const Products& products_;
   std::map<std::string, std::string> fingerprints_;

@@ -198,6 +198,19 @@ std::string fingerprint(const std::filesystem::path& path) {
   return hash.hex();
 }
 
+std::string quick_fingerprint(const std::filesystem::path& path) {
+  constexpr std::size_t kEnd = std::size_t{64} << 10;
+  const InputFile file = open_input(path);
+  Hash hash;
+  hash.number(file.size);
+  std::vector<char> buffer(std::min(file.size, kEnd));
+  for (const std::size_t offset : {std::size_t{0}, file.size - buffer.size()}) {
+    read_input(file, offset, buffer, path);
+    hash.bytes(std::as_bytes(std::span(buffer)));
+  }
+  return hash.hex();
+}
+
 std::string sha256(const std::filesystem::path& path) {
   const InputFile file = open_input(path);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),

@@ -11,6 +11,7 @@
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/fits.hpp"
 #include "skyloom/surveys/light_curve.hpp"
+#include "skyloom/surveys/light_curve_list.hpp"
 
 namespace skyloom::surveys {
 namespace {
@@ -44,24 +45,6 @@ void tell(const FetchRequest& request, const std::string& line) {
   if (request.tell) {
     request.tell(line);
   }
-}
-
-/// Stars of a CSV with the column TICID; empty when the text is no such table.
-std::set<std::int64_t> stars_of(const std::string& targets) {
-  const std::string text = io::read_text(targets);
-  std::set<std::int64_t> out;
-  if (upper(text.substr(0, text.find('\n'))).find("TICID") == std::string::npos) {
-    return out;
-  }
-  const Table table = io::read_csv(targets);
-  const std::size_t at = table.find_ignoring_case("TICID");
-  const auto* numbers =
-      at == Table::npos ? nullptr : std::get_if<std::vector<std::int64_t>>(&table.data(at));
-  if (numbers == nullptr || numbers->empty()) {
-    throw ConfigError(targets, "column TICID does not hold integers", "one star per line");
-  }
-  out.insert(numbers->begin(), numbers->end());
-  return out;
 }
 
 /// Lists that are not there yet, as far as the server has them. @return those it has not
@@ -290,8 +273,8 @@ class Fetch {
 }  // namespace
 
 std::vector<SpocName> wanted_light_curves(const FetchRequest& request) {
-  const std::set<std::int64_t> stars = stars_of(request.targets);
-  if (stars.empty()) {
+  const auto stars = target_stars(request.targets);
+  if (!stars) {
     return named_files(request.targets);
   }
   std::vector<SpocName> out;
@@ -301,7 +284,7 @@ std::vector<SpocName> wanted_light_curves(const FetchRequest& request) {
       continue;  // stopped before it came
     }
     for (SpocName& name : spoc_names(io::read_text(list))) {
-      if (stars.contains(name.tic)) {
+      if (stars->contains(name.tic)) {
         out.push_back(std::move(name));
       }
     }
@@ -331,6 +314,12 @@ std::string download_script(const std::vector<SpocName>& files, const std::strin
   }
   out << "[ \"$failed\" = 0 ] || { echo \"$failed files failed\" >&2; exit 1; }\n";
   return out.str();
+}
+
+void write_script(const fs::path& path, const std::string& script) {
+  io::write_atomically(path, script);
+  fs::permissions(path, fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec,
+                  fs::perm_options::add);
 }
 
 FetchResult fetch_light_curves(const FetchRequest& request) {

@@ -100,23 +100,6 @@ void add_path(const std::string& path, std::vector<std::string>& out) {
   }
 }
 
-/// A table with the column TICID, and not a list of files.
-bool names_stars(const std::string& targets) {
-  const std::string text = io::read_text(targets);
-  return upper(text.substr(0, text.find('\n'))).find("TICID") != std::string::npos;
-}
-
-std::set<std::int64_t> stars_of(const std::string& targets) {
-  const Table table = io::read_csv(targets);
-  const std::size_t at = table.find_ignoring_case("TICID");
-  const auto* numbers =
-      at == Table::npos ? nullptr : std::get_if<std::vector<std::int64_t>>(&table.data(at));
-  if (numbers == nullptr || numbers->empty()) {
-    throw ConfigError(targets, "column TICID does not hold integers", "one star per line");
-  }
-  return {numbers->begin(), numbers->end()};
-}
-
 std::vector<std::string> all_paths(const LightCurveSelection& selection, bool with_targets) {
   std::vector<std::string> paths;
   for (const std::string& path : selection.light_curves) {
@@ -161,20 +144,35 @@ void require_different(const std::vector<SectorFile>& files) {
 
 }  // namespace
 
+std::optional<std::set<std::int64_t>> target_stars(const std::string& targets) {
+  const std::string text = io::read_text(targets);
+  if (upper(text.substr(0, text.find('\n'))).find("TICID") == std::string::npos) {
+    return std::nullopt;
+  }
+  const Table table = io::parse_csv(text, targets);
+  const std::size_t at = table.find_ignoring_case("TICID");
+  const auto* numbers =
+      at == Table::npos ? nullptr : std::get_if<std::vector<std::int64_t>>(&table.data(at));
+  if (numbers == nullptr || numbers->empty()) {
+    throw ConfigError(targets, "column TICID does not hold integers", "one star per line");
+  }
+  return std::set<std::int64_t>{numbers->begin(), numbers->end()};
+}
+
 std::string SectorFile::key() const {
   return tic > 0 ? std::to_string(tic) + "/" + std::to_string(sector)
                  : "file/" + fs::path(path).filename().string();
 }
 
 FoundSectors find_sectors(const LightCurveSelection& selection) {
-  const bool selects = !selection.targets.empty() && names_stars(selection.targets);
-  const bool lists = !selection.targets.empty() && !selects;
+  const auto wanted = selection.targets.empty() ? std::nullopt : target_stars(selection.targets);
+  const bool lists = !selection.targets.empty() && !wanted;
   FoundSectors out;
   for (const std::string& path : all_paths(selection, lists)) {
     out.files.push_back(identified(path));
   }
-  if (selects) {
-    std::set<std::int64_t> stars = stars_of(selection.targets);
+  if (wanted) {
+    std::set<std::int64_t> stars = *wanted;
     out.targets = stars.size();
     std::erase_if(out.files, [&](const SectorFile& file) { return !stars.contains(file.tic); });
     for (const SectorFile& file : out.files) {
@@ -185,7 +183,7 @@ FoundSectors find_sectors(const LightCurveSelection& selection) {
   if (out.files.empty()) {
     throw ConfigError(
         "inputs.light_curves",
-        selects ? "hold no light curve of a star that inputs.targets names" : "hold no light curve",
+        wanted ? "hold no light curve of a star that inputs.targets names" : "hold no light curve",
         "files that end in _lc.fits, or CSV");
   }
   std::sort(out.files.begin(), out.files.end(), [](const SectorFile& a, const SectorFile& b) {

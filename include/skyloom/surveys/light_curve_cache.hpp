@@ -34,6 +34,9 @@ std::vector<SpocName> wanted_light_curves(const FetchRequest& request);
 /// the one it runs in.
 std::string download_script(const std::vector<SpocName>& files, const std::string& base_url);
 
+/// Writes it as a file that can be run.
+void write_script(const std::filesystem::path& path, const std::string& script);
+
 struct FetchResult {
   std::size_t wanted = 0;
   std::size_t present = 0;  ///< were there already, with the checksum of files.csv

@@ -3,10 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace skyloom::surveys {
+
+/// Stars of a CSV with the column TICID; nullopt when the file is no such table (a list of files).
+/// @throws ConfigError for a table without stars
+std::optional<std::set<std::int64_t>> target_stars(const std::string& targets);
 
 /// Where light curves are looked for.
 struct LightCurveSelection {

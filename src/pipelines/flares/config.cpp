@@ -1,6 +1,7 @@
 #include "pipelines/flares/config.hpp"
 
 #include "pipelines/flares/config_injection.hpp"
+#include "pipelines/flares/fetch.hpp"
 #include "skyloom/core/errors.hpp"
 
 namespace skyloom::flares {
@@ -31,7 +32,9 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
                .min = 0,
                .stages = kDetect});
   spec.add("inputs.base_url", &c.inputs.base_url,
-           Key{.help = "where `flares fetch` takes light curves from"});
+           Key{.help = "server that `flares fetch` takes light curves from: what a file's name is "
+                       "appended to, or an address with {file} (and {sector}) in it; empty = "
+                       "MAST"});
   spec.add("inputs.cache_dir", &c.inputs.cache_dir,
            Key{.help = "folder that `flares fetch` fills; searched like inputs.light_curves",
                .input_path = true});
@@ -77,6 +80,7 @@ void declare_detection(ConfigSpec& spec, Config& c) {
 
 void declare(ConfigSpec& spec, Config& c) {
   declare_inputs(spec, c);
+  declare_fetch(spec, c);
   declare_detection(spec, c);
   spec.table("gp", "Gaussian process of the star without its flares.");
   spec.add("gp.kernel", &c.gp.kernel,

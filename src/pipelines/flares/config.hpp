@@ -25,6 +25,14 @@ struct Config {
     std::string cache_dir;
   } inputs;
 
+  struct Fetch {
+    std::vector<int> sectors;  ///< empty = all
+    int parallel = 4;
+    int tries = 5;
+    double wait_s = 1.0;
+    double stalled_s = 60.0;
+  } fetch;
+
   struct NetworkKeys {
     std::vector<std::string> models;  ///< empty = the ensemble that ships with the program
     std::string combine = "median";

@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 
 #include "pipelines/flares/detect/stage.hpp"
+#include "pipelines/flares/fetch.hpp"
 #include "pipelines/flares/gp/stage.hpp"
 #include "pipelines/flares/inject/stage.hpp"
 #include "pipelines/flares/rates/stage.hpp"
 #include "pipelines/flares/report.hpp"
 #include "pipelines/flares/sector_files.hpp"
 #include "pipelines/flares/sectors.hpp"
+#include "pipelines/flares/simulate.hpp"
 #include "pipelines/flares/stored.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -49,8 +51,17 @@ class Flares final : public engine::Pipeline {
   void take_share(std::size_t index, std::size_t count) override {
     take_share_of_sectors(config_, index, count);
   }
-  void simulate(const engine::SimulateOptions& /*options*/) const override {
-    throw ConfigError("simulate flares", "there is no simulator", "photometry");
+  [[nodiscard]] std::vector<engine::Tool> tools() const override { return fetch_tools(); }
+  [[nodiscard]] int use_tool(std::string_view tool,
+                             const engine::ToolOptions& options) const override {
+    return use_fetch_tool(config_, tool, options);
+  }
+  void simulate(const engine::SimulateOptions& options) const override {
+    SimulationOptions simulation;
+    simulation.folder = options.folder;
+    simulation.size = options.size;
+    simulation.seed = options.seed;
+    flares::simulate(simulation);
   }
 
  private:
@@ -114,7 +125,7 @@ std::vector<engine::Published> Flares::published() const {
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
   std::vector<engine::FileSet> sets;
-  if (config_.output.per_sector && products.has("inject")) {
+  if (config_.output.per_sector) {
     sets.push_back(sector_files(config_, products));
   }
   return sets;

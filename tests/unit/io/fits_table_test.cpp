@@ -105,7 +105,7 @@ TEST_CASE("PSFEx tables are readable in both layouts") {
   CHECK(columns.get<std::string>("polname1")[0] == "X_IMAGE");
 }
 
-TEST_CASE("a copy of some columns keeps headers and numbers, with checksums of its own") {
+TEST_CASE("a copy of some columns keeps headers and numbers; a file that is cut off is known") {
   const Scratch scratch;
   io::write_fits_table(scratch / "all.fits", sample(40), {{"EXTNAME", std::string("SOURCES")}},
                        {{"OBJECT", std::string("M 31")}, {"RUN", std::int64_t{7}}});
@@ -127,14 +127,11 @@ TEST_CASE("a copy of some columns keeps headers and numbers, with checksums of i
              }),
              Contains("OTHER"));
 
-  io::check_fits_sums(scratch / "all.fits");  // has none
-  io::check_fits_sums(scratch / "some.fits");
-  std::string bytes = io::read_text(scratch / "some.fits");
-  bytes[bytes.size() - 2880] ^= 1;
-  CHECK_THAT(
-      error_of<ConfigError>([&] { io::check_fits_sums(scratch.file("damaged.fits", bytes)); }),
-      Contains("damaged.fits") && Contains("HDU 1"));
-  CHECK_FALSE(error_of<ConfigError>([&] {
-                io::check_fits_sums(scratch.file("cut.fits", bytes.substr(0, bytes.size() / 2)));
-              }).empty());
+  io::check_fits_sums(scratch / "some.fits");  // has none
+  const std::string bytes = io::read_text(scratch / "some.fits");
+  for (const std::size_t size : {bytes.size() / 2, bytes.size() - 1, bytes.size() - 2880}) {
+    CHECK_FALSE(error_of<ConfigError>([&] {
+                  io::check_fits_sums(scratch.file("cut.fits", bytes.substr(0, size)));
+                }).empty());
+  }
 }

@@ -72,13 +72,13 @@ class Recipe:
     length: int = CHUNK
     flare_chance: float = 0.75
     flare_every: float = 600.0        # mean distance of flares after the first [cadences]
-    active_chance: float = 0.30       # chance of a chunk full of flares
+    active_chance: float = 0.20       # chance of a chunk full of flares
     active_every: float = 90.0
     every_nuisance: bool = False
 
 
 def _rotation(rng, t, sigma):
-    if rng.random() < 0.40:
+    if rng.random() < 0.30:
         period, height = log_uniform(rng, 72, 600), min(sigma * log_uniform(rng, 10, 300), 0.3)
     else:
         period = log_uniform(rng, 72, 21600) if rng.random() < 0.60 else log_uniform(rng, 72, 720)
@@ -296,7 +296,7 @@ def _draw(rng, chunk):
         return np.flatnonzero(negative & mask)
 
     return np.concatenate([
-        pick(positive, 8),
+        pick(positive, 6),
         pick(near([(i - 100, i + 100) for i in positive]), 3) if positive.size else positive,
         pick(np.flatnonzero(negative), 7),
         pick(near(chunk.bumps), 4),

@@ -18,7 +18,7 @@ from torch.nn import functional
 from network import ScaleFree
 from simulator import training_set
 
-EPOCHS, CHUNKS, BATCH, RATE, B_TRAIN = 7, 8000, 128, 2e-3, 0.70
+EPOCHS, CHUNKS, BATCH, RATE, B_TRAIN = 7, 8000, 128, 2e-3, 0.55
 VALIDATION_SEED, VALIDATION_CHUNKS = 20261, 800
 
 
