@@ -45,6 +45,9 @@ class RatedRuns {
   [[nodiscard]] const std::vector<std::pair<std::size_t, std::size_t>>& stars() const {
     return stars_;
   }
+  [[nodiscard]] const engine::Products& products(const RatedSector& sector) const {
+    return *runs_[sector.run];
+  }
   [[nodiscard]] SectorSearch read(const Config& config, const RatedSector& sector) const;
 
  private:
