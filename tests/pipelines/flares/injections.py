@@ -203,7 +203,7 @@ def outcomes_by_definition(program, folder):
             at = injections["index"][row, 0]
             points = (np.arange(11) + 0.5) / 11 - 0.5  # as the survey's configuration has it
             x = ((time - time[at])[:, None] + points * np.median(np.diff(time))) / injections["fwhm"][row]
-            near = slice(at - 300, at + 400)
+            near = slice(max(0, at - 300), at + 400)
             changed = flux.copy()
             changed[near] += quiet * injections["amp"][row] * template(x[near]).mean(axis=1)
             reach = [i for i in range(at - 40, at + 41) if 0 <= i < n and predicted[i]]

@@ -34,9 +34,7 @@ struct RatedSector {
 /// The finished runs that rates are made from.
 class RatedRuns {
  public:
-  /// @throws ConfigError for a run without the products of `detect`, `gp` and `inject`, and when
-  /// two
-  ///   runs have the same sector
+  /// @throws ConfigError when two runs have the same sector
   RatedRuns(const Config& config, const engine::Products& own);
 
   /// By star and sector.
