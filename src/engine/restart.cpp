@@ -96,6 +96,9 @@ std::vector<std::string> Describer::input_files(StageBase& stage, const StageRec
     if (finished == nullptr) {
       throw;
     }
+    for (const auto& input : finished->description.inputs) {
+      now.push_back(input.first);
+    }
   }
   if (finished == nullptr) {
     return now;

@@ -13,6 +13,7 @@
 #include "pipelines/flares/sector_files.hpp"
 #include "pipelines/flares/sectors.hpp"
 #include "pipelines/flares/simulate.hpp"
+#include "pipelines/flares/star_files.hpp"
 #include "pipelines/flares/stored.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -47,7 +48,9 @@ class Flares final : public engine::Pipeline {
   }
   [[nodiscard]] std::vector<engine::FileSet> file_sets(
       const engine::Products& products) const override;
-  [[nodiscard]] std::vector<std::string> folders() const override { return {kSectorFolder}; }
+  [[nodiscard]] std::vector<std::string> folders() const override {
+    return {kSectorFolder, kStarFolder};
+  }
   void take_share(std::size_t index, std::size_t count) override {
     take_share_of_sectors(config_, index, count);
   }
@@ -125,8 +128,11 @@ std::vector<engine::Published> Flares::published() const {
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
   std::vector<engine::FileSet> sets;
-  if (config_.output.per_sector && products.has("inject")) {
+  if (config_.output.per_sector) {
     sets.push_back(sector_files(config_, products));
+  }
+  if (config_.output.per_star) {
+    sets.push_back(star_files(config_, products));
   }
   return sets;
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <cctype>
 #include <cmath>
-#include <exception>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -30,23 +29,6 @@ std::string ReportInput::frame_label(std::size_t row) const {
   const bool alone = std::count(field.band_of_frame.begin(), field.band_of_frame.end(), band) == 1;
   const std::string name = alone ? field.infos[number].band : frame_key(field, number);
   return survey.key(field, name);
-}
-
-void SectionWriter::draw(const std::string& what,
-                         const std::function<std::vector<web::Block>()>& make) {
-  try {
-    std::vector<web::Block> blocks = make();
-    for (const web::Block& block : blocks) {
-      web::check(block);
-    }
-    for (web::Block& block : blocks) {
-      add(std::move(block));
-    }
-  } catch (const std::exception& error) {
-    const std::string problem = what + " could not be drawn: " + error.what();
-    problems_.push_back(problem);
-    add(web::Text{problem, true});
-  }
 }
 
 std::string band_color(std::size_t i) {

@@ -1,9 +1,8 @@
 #pragma once
-// What the sections of the photometry report share: what they are drawn from, a section that
-// survives a figure that cannot be drawn, and the parts of pictures.
+// What the sections of the photometry report share: what they are drawn from, and the parts of
+// pictures.
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/web/report.hpp"
+#include "skyloom/web/section_writer.hpp"
 
 namespace skyloom::photometry {
 
@@ -33,22 +33,7 @@ struct ReportInput {
   [[nodiscard]] std::string frame_label(std::size_t row) const;
 };
 
-/// A section to which figures are added one by one; one that fails becomes a line of text.
-class SectionWriter {
- public:
-  SectionWriter(std::string title, std::vector<std::string>& problems)
-      : section_{std::move(title), {}}, problems_(problems) {}
-
-  void add(web::Block block) { section_.blocks.push_back(std::move(block)); }
-  /// @param what the figure, for the line that says why it is missing
-  void draw(const std::string& what, const std::function<std::vector<web::Block>()>& make);
-  [[nodiscard]] bool empty() const { return section_.blocks.empty(); }
-  [[nodiscard]] web::Section take() { return std::move(section_); }
-
- private:
-  web::Section section_;
-  std::vector<std::string>& problems_;
-};
+using web::SectionWriter;
 
 /// Colour of the i-th series of a chart that shows bands.
 std::string band_color(std::size_t i);
