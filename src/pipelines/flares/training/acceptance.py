@@ -99,9 +99,9 @@ def real_light_curves(models, folder, thresholds=(detection.THRESHOLD,)):
 
 
 def simulated_chunks(flares):
-    """Long pieces with a flare every 400 cadences, or without flares and with every nuisance."""
+    """Long pieces with a flare every 400 cadences, or without flares."""
     recipe = (Recipe(SIMULATED_LENGTH, flare_chance=1.0, flare_every=400.0, active_chance=0.0) if flares else
-              Recipe(SIMULATED_LENGTH, flare_chance=0.0, every_nuisance=True))
+              Recipe(SIMULATED_LENGTH, flare_chance=0.0))
     rng = np.random.default_rng(SIMULATED_SEED + flares)
     for _ in range(SIMULATED_CHUNKS):
         chunk = simulate_chunk(rng, recipe)

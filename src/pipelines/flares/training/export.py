@@ -2,7 +2,7 @@
 
     export.py TRAINED_FOLDER --out share/skyloom/flares/ensemble-1 [--acceptance report.json]
 
-takes every seed-*.pt of the folder and writes one file each and ensemble.toml.
+takes every network that train.py left in the folder and writes one file each and ensemble.toml.
 """
 
 import argparse
@@ -23,8 +23,8 @@ THRESHOLD = 0.75
 
 
 def trained(folder):
-    """(result of training, network) of every seed in a folder, by seed."""
-    for path in sorted(folder.glob("seed-*.pt")):
+    """(result of training, network) of every network in a folder, by population and seed."""
+    for path in sorted(folder.glob("*.pt")):
         model = ScaleFree()
         model.load_state_dict(torch.load(path))
         yield json.loads(path.with_suffix(".json").read_text()), model.eval()
@@ -38,14 +38,12 @@ def toml_value(value):
 
 def write_list(path, members, report):
     """ensemble.toml: the files in order with their checksums, the recipe, and how the ensemble did."""
-    b_train = sorted({result["b_train"] for result, _ in members})
-    if len(b_train) != 1:
-        raise SystemExit(f"networks trained with different output biases: {b_train}")
-    head = {"recipe": RECIPE, "b_train": b_train[0], "gain": GAIN, "threshold": THRESHOLD, "combine": "median"}
+    head = {"recipe": RECIPE, "gain": GAIN, "threshold": THRESHOLD, "combine": "median"}
     lines = [f"{key} = {toml_value(value)}" for key, value in head.items()]
     for result, file in members:
         lines += ["", "[[networks]]", f'file = "{file.name}"',
-                  f'sha256 = "{hashlib.sha256(file.read_bytes()).hexdigest()}"', f"seed = {result['seed']}"]
+                  f'sha256 = "{hashlib.sha256(file.read_bytes()).hexdigest()}"', f"seed = {result['seed']}",
+                  f"population = \"{result['population']}\"", f"b_train = {result['b_train']}"]
         lines += [f"validation_{key} = {toml_value(result[key])}" for key in ("loss", "recall", "precision")]
     if report:
         lines += ["", "[acceptance]"] + [f"{key} = {toml_value(value)}" for key, value in report.items()]
@@ -63,7 +61,8 @@ def main():
     for result, model in trained(arguments.trained):
         file = arguments.out / f"ensemble_s{result['seed']:04d}_i{result['epochs']:04d}_b{result['positive']:.2f}.h5"
         write_weights(file, folded(unfolded(model), GAIN, OUTPUT_BIAS),
-                      {"skyloom_recipe": RECIPE, "seed": result["seed"], "b_train": result["b_train"], "gain": GAIN,
+                      {"skyloom_recipe": RECIPE, "seed": result["seed"],
+                       "population": result["population"], "b_train": result["b_train"], "gain": GAIN,
                        "threshold": THRESHOLD})
         members.append((result, file))
     report = json.loads(arguments.acceptance.read_text())["summary"] if arguments.acceptance else {}

@@ -1,0 +1,81 @@
+"""Where light curves come from: folders, files, patterns, lists, CSV, target lists and shares of them."""
+
+import json
+import os
+import sys
+
+import numpy as np
+from light_curves import CADENCE, spoc_name, write_light_curve, write_network
+from runs import call_all, require
+from survey import table
+
+STARS = [(101, 1), (101, 2), (102, 1), (103, 5)]
+
+
+def sky(folder):
+    """Four sectors of three stars in two folders, and a network."""
+    for i, (tic, sector) in enumerate(STARS):
+        where = folder / "tree" / f"s{sector:04d}" / "deep"
+        where.mkdir(parents=True, exist_ok=True)
+        flux = 1000.0 * (1 + 1e-3 * np.random.default_rng(i).normal(size=600)).astype("f4")
+        write_light_curve(where / spoc_name(tic, sector), tic, sector, flux)
+    (folder / "tree" / "s0001" / "notes_lc.txt").write_text("no light curve\n")
+    write_network(folder / "w.h5")
+
+
+def searched(program, folder, inputs, *options, name="run"):
+    """(TIC, sector) of the sectors that were searched."""
+    config = folder / f"{name}.toml"
+    config.write_text("[inputs]\n" + inputs + '\n[network]\nmodels = ["w.h5"]\n')
+    program.run("flares", "detect", config, "--out", folder / name, *options)
+    found = table(folder / name / "detect.h5", "sectors")
+    return list(zip(found["tic"].tolist(), found["sector"].tolist()))
+
+
+def folders_and_patterns(program, folder):
+    sky(folder)
+    require(searched(program, folder, 'light_curves = ["tree"]') == STARS, "a tree of folders")
+    require(searched(program, folder, 'light_curves = ["tree/s0001/*/*.fits", "tree/s000[25]"]', name="b") == STARS,
+            "patterns and folders")
+    paths = sorted(str(p.relative_to(folder)) for p in (folder / "tree").rglob("*_lc.fits"))
+    taken = searched(program, folder, f"light_curves = {json.dumps(paths[:1] * 2)}", name="d")
+    require(taken == [(101, 1)], f"one file, named twice: {taken}")
+
+
+def lists_are_taken_in_order_of_stars(program, folder):
+    sky(folder)
+    paths = [str(p) for p in (folder / "tree").rglob("*_lc.fits") if "s0005" not in str(p)]
+    (folder / "list.txt").write_text("# a comment\n\n" + "\n".join(reversed(paths)) + "\n")
+    require(searched(program, folder, 'light_curves = ["list.txt"]') == STARS[:3], "sorted by star and sector")
+    require(searched(program, folder, 'targets = "list.txt"', name="t") == STARS[:3], "the list as targets")
+
+
+def targets_select(program, folder):
+    sky(folder)
+    (folder / "t.csv").write_text("TICID,Tmag,RA,Dec,Nsector\n103,10,1,2,1\n101,10,1,2,2\n999,10,1,2,1\n")
+    inputs = 'light_curves = ["tree"]\ntargets = "t.csv"'
+    chosen = [STARS[0], STARS[1], STARS[3]]
+    require(searched(program, folder, inputs) == chosen, "stars of the target list")
+    parts = [searched(program, folder, inputs, "--set", f"run.shard={i}/2", name=f"p{i}") for i in (1, 2)]
+    require(sorted(parts[0] + parts[1]) == chosen and len(parts[0]) == 2, f"shares: {parts}")
+
+
+def text_files(program, folder):
+    sky(folder)
+    draw = np.random.default_rng(5)
+    rows = "".join(f"{1500 + i * CADENCE:.8f},{1 + 1e-3 * draw.normal():.6f},0.001,{128 if i < 50 else 0}\n"
+                   for i in range(600))
+    header = "time_btjd,flux,flux_err,quality\n"
+    (folder / "201_7.csv").write_text("# TEFF = 3500\n" + header + rows)
+    (folder / "any.csv").write_text("# TICID = 202\n# SECTOR: 8\n# quiet\n" + header + rows)
+    found = searched(program, folder, 'light_curves = ["201_7.csv", "any.csv"]')
+    require(found == [(201, 7), (202, 8)], str(found))
+    sectors = table(folder / "run" / "detect.h5", "sectors")
+    require(sectors["teff"][0] == 3500 and np.isnan(sectors["teff"][1]), "cards of the comment lines")
+    require(sectors["n_cadences"].tolist() == [550, 550] and sectors["n_rows"].tolist() == [600, 600],
+            "quality flags drop rows")
+
+
+if __name__ == "__main__":
+    sys.exit(call_all(os.environ["SKYLOOM"], [folders_and_patterns, lists_are_taken_in_order_of_stars,
+                                              targets_select, text_files]))
