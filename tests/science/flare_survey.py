@@ -86,6 +86,10 @@ def found_flares(truth, run):
 
 def main(size, seed):
     check = Checks()
+    ensemble = os.path.join(os.environ["SKYLOOM_SOURCE_DIR"], "share", "skyloom", "flares")
+    if not os.path.isdir(ensemble):
+        print("skipped: no networks in " + ensemble)
+        sys.exit(77)
     with scratch() as folder:
         keep = os.environ.get("SKYLOOM_TEST_RUN")
         if keep:
