@@ -13,6 +13,7 @@ import json
 import math
 import pathlib
 import sys
+import tomllib
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ FLARE_FREE, FAST_ROTATOR = 25155310, 29928567
 TRANSITS = {410214986: (1332.30997, 8.138268, 3.18 / 24.0), FLARE_FREE: (1327.5206, 3.2888, 3.4 / 24.0)}
 CADENCE = 2.0 / 1440.0
 SIMULATED_SEED, SIMULATED_LENGTH, SIMULATED_CHUNKS = 77001, 2400, 120
+# Limits that belong to this simulator: frozen from the first ten networks, and from 1.5 times the false
+# blocks of an ensemble of this recipe, scaled by those of a published network (71 here).
+WORST_LOSS, MOST_FALSE = 0.26, 3.8
 SNR_BINS = (4, 6, 8, 12, 20, 50, 200, math.inf)
 
 
@@ -172,23 +176,26 @@ def precision_test(models, folder, cadences=4000):
 def checks(report):
     """(what, measured, must hold) of the acceptance table."""
     result = []
+    if "losses" in report:
+        worst = max(report["losses"])
+        result.append(("largest validation loss", round(worst, 4), worst < WORST_LOSS))
     if "simulated" in report:
         null = report["simulated"][detection.THRESHOLD]["null_per_sector"]
-        result.append(("false blocks per 18,000 cadences without flares", null, null <= 2.55))
+        result.append(("false blocks per 18,000 cadences without flares", round(null, 2), null <= MOST_FALSE))
     if "real" in report:
         rows = report["real"][detection.THRESHOLD]
         sums = total(rows)
         other = total([row for row in rows if row["star"] != FAST_ROTATOR])
         star = {row["star"]: row for row in rows if row["sector"] == 1}
         result += [
-            ("accepted events found", f"{sums['found']} of {sums['valid']}", sums["found"] >= 40),
+            ("accepted events found", f"{sums['found']} of {sums['valid']}", sums["found"] >= 42),
             ("without UV Ceti", f"{other['found']} of {other['valid']}", other["found"] == other["valid"] == 21),
             ("events above 8 sigma", f"{sums['strong_found']} of {sums['strong']}", sums["strong_found"] >= 26),
-            ("unsupported blocks", sums["unsupported"], sums["unsupported"] <= 8),
+            ("unsupported blocks", sums["unsupported"], sums["unsupported"] <= 4),
             ("blocks on WASP-126", star[FLARE_FREE]["blocks"], star[FLARE_FREE]["blocks"] == 0),
             ("blocks at transits of DS Tuc A", star[410214986]["in_transit"], star[410214986]["in_transit"] <= 1),
             ("blocks of 0.1 d and 10 d equal those of d", report["scale"], report["scale"]),
-            ("single against double precision", report["precision"], report["precision"] <= 3e-4),
+            ("single against double precision", f"{report['precision']:.1e}", report["precision"] <= 3e-4),
         ]
     return result
 
@@ -245,6 +252,10 @@ def main():
     models = [read_weights(path) for path in paths]
     thresholds = (detection.THRESHOLD, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
     report = {}
+    lists = [entry / "ensemble.toml" for entry in arguments.ensemble if (entry / "ensemble.toml").exists()]
+    if lists:
+        report["losses"] = [network["validation_loss"] for path in lists
+                            for network in tomllib.loads(path.read_text())["networks"]]
     if arguments.simulated:
         report["simulated"] = simulated(models, thresholds)
     if arguments.real:

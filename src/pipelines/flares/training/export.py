@@ -11,10 +11,12 @@ import json
 import math
 import pathlib
 
+import numpy as np
 import torch
 
 from keras_file import write_weights
-from network import ScaleFree, folded, unfolded
+from network import ScaleFree, Weights, folded, logits, unfolded
+from simulator import simulate_chunk
 
 RECIPE = "scale-free-1"
 GAIN = 1.0 / 0.0015          # p is about calibrated for noise of 1.5 ppt per cadence
@@ -28,6 +30,23 @@ def trained(folder):
         model = ScaleFree()
         model.load_state_dict(torch.load(path))
         yield json.loads(path.with_suffix(".json").read_text()), model.eval()
+
+
+def check_folding(plain, shipped):
+    """The shipped network on flux / median says what the trained one says on flux / median - 1."""
+    scaled = Weights(**{**vars(plain), "first": (GAIN * plain.first).astype(np.float32),
+                        "output_bias": shipped.output_bias})
+    probability = lambda h: 1.0 / (1.0 + np.exp(-np.clip(h, -50.0, 50.0)))
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        chunk = simulate_chunk(rng)
+        d = chunk.d + chunk.sigma * rng.standard_normal(chunk.d.size)
+        starts = np.arange(0, d.size - 200, 7)
+        direct = logits(scaled, d.astype(np.float32), starts)
+        through = logits(shipped, (1.0 + d).astype(np.float32), starts)
+        worst = float(np.max(np.abs(probability(direct) - probability(through))))
+        if worst > 3e-4:
+            raise SystemExit(f"folding changes a probability by {worst}")
 
 
 def toml_value(value):
@@ -60,7 +79,10 @@ def main():
     members = []
     for result, model in trained(arguments.trained):
         file = arguments.out / f"ensemble_s{result['seed']:04d}_i{result['epochs']:04d}_b{result['positive']:.2f}.h5"
-        write_weights(file, folded(unfolded(model), GAIN, OUTPUT_BIAS),
+        plain = unfolded(model)
+        shipped = folded(plain, GAIN, OUTPUT_BIAS)
+        check_folding(plain, shipped)
+        write_weights(file, shipped,
                       {"skyloom_recipe": RECIPE, "seed": result["seed"],
                        "population": result["population"], "b_train": result["b_train"], "gain": GAIN,
                        "threshold": THRESHOLD})
