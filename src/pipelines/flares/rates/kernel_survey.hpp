@@ -85,6 +85,8 @@ class StarSearch {
   [[nodiscard]] const std::vector<SectorRates>& sectors() const { return sectors_; }
   [[nodiscard]] const Completeness& completeness() const { return completeness_; }
   [[nodiscard]] const StarSample& sample() const { return sample_; }
+  /// Of all its injections.
+  [[nodiscard]] CompletenessSurface surface() const { return fit_surface(injected_); }
   [[nodiscard]] const std::vector<FlareEvent>& flares() const { return flares_; }
 
  private:
