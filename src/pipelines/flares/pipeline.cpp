@@ -91,7 +91,8 @@ std::vector<engine::Published> Flares::published() const {
           {"rates", "sample_rates", "sample_rates"},
           {"rates", "ffd", "ffd"},
           {"rates", "completeness", "completeness"},
-          {"rates", "completeness_map", "completeness_map"}};
+          {"rates", "completeness_map", "completeness_map"},
+          {"rates", "completeness_surface", "completeness_surface"}};
 }
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
