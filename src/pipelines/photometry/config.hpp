@@ -2,6 +2,7 @@
 // Configuration of the photometry pipeline: one field per TOML key, with its default.
 
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -176,8 +177,12 @@ struct Config {
   }
   [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
   /// The fields of the survey: [inputs] when there are no others.
-  [[nodiscard]] std::vector<FieldEntry> field_entries() const;
-  /// Zero points are measured: they are wanted and there is a Gaia table for a field.
+  [[nodiscard]] std::span<const FieldEntry> field_entries() const;
+  /// Zero points of a field are measured: they are wanted and it has a Gaia table.
+  [[nodiscard]] bool calibrates(const FieldEntry& field) const {
+    return zp.enabled && !field.gaiaxp_synphot_csv.empty();
+  }
+  /// Those of any field.
   [[nodiscard]] bool calibrates() const;
   /// Every band is fitted by itself, with positions and shapes of its own.
   [[nodiscard]] bool fits_bands_apart() const {

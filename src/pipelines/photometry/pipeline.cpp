@@ -112,8 +112,7 @@ Table run_summary(const std::string& field, const engine::Products& products) {
 // Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
   std::vector<engine::Export> files;
-  const std::vector<FieldEntry> fields = config_.field_entries();
-  for (const FieldEntry& field : fields) {
+  for (const FieldEntry& field : config_.field_entries()) {
     const bool many = config_.lists_fields();
     const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
     const auto add = [&](const char* table, const std::string& file, const char* format,
@@ -138,7 +137,7 @@ std::vector<engine::Export> Photometry::exports() const {
     if (config_.patch_run.forced) {
       add("forced", config_.fit_folder() + "/forced.csv", "csv");
     }
-    if (config_.zp.enabled && !field.gaiaxp_synphot_csv.empty()) {
+    if (config_.calibrates(field)) {
       const std::string stem = std::filesystem::path(field.input_catalog).stem().string();
       add("sources", "ZP/" + stem + "_with_Gaia.csv", "csv");
       add("zeropoints", "ZP/zp_summary.csv", "csv");
