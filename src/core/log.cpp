@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <cstdio>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -65,8 +67,24 @@ struct Log::Impl {
   std::shared_ptr<spdlog::sinks::sink> terminal;
   std::shared_ptr<spdlog::sinks::sink> file;
   std::shared_ptr<spdlog::sinks::sink> command;
-  std::function<void()> before;
+  std::mutex mutex;
+  std::size_t shown = 0;  // live lines that stand at the end of the terminal
+
+  void erase_shown();
 };
+
+void Log::Impl::erase_shown() {
+  if (shown == 0) {
+    return;
+  }
+  std::string text = "\r\x1b[K";
+  for (std::size_t i = 1; i < shown; ++i) {
+    text += "\x1b[A\x1b[K";  // one line up
+  }
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  shown = 0;
+}
 
 Log::Log(int rank, LogLevel terminal_level) : impl_(std::make_unique<Impl>()) {
   impl_->rank = rank;
@@ -95,16 +113,23 @@ void Log::open_command_log(const std::string& file, const std::string& format) {
   }
 }
 
-void Log::on_print(std::function<void()> before) {
-  impl_->before = std::move(before);
+void Log::show(const std::vector<std::string>& lines) {
+  if (!impl_->terminal) {
+    return;
+  }
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->erase_shown();
+  const std::string text = fmt::format("{}", fmt::join(lines, "\n"));
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  impl_->shown = lines.size();
 }
 
 void Log::write(LogLevel level, const std::string& text) {
+  const std::scoped_lock lock(impl_->mutex);
   const spdlog::details::log_msg message("skyloom", level_of(level), text);
   if (impl_->terminal && level >= impl_->terminal_level) {
-    if (impl_->before) {
-      impl_->before();
-    }
+    impl_->erase_shown();
     const std::string prefix = level == LogLevel::warning ? "skyloom: warning: "
                                : level == LogLevel::error ? "skyloom: "
                                                           : "";

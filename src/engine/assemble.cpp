@@ -8,48 +8,21 @@
 #include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include "payload.hpp"
-#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// What one rank contributes: its block of units, decoded.
+/// What one rank contributes: its share of units, decoded.
 struct Block {
   std::vector<Table> tables;  ///< of the schema, then /units
   std::vector<SlabClaim> claims;
   std::vector<double> seconds;  ///< of every unit
 };
-
-/// Units [first, last) of this rank: contiguous, about equally many bytes for everybody.
-std::pair<std::size_t, std::size_t> block_of(const Journal& journal, std::size_t units, int rank,
-                                             int ranks) {
-  constexpr std::uint64_t kUnitBytes = 64;  // a row of /units, so that empty units count too
-  std::uint64_t total = 0;
-  for (std::size_t unit = 0; unit < units; ++unit) {
-    total += journal.payload_bytes(unit) + kUnitBytes;
-  }
-  const auto owner = [&](std::uint64_t before) {
-    return static_cast<int>(static_cast<double>(before) / static_cast<double>(total) * ranks);
-  };
-  std::pair<std::size_t, std::size_t> block{units, units};
-  std::uint64_t before = 0;
-  for (std::size_t unit = 0; unit < units; ++unit) {
-    const int owning = std::min(owner(before), ranks - 1);
-    if (owning >= rank && block.first == units) {
-      block.first = unit;
-    }
-    if (owning > rank) {
-      block.second = unit;
-      break;
-    }
-    before += journal.payload_bytes(unit) + kUnitBytes;
-  }
-  return block;
-}
 
 TableSchema units_schema(const Schema& schema) {
   TableSchema units{"units",
@@ -78,13 +51,13 @@ void append_unit(const Unit& unit, const Payload& payload, Table& units) {
   }
 }
 
-Block read_block(const parallel::Comm& comm, const Plan& plan, const Journal& journal) {
+Block read_block(const Plan& plan, const Journal& journal) {
   Block block;
   for (const TableSchema& table : plan.schema.tables) {
     block.tables.emplace_back(table);
   }
   block.tables.emplace_back(units_schema(plan.schema));
-  const auto [first, last] = block_of(journal, plan.units.size(), comm.rank(), comm.size());
+  const auto [first, last] = journal.share();
   for (std::size_t unit = first; unit < last; ++unit) {
     Payload payload = decode_payload(journal.payload(unit), plan.schema);
     append_unit(plan.units[unit], payload, block.tables.back());
@@ -188,15 +161,15 @@ void write_product(const parallel::Comm& comm, const Schema& schema, const Block
 
 // What stands in the journal is about what the product will need. Better said before a collective
 // write than by a library in the middle of it.
-void require_space_for(const parallel::Comm& comm, const Journal& journal, std::size_t units,
+void require_space_for(const parallel::Comm& comm, const Journal& journal,
                        const fs::path& product) {
-  parallel::on_root(comm, [&] {
-    std::uint64_t bytes = 0;
-    for (std::size_t unit = 0; unit < units; ++unit) {
-      bytes += journal.payload_bytes(unit);
-    }
-    io::require_space(product, bytes);
-  });
+  std::int64_t bytes = 0;
+  const auto [first, last] = journal.share();
+  for (std::size_t unit = first; unit < last; ++unit) {
+    bytes += static_cast<std::int64_t>(journal.payload_bytes(unit));
+  }
+  bytes = comm.sum(bytes);
+  parallel::on_root(comm, [&] { io::require_space(product, static_cast<std::uint64_t>(bytes)); });
 }
 
 }  // namespace
@@ -206,22 +179,22 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
   std::optional<Block> block;
   std::string trouble;
   try {
-    block = read_block(comm, plan, journal);
+    block = read_block(plan, journal);
   } catch (const std::exception& error) {
     trouble = error.what();
   }
   parallel::agree(comm, trouble.empty(), trouble);
   io::pass_point("assembly.read");
-  require_space_for(comm, journal, plan.units.size(), product);
+  require_space_for(comm, journal, product);
   if (slabs != nullptr) {
     fill_open_parts(comm, plan.schema, block->claims, *slabs);
     slabs->finish();
   }
-  const fs::path temporary = product.string() + ".tmp";
+  const fs::path temporary = io::temporary_name(product);
   io::pass_point("assembly.slabs");
   write_product(comm, plan.schema, *block, slabs, temporary, attributes);
   io::pass_point("assembly.written");
-  parallel::on_root(comm, [&] { rename_durably(temporary, product); });
+  parallel::on_root(comm, [&] { io::rename_durably(temporary, product); });
 }
 
 }  // namespace skyloom::engine

@@ -13,6 +13,9 @@
 #include "skyloom/engine/progress.hpp"
 #include "skyloom/engine/publish.hpp"
 
+#include "journal_files.hpp"
+#include "payload.hpp"
+
 namespace skyloom::engine {
 namespace {
 
@@ -40,8 +43,9 @@ struct Line {
   std::string stage;
   bool is_finished = false;
   bool is_planned = false;
-  bool is_timed = false;  ///< the pipeline has figures for it
-  std::size_t done = 0;   ///< units that an earlier command journalled
+  bool is_timed = false;    ///< the pipeline has figures for it
+  std::size_t done = 0;     ///< units that an earlier command journalled
+  std::size_t retried = 0;  ///< failed ones that --retry-failed runs again
   StageForecast forecast;
   [[nodiscard]] StageWork work() const {
     const double left = forecast.units > 0 ? 1.0 - static_cast<double>(done) / forecast.units : 1.0;
@@ -64,13 +68,26 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Whether the product that is there is the one that the run would make.
-bool is_finished(const DryRun& run, const Manifest& manifest, StageBase& stage,
-                 const std::vector<std::string>& finished) {
-  const std::string name(stage.name());
-  return !run.options.fresh && run.products.has(name) &&
-         product_hash(run.products, name) ==
-             run.describer.describe(stage, finished, manifest.find(name)).hash();
+bool is_selected(const DryRun& run, std::size_t i) {
+  return std::find(run.selected.begin(), run.selected.end(), i) != run.selected.end();
+}
+
+/// Whether the product that is there is the one that the run would make, and stays.
+bool is_finished(const DryRun& run, const StageDescription& now, std::size_t i) {
+  const bool is_there =
+      run.products.has(now.stage) && product_hash(run.products, now.stage) == now.hash();
+  const bool is_mended = run.options.retry_failed && is_selected(run, i);
+  return is_there && (!is_mended || unit_counts(run.products, now.stage).failed == 0);
+}
+
+/// What an earlier command with the same settings left of a stage.
+void take_journal(const DryRun& run, const StageDescription& now, const Plan& plan, Line& line) {
+  const std::filesystem::path folder = run.options.run_directory / line.stage;
+  if (read_journal_info(folder).key == journal_key(now.hash(), plan.schema)) {
+    const JournalCount count = count_journal(folder);
+    line.retried = run.options.retry_failed ? count.failed : 0;
+    line.done = count.done - line.retried;
+  }
 }
 
 /// None, with a line that says why, when a run goes on without inputs that the estimates need.
@@ -85,18 +102,23 @@ std::vector<StageForecast> forecasts_of(const Pipeline& pipeline, Log& log) {
 
 std::vector<Line> lines_of(const DryRun& run, Log& log) {
   const std::vector<StageForecast> forecasts = forecasts_of(run.pipeline, log);
-  const Manifest manifest = read_manifest(run.options.run_directory).value_or(Manifest{});
   std::vector<std::string> finished;
   std::vector<Line> lines;
   for (std::size_t i = 0; i < run.stages.size(); ++i) {
     StageBase& stage = *run.stages[i];
     Line line;
     line.stage = stage.name();
-    line.is_finished = is_finished(run, manifest, stage, finished);
+    // Nothing of a stage without a record counts, and its inputs need not be read.
+    const StageRecord* record = run.manifest.find(line.stage);
+    std::optional<StageDescription> now;
+    if (record != nullptr) {
+      now = run.describer.describe(stage, finished, record);
+      line.is_finished = is_finished(run, *now, i);
+    }
     if (line.is_finished) {
       finished.push_back(line.stage);
     }
-    if (std::find(run.selected.begin(), run.selected.end(), i) == run.selected.end()) {
+    if (!is_selected(run, i)) {
       continue;
     }
     const auto known = std::find_if(forecasts.begin(), forecasts.end(),
@@ -109,11 +131,12 @@ std::vector<Line> lines_of(const DryRun& run, Log& log) {
     const bool has_all = std::all_of(needs.begin(), needs.end(),
                                      [&](const auto& need) { return contains(finished, need); });
     if (!line.is_finished && (has_all || (i == 0 && run.first))) {
-      take_plan(i == 0 && run.first ? *run.first : stage.plan(run.products), line.forecast);
-      line.is_planned = true;
-      if (!run.options.fresh) {
-        line.done = count_journal(run.options.run_directory / line.stage).done;
+      const Plan plan = i == 0 && run.first ? *run.first : stage.plan(run.products);
+      take_plan(plan, line.forecast);
+      if (now) {
+        take_journal(run, *now, plan, line);
       }
+      line.is_planned = true;
     }
     lines.push_back(std::move(line));
   }
@@ -132,6 +155,9 @@ std::string units_text(const Line& line) {
   std::string text = fmt::format("{:.0f} units", line.forecast.units);
   if (line.done > 0) {
     text += fmt::format(", {} of them done", line.done);
+  }
+  if (line.retried > 0) {
+    text += fmt::format(", {} failed ones again", line.retried);
   }
   if (line.forecast.cost > 0.0 && line.forecast.units > 1.0) {
     text += fmt::format(", the largest {:.1f}% of the work",
@@ -157,16 +183,20 @@ int cores_per_node(const JobSettings& job) {
 }
 
 void print_geometry(const std::vector<StageWork>& work, const JobSettings& job, Log& log) {
-  const double job_s = job.walltime_h * 3600.0 - job.signal_lead_s;
-  const Geometry best = suggest_geometry(work, cores_per_node(job), std::min(kTarget_s, job_s));
+  const std::optional<double> job_s = seconds_per_job(job);
+  const Geometry best =
+      suggest_geometry(work, cores_per_node(job), std::min(kTarget_s, job_s.value_or(kTarget_s)));
   log.info(
       "suggested: job.nodes = {}, job.ranks_per_node = {} ({}): about {}, ranks busy {:.0f}% of it",
       best.nodes, best.ranks_per_node,
       job.ranks_per_node > 0 ? "at most job.ranks_per_node" : "at most the cores of this machine",
       duration_text(best.wall_s), 100.0 * best.busy);
-  if (best.wall_s > job_s) {
+  if (!job_s) {
+    log.info("job.walltime_h = {} leaves no time beside job.signal_lead_s = {}", job.walltime_h,
+             job.signal_lead_s);
+  } else if (best.wall_s > *job_s) {
     log.info("that is about {:.0f} jobs of job.walltime_h = {}, one after the other",
-             std::ceil(best.wall_s / job_s), job.walltime_h);
+             std::ceil(best.wall_s / *job_s), job.walltime_h);
   }
 }
 
@@ -196,7 +226,8 @@ Geometry suggest_geometry(const std::vector<StageWork>& work, int cores_per_node
 }
 
 void print_dry_run(const DryRun& run, Log& log) {
-  log.info("run directory: {}", run.options.run_directory.string());
+  log.info("run directory: {}{}", run.options.run_directory.string(),
+           RunLock::held(run.options.run_directory) ? ", which another run uses" : "");
   std::vector<StageWork> work;
   double memory_mb = 0.0;
   double output_mb = 0.0;

@@ -34,6 +34,7 @@ struct Geometry {
 Geometry suggest_geometry(const std::vector<StageWork>& work, int cores_per_node, double target_s);
 
 /// @param first plan of the first stage; absent when that is not selected
+/// @param manifest what the run directory holds, without what --fresh would remove
 struct DryRun {
   const Pipeline& pipeline;
   const Stages& stages;
@@ -41,6 +42,7 @@ struct DryRun {
   const std::optional<Plan>& first;
   const RunOptions& options;
   const Products& products;
+  const Manifest& manifest;
   Describer& describer;
 };
 

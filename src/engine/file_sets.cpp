@@ -6,8 +6,7 @@
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/io/accident.hpp"
 #include "skyloom/io/hdf5.hpp"
-
-#include "posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -51,7 +50,7 @@ void write_file(const fs::path& path, const FileContent& content, const FileStam
   }
   writer.close();
   io::pass_point("file");
-  rename_durably(temporary, path);
+  io::rename_durably(temporary, path);
 }
 
 // The others would wait for a rank that goes its own way.

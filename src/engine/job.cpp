@@ -55,7 +55,7 @@ void check_job(Batch batch, const JobSettings& job, const JobTask& task) {
     throw ConfigError("job.ranks_per_node", "is not set",
                       "expected the number of cores of a node (--dry-run suggests how many nodes)");
   }
-  if (job.walltime_h * 3600.0 <= 2.0 * job.signal_lead_s) {
+  if (!seconds_per_job(job)) {
     throw ConfigError("job.walltime_h", "leaves no time between job.signal_lead_s and the start",
                       fmt::format("expected more than {:.3g}", 2.0 * job.signal_lead_s / 3600.0));
   }
@@ -204,6 +204,11 @@ std::optional<std::string> fill_line(std::string_view line, const Values& values
 }
 
 }  // namespace
+
+std::optional<double> seconds_per_job(const JobSettings& settings) {
+  const double seconds = settings.walltime_h * 3600.0 - settings.signal_lead_s;
+  return seconds > settings.signal_lead_s ? std::optional(seconds) : std::nullopt;
+}
 
 void declare_job(ConfigSpec& spec, JobSettings& job) {
   spec.table("job",

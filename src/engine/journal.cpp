@@ -12,9 +12,10 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/accident.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include "journal_files.hpp"
-#include "posix_file.hpp"
+#include "journal_index.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -26,42 +27,28 @@ constexpr std::chrono::seconds kSyncInterval{30};
 constexpr int kRanksPerGroup = 64;
 constexpr std::size_t kGenerationsKept = 8;
 constexpr std::size_t kMostKeyBytes = 200;
+/// Payloads of the records of one rank that stay in memory until they are assembled.
+constexpr std::size_t kMostKeptBytes = std::size_t{64} << 20;
 
 std::uint32_t checksum_of(std::string_view text) {
   return checksum(0, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-bool is_outcome(const Piece& piece) {
-  return piece.kind == RecordKind::result || piece.kind == RecordKind::failed;
-}
-
-template <class T>
-std::string bytes_of(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
-
-/// The values of all ranks, in rank order.
-template <class T>
-std::vector<T> gather_values(const parallel::Comm& comm, const std::vector<T>& mine) {
-  std::vector<T> all;
-  for (const std::string& bytes : comm.gather_all(bytes_of(mine))) {
-    const std::size_t known = all.size();
-    all.resize(known + bytes.size() / sizeof(T));
-    if (!bytes.empty()) {
-      std::memcpy(all.data() + known, bytes.data(), bytes.size());
-    }
+std::vector<std::size_t> equal_shares(std::size_t units, int ranks) {
+  std::vector<std::size_t> shares;
+  for (int rank = 0; rank <= ranks; ++rank) {
+    shares.push_back(units * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks));
   }
-  return all;
+  return shares;
 }
+
+using FileName = std::pair<std::uint32_t, std::uint32_t>;  // generation and group
 
 /// A file of which nothing is valid belongs to another set-up; it is no damage.
-void drop_foreign(std::vector<JournalDamage>& damage, const std::vector<Piece>& pieces) {
-  std::set<std::pair<std::uint32_t, std::uint32_t>> own;
-  for (const Piece& piece : pieces) {
-    own.emplace(piece.generation, piece.group);
-  }
+void drop_foreign(std::vector<JournalDamage>& damage, const std::vector<FileName>& own) {
   std::erase_if(damage, [&own](const JournalDamage& place) {
-    return !place.unreadable && !own.contains({place.generation, place.group});
+    return !place.unreadable &&
+           std::find(own.begin(), own.end(), FileName(place.generation, place.group)) == own.end();
   });
 }
 
@@ -71,88 +58,36 @@ struct Journal::Impl {
   const parallel::Comm& comm;
   fs::path directory;
   std::uint32_t seed;
-  std::size_t units;
   std::uint32_t generation = 1;
   std::uint32_t group = 0;
   std::uint64_t writers = 1;
   std::uint64_t segment = 0;
   std::size_t used = 0;  // bytes of the current segment
-  PosixFile file;
+  io::PosixFile file;
   bool dirty = false;
   Clock::time_point last_sync = Clock::now();
   std::uint64_t begun_at = kNone;  // where the record of the last begin() stands
   std::size_t begun_bytes = 0;
-  std::vector<Piece> pieces;       // the records that count, by unit and part
-  std::vector<std::size_t> first;  // position of a unit's first piece, or kNone
-  std::vector<Piece> fresh;        // put since the last merge
-  std::vector<Piece> states;       // of unfinished units, by unit and part
-  std::vector<Piece> starts;       // dangling ones, of unfinished units
-  std::vector<std::uint8_t> deaths;
+  JournalIndex index;
+  Pieces fresh;  // put since the last merge
   std::vector<JournalDamage> damage;
-  mutable std::map<std::pair<std::uint32_t, std::uint32_t>, PosixFile> readers;
+  mutable std::map<FileName, io::PosixFile> readers;
 
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
   Impl(const parallel::Comm& communicator, fs::path folder, const std::string& key,
-       std::size_t unit_count)
+       std::vector<std::size_t> shares)
       : comm(communicator),
         directory(std::move(folder)),
         seed(checksum_of(key)),
-        units(unit_count) {}
+        index(communicator, std::move(shares)) {}
 
   void recover();
   void compact(const std::vector<JournalFile>& old_files);
-  void add_outcomes(const std::vector<Piece>& found);
-  void take_up(std::vector<Piece> found);
   Piece put_piece(Piece piece, std::string_view payload);
   std::vector<Piece> put(Piece piece, std::string_view payload);
-  [[nodiscard]] std::span<const Piece> pieces_of(std::size_t unit) const;
-  [[nodiscard]] std::span<const Piece> state_of(std::size_t unit) const;
   [[nodiscard]] std::string read(std::span<const Piece> record) const;
 };
-
-void Journal::Impl::add_outcomes(const std::vector<Piece>& found) {
-  std::copy_if(found.begin(), found.end(), std::back_inserter(pieces),
-               [this](const Piece& piece) { return is_outcome(piece) && piece.unit < units; });
-  pieces = winning_pieces(std::move(pieces));
-  first.assign(units, kNone);
-  for (std::size_t i = pieces.size(); i-- > 0;) {
-    first[pieces[i].unit] = i;
-  }
-}
-
-/// Sorts what earlier attempts left into outcomes, states and beginnings.
-void Journal::Impl::take_up(std::vector<Piece> found) {
-  add_outcomes(found);
-  const auto of_no_use = [this](const Piece& piece) {
-    return piece.unit >= units ||
-           (first[piece.unit] != kNone && pieces[first[piece.unit]].kind == RecordKind::result);
-  };
-  std::erase_if(found, of_no_use);
-  starts = dangling_starts(found);
-  states = newest_states(std::move(found));
-  deaths.assign(units, 0);
-  for (const Piece& start : starts) {
-    deaths[start.unit] = static_cast<std::uint8_t>(std::min(255, deaths[start.unit] + 1));
-  }
-}
-
-std::span<const Piece> Journal::Impl::pieces_of(std::size_t unit) const {
-  if (first[unit] == kNone) {
-    return {};
-  }
-  return std::span(pieces).subspan(first[unit], pieces[first[unit]].parts);
-}
-
-std::span<const Piece> Journal::Impl::state_of(std::size_t unit) const {
-  const auto at =
-      std::lower_bound(states.begin(), states.end(), unit,
-                       [](const Piece& piece, std::size_t u) { return piece.unit < u; });
-  if (at == states.end() || at->unit != unit) {
-    return {};
-  }
-  return {at, at + at->parts};
-}
 
 std::string Journal::Impl::read(std::span<const Piece> record) const {
   std::size_t size = 0;
@@ -163,10 +98,15 @@ std::string Journal::Impl::read(std::span<const Piece> record) const {
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(out.data(), out.size()));
   std::size_t at = 0;
   for (const Piece& piece : record) {
-    PosixFile& opened = readers[{piece.generation, piece.group}];
+    if (const std::string_view kept = index.kept(piece); !kept.empty()) {
+      std::copy(kept.begin(), kept.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+      at += piece.length;
+      continue;
+    }
+    io::PosixFile& opened = readers[{piece.generation, piece.group}];
     const auto name = [&] { return directory / journal_file_name(piece.generation, piece.group); };
     if (!opened.is_open()) {
-      opened = PosixFile(name(), PosixFile::Mode::read);
+      opened = io::PosixFile(name(), io::PosixFile::Mode::read);
     }
     const std::span<std::byte> target = bytes.subspan(at, piece.length);
     if (opened.read(target, piece.offset) != target.size() ||
@@ -193,20 +133,24 @@ void Journal::Impl::recover() {
     trouble = error.what();
   }
   parallel::agree(comm, trouble.empty(), trouble);
-  // Nearly all beginnings have their end close by: they need not travel.
-  std::vector<Piece> mine;
-  std::copy_if(scan.pieces.begin(), scan.pieces.end(), std::back_inserter(mine),
-               [](const Piece& piece) { return piece.kind != RecordKind::started; });
-  const std::vector<Piece> open = dangling_starts(std::move(scan.pieces));
-  mine.insert(mine.end(), open.begin(), open.end());
-  std::vector<Piece> found = gather_values(comm, mine);
+  std::vector<FileName> own;
+  for (const Piece& piece : scan.pieces) {
+    if (own.empty() || own.back() != FileName(piece.generation, piece.group)) {
+      own.emplace_back(piece.generation, piece.group);
+    }
+  }
+  own = gather_values(comm, own);
   damage = gather_values(comm, scan.damage);
   if (comm.rank() == 0) {
-    drop_foreign(damage, found);
+    drop_foreign(damage, own);
   } else {
     damage.clear();
   }
-  take_up(std::move(found));
+  // Nearly all beginnings have their end close by: they need not travel.
+  const std::vector<Piece> open = dangling_starts(scan.pieces);
+  std::erase_if(scan.pieces, [](const Piece& piece) { return piece.kind == RecordKind::started; });
+  scan.pieces.insert(scan.pieces.end(), open.begin(), open.end());
+  index.recover(scan.pieces);
   std::set<std::uint32_t> generations;
   for (const JournalFile& old : files) {
     generations.insert(old.generation);
@@ -218,8 +162,7 @@ void Journal::Impl::recover() {
 
 /// Rewrites what counts into this attempt's files; then the old ones are not needed.
 void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
-  const auto ranks = static_cast<std::size_t>(comm.size());
-  const auto rank = static_cast<std::size_t>(comm.rank());
+  const auto [first, last] = index.share();
   std::vector<Piece> rewritten;
   std::string trouble;
   const auto copy = [&](std::span<const Piece> record) {
@@ -231,12 +174,14 @@ void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
     rewritten.insert(rewritten.end(), copied.begin(), copied.end());
   };
   try {
-    for (std::size_t unit = units * rank / ranks; unit < units * (rank + 1) / ranks; ++unit) {
-      copy(pieces_of(unit));
-      copy(state_of(unit));
+    for (std::size_t unit = first; unit < last; ++unit) {
+      copy(index.outcome_of(unit));
+      copy(index.state_of(unit));
     }
-    for (std::size_t i = rank; i < starts.size(); i += ranks) {
-      copy(std::span(starts).subspan(i, 1));
+    for (const Piece& start : index.starts()) {
+      if (start.unit >= first && start.unit < last) {
+        copy({&start, 1});
+      }
     }
     if (file.is_open()) {
       file.sync();
@@ -245,10 +190,8 @@ void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
     trouble = error.what();
   }
   parallel::agree(comm, trouble.empty(), trouble);
-  std::vector<Piece> all = gather_values(comm, rewritten);
   readers.clear();
-  pieces.clear();
-  take_up(std::move(all));
+  index.recover(rewritten);
   io::pass_point("compacted");
   comm.barrier();
   parallel::on_root(comm, [&] {
@@ -261,7 +204,8 @@ void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
 Piece Journal::Impl::put_piece(Piece piece, std::string_view payload) {
   const std::string bytes = encode_piece(seed, piece, payload);
   if (!file.is_open()) {
-    file = PosixFile(directory / journal_file_name(generation, group), PosixFile::Mode::create);
+    file = io::PosixFile(directory / journal_file_name(generation, group),
+                         io::PosixFile::Mode::create);
   }
   if (used + bytes.size() > kSegmentBytes) {
     segment += writers;
@@ -290,8 +234,11 @@ std::vector<Piece> Journal::Impl::put(Piece piece, std::string_view payload) {
   return written;
 }
 
-Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key, std::size_t units)
-    : impl_(std::make_unique<Impl>(comm, std::move(directory), key, units)) {
+Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key, std::size_t units,
+                 std::vector<std::size_t> shares)
+    : impl_(std::make_unique<Impl>(
+          comm, std::move(directory), key,
+          shares.empty() ? equal_shares(units, comm.size()) : std::move(shares))) {
   parallel::on_root(comm, [&] {
     fs::create_directories(impl_->directory);
     write_journal_info(impl_->directory, {key, units});
@@ -307,48 +254,40 @@ Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key
 Journal::~Journal() = default;
 
 bool Journal::has(std::size_t unit) const {
-  return impl_->first[unit] != Impl::kNone;
+  return impl_->index.has(unit);
 }
 
 bool Journal::failed(std::size_t unit) const {
-  return has(unit) && impl_->pieces[impl_->first[unit]].kind == RecordKind::failed;
-}
-
-std::size_t Journal::count() const {
-  std::size_t count = 0;
-  for (std::size_t unit = 0; unit < impl_->units; ++unit) {
-    count += has(unit) ? 1 : 0;
-  }
-  return count;
+  return impl_->index.failed(unit);
 }
 
 std::size_t Journal::count_failed() const {
-  std::size_t count = 0;
-  for (std::size_t unit = 0; unit < impl_->units; ++unit) {
-    count += failed(unit) ? 1 : 0;
-  }
-  return count;
+  return impl_->index.count_failed();
+}
+
+std::pair<std::size_t, std::size_t> Journal::share() const {
+  return impl_->index.share();
 }
 
 std::size_t Journal::payload_bytes(std::size_t unit) const {
   std::size_t bytes = 0;
-  for (const Piece& piece : impl_->pieces_of(unit)) {
+  for (const Piece& piece : impl_->index.outcome_of(unit)) {
     bytes += piece.length;
   }
   return bytes;
 }
 
 std::string Journal::payload(std::size_t unit) const {
-  return impl_->read(impl_->pieces_of(unit));
+  return impl_->read(impl_->index.outcome_of(unit));
 }
 
 int Journal::deaths(std::size_t unit) const {
-  return impl_->deaths[unit];
+  return impl_->index.deaths(unit);
 }
 
 // The pieces of a state have their own checksums; that of the whole guards against a mixture.
 std::string Journal::state(std::size_t unit) const {
-  const std::string framed = impl_->read(impl_->state_of(unit));
+  const std::string framed = impl_->read(impl_->index.state_of(unit));
   std::uint32_t crc = 0;
   if (framed.size() < sizeof crc) {
     return {};
@@ -363,8 +302,7 @@ const std::vector<JournalDamage>& Journal::damage() const {
 }
 
 void Journal::forget(std::span<const std::uint8_t> units) {
-  std::erase_if(impl_->pieces, [units](const Piece& piece) { return units[piece.unit] != 0; });
-  impl_->add_outcomes({});
+  impl_->index.forget(units);
 }
 
 void Journal::put(std::size_t unit, RecordKind kind, std::string_view payload) {
@@ -373,8 +311,13 @@ void Journal::put(std::size_t unit, RecordKind kind, std::string_view payload) {
   piece.kind = kind;
   piece.attempt = impl_->generation;
   const std::vector<Piece> written = impl_->put(piece, payload);
-  if (is_outcome(piece)) {
-    impl_->fresh.insert(impl_->fresh.end(), written.begin(), written.end());
+  if (kind != RecordKind::result && kind != RecordKind::failed) {
+    return;
+  }
+  for (const Piece& part : written) {
+    const bool fits = impl_->fresh.bytes.size() + part.length <= kMostKeptBytes;
+    impl_->fresh.add(
+        part, fits ? payload.substr(part.part * kMaxPieceBytes, part.length) : std::string_view());
   }
 }
 
@@ -421,15 +364,17 @@ bool Journal::sync_due() const {
   return Clock::now() - impl_->last_sync >= kSyncInterval;
 }
 
-void Journal::merge() {
-  const std::vector<Piece> found = gather_values(impl_->comm, impl_->fresh);
-  impl_->fresh.clear();
-  impl_->add_outcomes(found);
+void Journal::merge(bool with_payloads) {
+  Pieces written = std::exchange(impl_->fresh, {});
+  for (Piece& piece : written.pieces) {
+    piece.kept = with_payloads ? piece.kept : Piece::kNotKept;
+  }
+  impl_->index.add(written);
 }
 
 void Journal::remove() {
   impl_->readers.clear();
-  impl_->file = PosixFile();
+  impl_->file = io::PosixFile();
   impl_->comm.barrier();
   parallel::on_root(impl_->comm, [this] {
     for (const JournalFile& file : list_journal_files(impl_->directory)) {

@@ -8,10 +8,10 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include "journal_files.hpp"
 #include "payload.hpp"
-#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -25,10 +25,10 @@ class PieceReader {
 
   /// "" when it changed since.
   std::string operator()(const Piece& piece) {
-    PosixFile& file = files_[{piece.generation, piece.group}];
+    io::PosixFile& file = files_[{piece.generation, piece.group}];
     if (!file.is_open()) {
-      file = PosixFile(directory_ / journal_file_name(piece.generation, piece.group),
-                       PosixFile::Mode::read);
+      file = io::PosixFile(directory_ / journal_file_name(piece.generation, piece.group),
+                           io::PosixFile::Mode::read);
     }
     std::string text(piece.length, '\0');
     const auto bytes = std::as_writable_bytes(std::span(text.data(), text.size()));
@@ -40,7 +40,7 @@ class PieceReader {
  private:
   const fs::path& directory_;
   std::uint32_t seed_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, PosixFile> files_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, io::PosixFile> files_;
 };
 
 /// The key of a unit, from one of its beginnings (all of them, by unit).

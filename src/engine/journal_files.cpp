@@ -13,8 +13,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
-
-#include "posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -41,8 +40,8 @@ std::optional<JournalFile> parse_name(std::string_view name) {
   return good ? std::optional(file) : std::nullopt;
 }
 
-void scan_one(const PosixFile& file, const JournalFile& which, std::uint64_t at, std::uint32_t seed,
-              std::span<std::byte> buffer, JournalScan& scan) {
+void scan_one(const io::PosixFile& file, const JournalFile& which, std::uint64_t at,
+              std::uint32_t seed, std::span<std::byte> buffer, JournalScan& scan) {
   std::vector<JournalDamage> damage;
   try {
     const std::size_t size = file.read(buffer, at);
@@ -108,14 +107,14 @@ JournalScan scan_journal_files(const fs::path& directory, const std::vector<Jour
   std::vector<std::byte> buffer(kSegmentBytes);
   std::size_t turn = 0;
   for (const JournalFile& file : files) {
-    PosixFile opened;
+    io::PosixFile opened;
     for (std::uint64_t at = 0; at < file.bytes; at += kSegmentBytes, ++turn) {
       if (turn % readers != reader) {
         continue;
       }
       if (!opened.is_open()) {
-        opened = PosixFile(directory / journal_file_name(file.generation, file.group),
-                           PosixFile::Mode::read);
+        opened = io::PosixFile(directory / journal_file_name(file.generation, file.group),
+                               io::PosixFile::Mode::read);
       }
       scan_one(opened, file, at, seed, buffer, scan);
     }

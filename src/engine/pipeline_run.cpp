@@ -71,6 +71,7 @@ class PipelineRun {
   void validate();
   void plan_first_stage();
   void refuse_foreign_files() const;
+  void dry_run();
   void open_directory();
   void set_deadline();
   int run_stages();
@@ -110,10 +111,7 @@ int PipelineRun::execute() {
   validate();
   log_.set_level(log_level_of(options_.settings));
   if (options_.dry_run) {
-    parallel::on_root(comm_, [&] {
-      print_dry_run({pipeline_, stages_, selected_, first_plan_, options_, products_, describer_},
-                    log_);
-    });
+    parallel::on_root(comm_, [&] { dry_run(); });
     return kExitComplete;
   }
   parallel::on_root(comm_, [&] { open_directory(); });
@@ -186,6 +184,25 @@ void PipelineRun::refuse_foreign_files() const {
                         "a directory with manifest.json, or without such files");
     }
   }
+}
+
+/// Refuses what a run would refuse.
+void PipelineRun::dry_run() {
+  if (std::optional<Manifest> known = read_manifest(options_.run_directory)) {
+    manifest_ = *std::move(known);
+    for (const std::size_t i : selected_) {
+      if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
+        manifest_.erase(stages_[i]->name());
+      }
+    }
+  } else {
+    refuse_foreign_files();
+    manifest_.pipeline = pipeline_.name();
+  }
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  print_dry_run(
+      {pipeline_, stages_, selected_, first_plan_, options_, products_, manifest_, describer_},
+      log_);
 }
 
 void PipelineRun::open_directory() {

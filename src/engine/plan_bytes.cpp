@@ -1,12 +1,17 @@
 #include "plan_bytes.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <sstream>
+#include <string_view>
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
+
+#include "skyloom/core/errors.hpp"
 
 namespace boost::serialization {
 
@@ -25,20 +30,61 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
   archive& table.name& table.columns;
 }
 
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Unit& unit, unsigned /*version*/) {
-  archive& unit.index& unit.key& unit.cost& unit.source& unit.random_key;
-}
-
-template <class Archive>
-void serialize(Archive& archive, skyloom::engine::Plan& plan, unsigned /*version*/) {
-  archive& plan.units& plan.schema.tables& plan.schema.slabs;
-}
-
 }  // namespace boost::serialization
 
 namespace skyloom::engine {
 namespace {
+
+/// Texts that resemble the one before: how many bytes they share with it, the rest, and a zero.
+class PackedTexts {
+ public:
+  void add(std::string_view text) {
+    constexpr std::ptrdiff_t kMostShared = 255;
+    if (text.find('\0') != std::string_view::npos) {
+      throw FatalError("plan: a zero byte in '" + std::string(text.data()) + "...'");
+    }
+    const auto limit = std::min({std::ssize(text), std::ssize(before_), kMostShared});
+    const auto shared = std::mismatch(text.begin(), text.begin() + limit, before_.begin()).first;
+    bytes_ += static_cast<char>(shared - text.begin());
+    bytes_.append(shared, text.end());
+    bytes_ += '\0';
+    before_ = text;
+  }
+  /// The next text, in the order they were added.
+  const std::string& next() {
+    const char* at = bytes_.data() + read_;
+    before_.resize(static_cast<unsigned char>(*at));
+    const std::size_t length = std::strlen(at + 1);
+    before_.append(at + 1, length);
+    read_ += length + 2;
+    return before_;
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& bytes_;
+  }
+
+ private:
+  std::string bytes_;
+  std::string before_;
+  std::size_t read_ = 0;
+};
+
+/// Every rank gets and unpacks millions of units: few large blocks of few bytes.
+struct Packed {
+  std::vector<float> costs;
+  PackedTexts keys;
+  PackedTexts sources;
+  PackedTexts random_keys;
+  std::vector<TableSchema> tables;
+  std::vector<SlabArray> slabs;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& costs& keys& sources& random_keys& tables& slabs;
+  }
+};
 
 template <class T>
 std::string to_bytes(const T& value) {
@@ -58,11 +104,28 @@ T from_bytes(const std::string& bytes) {
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  return to_bytes(plan);
+  Packed packed;
+  packed.tables = plan.schema.tables;
+  packed.slabs = plan.schema.slabs;
+  for (const Unit& unit : plan.units) {
+    packed.costs.push_back(static_cast<float>(unit.cost));
+    packed.keys.add(unit.key);
+    packed.sources.add(unit.source);
+    packed.random_keys.add(unit.random_key);
+  }
+  return to_bytes(packed);
 }
 
 Plan plan_from_bytes(const std::string& bytes) {
-  return from_bytes<Plan>(bytes);
+  auto packed = from_bytes<Packed>(bytes);
+  Plan plan;
+  plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
+  plan.units.reserve(packed.costs.size());
+  for (const float cost : packed.costs) {
+    plan.add(packed.keys.next(), cost, packed.sources.next());
+    plan.units.back().random_key = packed.random_keys.next();
+  }
+  return plan;
 }
 
 std::string texts_to_bytes(const std::vector<std::pair<std::string, std::string>>& texts) {

@@ -19,6 +19,7 @@ constexpr std::size_t kBarWidth = 24;
 constexpr double kDrawEvery_s = 0.1;
 constexpr double kSaveEvery_s = 2.0;
 constexpr double kHeartbeat_s = 15.0;
+constexpr double kLongUnit_s = 10.0;
 
 std::string bar(const ProgressState& state) {
   const std::size_t filled = state.total == 0 ? kBarWidth : kBarWidth * state.done / state.total;
@@ -28,6 +29,16 @@ std::string bar(const ProgressState& state) {
 std::string counts(const ProgressState& state) {
   return fmt::format("{}/{} failed={} rate={:.1f}/s eta={} idle={:.0f}%", state.done, state.total,
                      state.failed, state.rate_per_s, duration_text(state.eta_s), 100 * state.idle);
+}
+
+/// The unit that has been in work for longest, when that is long; "" otherwise.
+std::string longest_unit(const ProgressState& state) {
+  const auto slot = std::max_element(
+      state.slots.begin(), state.slots.end(),
+      [](const SlotProgress& a, const SlotProgress& b) { return a.unit_s < b.unit_s; });
+  return slot == state.slots.end() || slot->unit_s < kLongUnit_s
+             ? std::string()
+             : fmt::format(" in {} for {}", slot->unit, duration_text(slot->unit_s));
 }
 
 }  // namespace
@@ -97,10 +108,11 @@ std::string progress_line(const ProgressState& state, std::size_t width) {
 
 std::vector<std::string> slot_lines(const ProgressState& state, std::size_t width) {
   std::vector<std::string> lines;
-  for (std::size_t rank = 0; rank < state.slots.size(); ++rank) {
+  for (std::size_t rank = 0; state.slots.size() > 1 && rank < state.slots.size(); ++rank) {
     const SlotProgress& slot = state.slots[rank];
-    lines.push_back(fmt::format("  rank {}: {}, {} done", rank,
-                                slot.unit.empty() ? "waiting" : slot.unit, slot.done));
+    lines.push_back(fmt::format(
+        "  rank {}: {}{}, {} done", rank, slot.unit.empty() ? "waiting" : slot.unit,
+        slot.unit_s < kLongUnit_s ? "" : " for " + duration_text(slot.unit_s), slot.done));
     if (lines.back().size() > width) {
       lines.back().resize(width);
     }
@@ -113,16 +125,11 @@ Progress::Progress(std::filesystem::path run_directory, Log& log, bool live, std
       log_(log),
       live_(live),
       width_(width),
-      beat_s_(now_s()) {
-  if (live_) {
-    log_.on_print([this] { erase(); });
-  }
-}
+      beat_s_(now_s()) {}
 
 Progress::~Progress() {
   if (live_) {
-    log_.on_print({});
-    erase();
+    log_.show({});
   }
 }
 
@@ -135,7 +142,7 @@ void Progress::update(const StageProgress& progress) {
     draw(*last_);
     drawn_s_ = now;
   } else if (due) {
-    log_.info("{} {}", last_->stage, counts(*last_));
+    log_.info("{} {}{}", last_->stage, counts(*last_), longest_unit(*last_));
     beat_s_ = now;
   }
   if (save_due) {
@@ -146,7 +153,7 @@ void Progress::update(const StageProgress& progress) {
 
 void Progress::finish() {
   if (live_) {
-    erase();
+    log_.show({});
   }
   if (last_) {
     save(*last_);
@@ -156,28 +163,9 @@ void Progress::finish() {
 void Progress::draw(const ProgressState& state) {
   // One column stays free: a full line would wrap and could not be erased.
   const std::size_t width = width_ > 1 ? width_ - 1 : width_;
-  erase();
-  std::string text = progress_line(state, width);
-  drawn_lines_ = 1;
-  for (const std::string& line : slot_lines(state, width)) {
-    text += "\n" + line;
-    ++drawn_lines_;
-  }
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
-void Progress::erase() {
-  if (drawn_lines_ == 0) {
-    return;
-  }
-  std::string text = "\r\x1b[K";
-  for (std::size_t i = 1; i < drawn_lines_; ++i) {
-    text += "\x1b[A\x1b[K";  // one line up
-  }
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-  drawn_lines_ = 0;
+  std::vector<std::string> lines = slot_lines(state, width);
+  lines.insert(lines.begin(), progress_line(state, width));
+  log_.show(lines);
 }
 
 void Progress::save(const ProgressState& state) const {

@@ -11,9 +11,8 @@
 #include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
+#include "skyloom/io/posix_file.hpp"
 #include "skyloom/web/report.hpp"
-
-#include "posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -197,7 +196,7 @@ void publish(const Pipeline& pipeline, const Products& products,
     writer.close();
   }
   io::pass_point("publish");
-  rename_durably(temporary, path);
+  io::rename_durably(temporary, path);
   for (const Export& exported : pipeline.exports()) {
     const fs::path file = products.directory() / exported.file;
     std::error_code ignored;

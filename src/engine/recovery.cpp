@@ -51,8 +51,8 @@ void forget_unsound(const parallel::Comm& comm, Journal& journal, const SlabFile
   std::vector<std::uint8_t> unsound(units, 0);
   std::string trouble;
   try {
-    for (auto unit = static_cast<std::size_t>(comm.rank()); unit < units;
-         unit += static_cast<std::size_t>(comm.size())) {
+    const auto [first, last] = journal.share();
+    for (std::size_t unit = first; unit < last; ++unit) {
       if (!journal.has(unit) || journal.failed(unit)) {
         continue;
       }

@@ -1,6 +1,7 @@
 #include "skyloom/engine/run.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "payload.hpp"
 #include "recovery.hpp"
 #include "time_limit.hpp"
+#include "watch.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -28,7 +30,8 @@ constexpr std::size_t kFailedSlot = 2;
 // Then for each of the first ranks: number of its unit plus one, and units it has done.
 constexpr std::size_t kFirstRankSlot = 3;
 constexpr std::size_t kCounterSlots = kFirstRankSlot + 2 * kSlotsShown;
-constexpr double kReportInterval_s = 0.2;
+constexpr double kShareInterval_s = 0.2;
+constexpr std::chrono::milliseconds kLookInterval{100};
 constexpr std::size_t kMessageBytes = 400;
 
 /// One line of at most kMessageBytes, cut between UTF-8 characters.
@@ -88,32 +91,34 @@ class Loop {
   [[nodiscard]] bool must_stop() const;
   [[nodiscard]] bool ends_in_time(const Unit& unit) const;
   void sync();
-  void share_counts(bool now);
-  void share_unit(std::size_t number, bool now);
-  void read_slots();
+  void share(std::size_t number, double time);
+  void share_counts();
+  void look();
   void report();
-  void wait_for_all();
 
   const Task task_;
   Journal& journal_;
   SlabFile* slabs_;
   parallel::SharedCounter counter_;
   Rows rows_;
-  StageProgress progress_;
+  StageProgress progress_;  // while the watch runs, its own
   Pace pace_;
   std::int64_t left_out_ = 0;
   bool opened_ = false;
   std::string config_error_;
   double begin_s_ = 0.0;
-  double shared_s_ = 0.0;
   std::int64_t done_ = 0;
-  std::int64_t unshared_done_ = 0;
-  std::int64_t shared_unit_ = 0;
+  std::int64_t failed_ = 0;
+  double shared_s_ = -1e9;  // what the others know of this rank:
   std::int64_t shared_done_ = 0;
-  double unit_shared_s_ = -1e9;
-  std::int64_t unshared_failed_ = 0;
+  std::int64_t shared_failed_ = 0;
+  std::int64_t shared_unit_ = 0;
   std::size_t failed_before_ = 0;
   std::size_t noted_ = 0;
+  std::atomic<double> busy_s_ = 0.0;        // in finished units
+  std::atomic<double> unit_begin_s_ = 0.0;  // of the unit in work; 0 = none
+  std::vector<double> slot_since_s_;        // of the watch: since when a rank shows its unit
+  Watch watch_;
 };
 
 bool Loop::run(Remaining remaining, std::size_t failed_before) {
@@ -123,15 +128,27 @@ bool Loop::run(Remaining remaining, std::size_t failed_before) {
   Schedule schedule(guided_chunks(task_.plan.units, std::move(remaining.todo), task_.comm.size()),
                     counter_);
   begin_s_ = now_s();
+  progress_.units_done = progress_.units_recovered;
+  progress_.units_failed = failed_before_;
+  report();
+  if (task_.comm.rank() == 0 && task_.observer) {
+    watch_.start(kLookInterval, [this] {
+      look();
+      report();
+    });
+  }
   work(schedule);
   work_alone(remaining.alone);
   sync();
   if (opened_) {
     task_.stage.close();
   }
-  share_unit(0, true);
-  share_counts(true);
-  wait_for_all();
+  share(0, now_s());
+  parallel::patient_barrier(task_.comm);
+  watch_.stop();
+  progress_.busy_s = busy_s_;
+  share_counts();
+  report();
   // A configuration that one rank found wrong is everybody's error.
   for (const std::string& text : task_.comm.gather_all(config_error_)) {
     if (!text.empty()) {
@@ -168,7 +185,7 @@ void Loop::work(Schedule& schedule) {
 // Whoever dies now has died in the only unit that is being computed.
 void Loop::work_alone(const std::vector<std::size_t>& units) {
   for (std::size_t i = 0; i < units.size(); ++i) {
-    wait_for_all();
+    parallel::patient_barrier(task_.comm);
     const bool mine = i % static_cast<std::size_t>(task_.comm.size()) ==
                       static_cast<std::size_t>(task_.comm.rank());
     const Unit& unit = task_.plan.units[units[i]];
@@ -185,25 +202,29 @@ void Loop::work_alone(const std::vector<std::size_t>& units) {
 
 void Loop::do_unit(const Unit& unit) {
   const double begin = now_s();
-  share_unit(unit.index + 1, false);
+  unit_begin_s_ = begin;
+  if (begin - shared_s_ >= kShareInterval_s) {
+    share(unit.index + 1, begin);
+  }
   try {
     journal_.begin(unit.index, unit.key);
     io::pass_point("unit");
     const std::optional<Outcome> failure = attempt(unit);
-    finish(unit, failure, now_s() - begin);
-    pace_.add(unit.cost, now_s() - begin);
+    const double seconds = now_s() - begin;
+    finish(unit, failure, seconds);
+    pace_.add(unit.cost, seconds);
   } catch (const UnitInterrupted&) {
     // Its state is in the journal, and the stop is seen by the loop.
   } catch (const FatalError&) {
     journal_.withdraw();
     throw;
   }
-  progress_.busy_s += now_s() - begin;
+  busy_s_ = busy_s_ + (now_s() - begin);
+  unit_begin_s_ = 0.0;
   if (journal_.sync_due()) {
     sync();
   }
-  share_counts(false);
-  report();
+  watch_.check();
 }
 
 bool Loop::open() {
@@ -244,7 +265,7 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure, doubl
   if (failure) {
     journal_.put(unit.index, RecordKind::failed, encode_failure(*failure, seconds));
     note_failure(unit, *failure);
-    ++unshared_failed_;
+    ++failed_;
   } else {
     std::vector<SlabClaim> claims;
     for (const SlabPart& part : rows_.slabs()) {
@@ -254,7 +275,6 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure, doubl
     journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims, seconds));
   }
   ++done_;
-  ++unshared_done_;
 }
 
 void Loop::note_failure(const Unit& unit, const Outcome& failure) {
@@ -282,49 +302,55 @@ void Loop::sync() {
   journal_.sync();
 }
 
-void Loop::share_counts(bool now) {
-  const double time = now_s();
-  if (!now && time - shared_s_ < kReportInterval_s) {
-    return;
-  }
+/// Tells the others how far this rank is. @param number of its unit plus one, 0 = none
+void Loop::share(std::size_t number, double time) {
   shared_s_ = time;
-  const std::int64_t done = counter_.add(kDoneSlot, unshared_done_) + unshared_done_;
-  const std::int64_t failed = counter_.add(kFailedSlot, unshared_failed_) + unshared_failed_;
-  unshared_done_ = 0;
-  unshared_failed_ = 0;
-  progress_.units_done = progress_.units_recovered + static_cast<std::size_t>(done);
-  progress_.units_failed = failed_before_ + static_cast<std::size_t>(failed);
-  read_slots();
-}
-
-/// What this rank does, for the display of rank 0. @param number of the unit plus one, 0 = none
-void Loop::share_unit(std::size_t number, bool now) {
+  const auto add = [this](std::size_t slot, std::int64_t amount) {
+    if (amount != 0) {
+      counter_.add(slot, amount);
+    }
+  };
+  const auto unit = static_cast<std::int64_t>(number);
   const auto rank = static_cast<std::size_t>(task_.comm.rank());
-  const double time = now_s();
-  if (task_.comm.size() == 1 || rank >= kSlotsShown ||
-      (!now && time - unit_shared_s_ < kReportInterval_s)) {
-    return;
+  add(kDoneSlot, done_ - shared_done_);
+  add(kFailedSlot, failed_ - shared_failed_);
+  if (rank < kSlotsShown) {
+    add(kFirstRankSlot + 2 * rank, unit - shared_unit_);
+    add(kFirstRankSlot + 2 * rank + 1, done_ - shared_done_);
   }
-  unit_shared_s_ = time;
-  const auto shown = static_cast<std::int64_t>(number);
-  counter_.add(kFirstRankSlot + 2 * rank, shown - shared_unit_);
-  counter_.add(kFirstRankSlot + 2 * rank + 1, done_ - shared_done_);
-  shared_unit_ = shown;
   shared_done_ = done_;
+  shared_failed_ = failed_;
+  shared_unit_ = unit;
 }
 
-void Loop::read_slots() {
-  if (task_.comm.rank() != 0 || task_.comm.size() == 1) {
-    return;
-  }
+/// What everybody has shared, with the help of MPI.
+void Loop::share_counts() {
+  progress_.units_done =
+      progress_.units_recovered + static_cast<std::size_t>(counter_.add(kDoneSlot, 0));
+  progress_.units_failed = failed_before_ + static_cast<std::size_t>(counter_.add(kFailedSlot, 0));
+}
+
+/// The same from the memory of rank 0, by the watch.
+void Loop::look() {
+  const double time = now_s();
+  const double begin = unit_begin_s_;
+  progress_.busy_s = busy_s_ + (begin > 0.0 ? time - begin : 0.0);
+  progress_.units_done =
+      progress_.units_recovered + static_cast<std::size_t>(counter_.peek(kDoneSlot));
+  progress_.units_failed = failed_before_ + static_cast<std::size_t>(counter_.peek(kFailedSlot));
   const std::size_t ranks = std::min(static_cast<std::size_t>(task_.comm.size()), kSlotsShown);
   progress_.slots.resize(ranks);
+  slot_since_s_.resize(ranks, time);
   for (std::size_t rank = 0; rank < ranks; ++rank) {
-    const std::int64_t unit = counter_.add(kFirstRankSlot + 2 * rank, 0);
-    const std::int64_t done = counter_.add(kFirstRankSlot + 2 * rank + 1, 0);
+    const std::int64_t unit = counter_.peek(kFirstRankSlot + 2 * rank);
+    const auto done = static_cast<std::size_t>(counter_.peek(kFirstRankSlot + 2 * rank + 1));
+    std::string key =
+        unit > 0 ? task_.plan.units[static_cast<std::size_t>(unit - 1)].key : std::string();
     SlotProgress& slot = progress_.slots[rank];
-    slot.unit = unit > 0 ? task_.plan.units[static_cast<std::size_t>(unit - 1)].key : std::string();
-    slot.done = static_cast<std::size_t>(done);
+    if (key != slot.unit || done != slot.done || key.empty()) {
+      slot_since_s_[rank] = time;
+    }
+    slot = {std::move(key), done, time - slot_since_s_[rank]};
   }
 }
 
@@ -333,32 +359,6 @@ void Loop::report() {
   if (task_.observer) {
     task_.observer(progress_);
   }
-}
-
-void Loop::wait_for_all() {
-  double reported_s = now_s();
-  parallel::patient_barrier(task_.comm, [&] {
-    if (task_.comm.rank() == 0 && now_s() - reported_s >= kReportInterval_s) {
-      reported_s = now_s();
-      share_counts(true);
-      report();
-    }
-  });
-  share_counts(true);
-  report();
-}
-
-/// The first failures of the whole stage, in the order of its units; on rank 0.
-std::vector<std::string> first_failures(const parallel::Comm& comm, const Plan& plan,
-                                        const Journal& journal) {
-  std::vector<std::string> out;
-  for (std::size_t unit = 0;
-       comm.rank() == 0 && unit < plan.units.size() && out.size() < kShownFailures; ++unit) {
-    if (journal.failed(unit)) {
-      out.push_back(describe(plan.units[unit], decode_head(journal.payload(unit)).outcome));
-    }
-  }
-  return out;
 }
 
 std::vector<double> gather_idle(const parallel::Comm& comm, double idle_fraction) {
@@ -377,7 +377,8 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   const std::string name(stage.name());
   const std::size_t units = plan.units.size();
   const std::string key = journal_key(settings.stage_hash, plan.schema);
-  Journal journal(comm, settings.directory / name, key, units);
+  Journal journal(comm, settings.directory / name, key, units,
+                  contiguous_shares(plan.units, comm.size()));
   report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
@@ -400,9 +401,8 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
     outcome.elapsed_s = loop.elapsed_s();
     outcome.idle_fraction = gather_idle(comm, loop.idle_fraction());
   }
-  journal.merge();
+  journal.merge(complete);
   outcome.failed = journal.count_failed();
-  outcome.failures = first_failures(comm, plan, journal);
   if (!complete) {
     outcome.end = StageEnd::stopped;
     return outcome;

@@ -17,7 +17,7 @@ void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std:
   spec.add("run.seed", &settings.seed,
            {.help = "seed of all random numbers", .min = 0, .stages = stages});
   spec.add("run.time_limit_s", &settings.time_limit_s,
-           {.help = "stop at the next unit border after this time with exit status 75, to be "
+           {.help = "stop when the units in work are done after this time with exit status 75, to be "
                     "continued by the same command; 0 = job.signal_lead_s before the batch job "
                     "ends, outside jobs no limit",
             .unit = "s",

@@ -1,6 +1,9 @@
 #include "skyloom/engine/schedule.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <numeric>
 
 namespace skyloom::engine {
 namespace {
@@ -10,15 +13,38 @@ double usable(double cost) {
   return cost > 0.0 ? cost : 0.0;
 }
 
+/// Increases with the cost: its exponent and three bits of its mantissa.
+std::size_t class_of(double cost) {
+  constexpr int kMantissaBits = 52;
+  constexpr int kKept = 3;
+  return static_cast<std::size_t>(std::bit_cast<std::uint64_t>(usable(cost)) >>
+                                  (kMantissaBits - kKept));
+}
+
+/// In linear time: every rank does this for all units.
+std::vector<std::size_t> by_decreasing_class(std::span<const double> costs,
+                                             std::vector<std::size_t> todo) {
+  if (!std::is_sorted(todo.begin(), todo.end())) {
+    std::sort(todo.begin(), todo.end());
+  }
+  constexpr std::size_t kClasses = std::size_t{1} << 14;
+  std::vector<std::size_t> next(kClasses + 1, 0);  // of a class, the largest class first
+  for (const std::size_t unit : todo) {
+    ++next[kClasses - class_of(costs[unit])];
+  }
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::size_t> order(todo.size());
+  for (auto unit = todo.rbegin(); unit != todo.rend(); ++unit) {
+    order[--next[kClasses - class_of(costs[*unit])]] = *unit;
+  }
+  return order;
+}
+
 }  // namespace
 
 Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
                        double chunks_per_rank) {
-  std::sort(todo.begin(), todo.end(), [costs](std::size_t a, std::size_t b) {
-    const double cost_a = usable(costs[a]);
-    const double cost_b = usable(costs[b]);
-    return cost_a != cost_b ? cost_a > cost_b : a < b;
-  });
+  todo = by_decreasing_class(costs, std::move(todo));
   Chunks chunks;
   double remaining = 0.0;
   for (const std::size_t unit : todo) {
@@ -47,6 +73,26 @@ Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo,
     costs.push_back(unit.cost);
   }
   return chunks_of_costs(costs, std::move(todo), ranks);
+}
+
+std::vector<std::size_t> contiguous_shares(std::span<const Unit> units, int ranks) {
+  double total = 0.0;
+  for (const Unit& unit : units) {
+    total += usable(unit.cost);
+  }
+  const double per_cost = total > 0.0 ? 0.5 / total : 0.0;
+  const double per_unit = (total > 0.0 ? 0.5 : 1.0) / static_cast<double>(units.size());
+  std::vector<std::size_t> shares{0};
+  double before = 0.0;
+  for (std::size_t unit = 0; unit < units.size(); ++unit) {
+    before += per_unit + per_cost * usable(units[unit].cost);
+    while (shares.size() < static_cast<std::size_t>(ranks) &&
+           before * ranks >= static_cast<double>(shares.size())) {
+      shares.push_back(unit + 1);
+    }
+  }
+  shares.resize(static_cast<std::size_t>(ranks) + 1, units.size());
+  return shares;
 }
 
 std::optional<std::size_t> Schedule::next() {

@@ -8,8 +8,7 @@
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
-
-#include "posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -150,10 +149,10 @@ struct SlabFile::Impl {
   fs::path path;  // the temporary name
   std::string key;
   std::vector<std::uint64_t> offsets;
-  mutable PosixFile file;  // opened by the first rank-local use
+  mutable io::PosixFile file;  // opened by the first rank-local use
   bool dirty = false;
 
-  [[nodiscard]] PosixFile& opened() const;
+  [[nodiscard]] io::PosixFile& opened() const;
   [[nodiscard]] Found reuse() const;
   void create(bool unpack) const;
   void copy_values(const fs::path& to, const std::vector<std::uint64_t>& places) const;
@@ -164,9 +163,9 @@ struct SlabFile::Impl {
   }
 };
 
-PosixFile& SlabFile::Impl::opened() const {
+io::PosixFile& SlabFile::Impl::opened() const {
   if (!file.is_open()) {
-    file = PosixFile(path, PosixFile::Mode::read_write);
+    file = io::PosixFile(path, io::PosixFile::Mode::read_write);
   }
   return file;
 }
@@ -183,15 +182,15 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
   if (!io::Hdf5File(final_path).attribute("/", kOffsetsName)) {
     return Found::packed;
   }
-  fs::path finished = final_path;
   const std::string suffix = ".slabs.h5";
   std::string product = final_path.string();
   product.replace(product.size() - suffix.size(), suffix.size(), ".h5");
   if (fs::exists(product)) {
-    // A finished product still links to it: work goes on in a copy.
-    fs::copy_file(finished, path, fs::copy_options::overwrite_existing);
+    // A finished product still links to it: work goes on in a copy, which must be on disk before
+    // records claim its bytes.
+    io::copy_durably(final_path, path);
   } else {
-    fs::rename(finished, path);
+    io::rename_durably(final_path, path);
   }
   return Found::in_place;
 }
@@ -226,14 +225,14 @@ void SlabFile::Impl::create(bool unpack) const {
     }
     parallel::agree(comm, trouble.empty(), trouble);
   }
-  parallel::on_root(comm, [&] { rename_durably(unfinished, path); });
+  parallel::on_root(comm, [&] { io::rename_durably(unfinished, path); });
 }
 
 /// This rank's share of the values of the compressed file.
 void SlabFile::Impl::copy_values(const fs::path& to,
                                  const std::vector<std::uint64_t>& places) const {
   const io::Hdf5File packed(final_path);
-  PosixFile target(to, PosixFile::Mode::read_write);
+  io::PosixFile target(to, io::PosixFile::Mode::read_write);
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<std::byte> buffer;
   for (std::size_t i = 0; i < schema.slabs.size(); ++i) {
@@ -276,7 +275,7 @@ void SlabFile::Impl::pack() const {
     writer.attribute("/", kKeyName, key);
     writer.close();
   }
-  parallel::on_root(comm, [&] { rename_durably(unfinished, final_path); });
+  parallel::on_root(comm, [&] { io::rename_durably(unfinished, final_path); });
 }
 
 SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::string_view stage,
@@ -310,7 +309,7 @@ SlabFile::~SlabFile() = default;
 
 SlabClaim SlabFile::write(const SlabPart& part) {
   const SlabArray& slab = impl_->schema.slabs[part.slab];
-  PosixFile& file = impl_->opened();
+  io::PosixFile& file = impl_->opened();
   const char* bytes = reinterpret_cast<const char*>(part.bytes.data());
   for_each_run(slab.shape, size_of(slab.type), part.start, part.count,
                [&](std::uint64_t offset, std::size_t length, std::size_t position) {
@@ -325,7 +324,7 @@ bool SlabFile::verify(const SlabClaim& claim) const {
     return false;
   }
   const SlabArray& slab = impl_->schema.slabs[claim.slab];
-  const PosixFile& file = impl_->opened();
+  const io::PosixFile& file = impl_->opened();
   std::uint32_t crc = checksum(0, {});
   bool whole = true;
   std::vector<std::byte> buffer;
@@ -361,7 +360,7 @@ void SlabFile::fill_missing(std::size_t slab, const SlabBox& box) {
   for (std::size_t i = 0; i < kBlockElements; ++i) {
     block += element;
   }
-  PosixFile& file = impl_->opened();
+  io::PosixFile& file = impl_->opened();
   for_each_run(array.shape, size, box.start, box.count,
                [&](std::uint64_t offset, std::size_t length, std::size_t) {
                  for (std::size_t done = 0; done < length; done += block.size()) {
@@ -376,17 +375,17 @@ void SlabFile::finish() {
   std::string trouble;
   try {
     sync();
-    impl_->file = PosixFile();
+    impl_->file = io::PosixFile();
   } catch (const std::exception& error) {
     trouble = error.what();
   }
   parallel::agree(impl_->comm, trouble.empty(), trouble);
   if (!impl_->is_to_be_packed()) {
-    parallel::on_root(impl_->comm, [this] { rename_durably(impl_->path, impl_->final_path); });
+    parallel::on_root(impl_->comm, [this] { io::rename_durably(impl_->path, impl_->final_path); });
     return;
   }
   impl_->pack();
-  impl_->file = PosixFile();
+  impl_->file = io::PosixFile();
   parallel::on_root(impl_->comm, [this] { fs::remove(impl_->path); });
 }
 

@@ -18,8 +18,7 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/hash.hpp"
 #include "skyloom/io/accident.hpp"
-
-#include "atomic_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 namespace skyloom::io {
 namespace {
@@ -39,8 +38,6 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 
   [[nodiscard]] int get() const { return fd_; }
-  /// Some file systems report a failed write only here.
-  [[nodiscard]] bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
 
  private:
   int fd_;
@@ -87,53 +84,7 @@ void read_input(const InputFile& file, std::size_t offset, std::span<char> out,
   }
 }
 
-void write_all(int fd, std::string_view content, const std::filesystem::path& path) {
-  std::uint64_t offset = 0;
-  while (!content.empty()) {
-    const std::ptrdiff_t count = write_at(fd, content, offset);
-    if (count <= 0) {
-      throw FatalError(path.string() + ": cannot be written, " + std::to_string(content.size()) +
-                       " bytes are needed: " + cause());
-    }
-    content.remove_prefix(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-}
-
-void sync_folder(const std::filesystem::path& path) {
-  const std::filesystem::path parent = path.parent_path();
-  const Descriptor folder(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY));
-  // Not every file system can sync a folder; the rename itself has already succeeded.
-  if (folder.get() >= 0) {
-    ::fsync(folder.get());
-  }
-}
-
 }  // namespace
-
-std::filesystem::path temporary_name(const std::filesystem::path& path) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  return temporary;
-}
-
-void publish(const std::filesystem::path& temporary, const std::filesystem::path& path) {
-  const auto fail = [&](const std::string& what) {
-    const std::string text = path.string() + ": " + what + ": " + cause();
-    ::unlink(temporary.c_str());
-    throw FatalError(text);
-  };
-  {
-    Descriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0 || sync_data(file.get()) != 0) {
-      fail("cannot be saved");
-    }
-  }
-  if (rename_file(temporary.c_str(), path.c_str()) != 0) {
-    fail("cannot be renamed from its temporary name");
-  }
-  sync_folder(path);
-}
 
 std::string read_text(const std::filesystem::path& path) {
   const InputFile file = open_input(path);
@@ -144,20 +95,13 @@ std::string read_text(const std::filesystem::path& path) {
 
 void write_atomically(const std::filesystem::path& path, std::string_view content) {
   const std::filesystem::path temporary = temporary_name(path);
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.get() < 0) {
-    throw FatalError(path.string() + ": cannot be created: " + cause());
-  }
   try {
-    write_all(file.get(), content, path);
-    if (!file.close()) {
-      throw FatalError(path.string() + ": cannot be written: " + cause());
-    }
+    PosixFile(temporary, PosixFile::Mode::replace).write(content, 0);
+    rename_durably(temporary, path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  publish(temporary, path);
 }
 
 void require_space(const std::filesystem::path& path, std::uint64_t bytes) {

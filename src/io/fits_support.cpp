@@ -4,8 +4,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
-
-#include "atomic_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 namespace skyloom::io {
 
@@ -71,7 +70,12 @@ void create_fits(const std::filesystem::path& path, const std::function<int(fits
     std::filesystem::remove(temporary, ignored);
     throw FatalError(path.string() + ": cannot be written: " + message);
   }
-  publish(temporary, path);
+  try {
+    rename_durably(temporary, path);
+  } catch (...) {
+    std::filesystem::remove(temporary, ignored);
+    throw;
+  }
 }
 
 int move_to(fitsfile* file, int hdu, const std::string& name) {

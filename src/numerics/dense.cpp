@@ -22,13 +22,12 @@ void axpy_minus(double* y, const double* x, double factor, int count) {
 
 }  // namespace
 
-bool SmallCholesky::factor(std::span<const double> matrix, int n, double ridge_relative,
-                           double ridge_absolute) {
+bool SmallCholesky::factor(std::span<const double> matrix, int n, double ridge) {
   n_ = n;
   lower_.assign(matrix.begin(), matrix.begin() + static_cast<std::ptrdiff_t>(at(n, 0, n)));
   for (int i = 0; i < n; ++i) {
     double& diagonal = lower_[at(i, i, n)];
-    diagonal += ridge_relative * std::abs(diagonal) + ridge_absolute;
+    diagonal += ridge * std::abs(diagonal);
   }
   // Row by row (Cholesky-Banachiewicz): dot products of contiguous rows.
   for (int i = 0; i < n; ++i) {

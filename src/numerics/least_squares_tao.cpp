@@ -1,7 +1,6 @@
 #include <cmath>
 #include <exception>
 
-#include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/least_squares.hpp"
 
 #include "petsc_handles.hpp"
@@ -172,11 +171,7 @@ Outcome outcome_of(TaoConvergedReason reason, Verdict verdict) {
 LeastSquaresResult minimize_tao(LeastSquaresProblem& problem, std::span<const double> start,
                                 std::span<const double> lower, std::span<const double> upper,
                                 const LeastSquaresOptions& options) {
-  PetscBool ready = PETSC_FALSE;
-  PetscInitialized(&ready);
-  if (ready == PETSC_FALSE) {
-    throw FatalError("minimize_tao: PETSc is not initialised");
-  }
+  require_petsc("minimize_tao");
   set_default_options();
   Context context{problem, options, start.size(), nullptr, Verdict::proceed};
   const QuietErrors quiet;
@@ -189,9 +184,7 @@ LeastSquaresResult minimize_tao(LeastSquaresProblem& problem, std::span<const do
   }
   result.x.assign(start.begin(), start.end());
   if (code != 0) {
-    const char* text = nullptr;
-    PetscErrorMessage(code, &text, nullptr);
-    result.detail = text != nullptr ? text : "PETSc error";
+    result.detail = petsc_text(code);
     return result;
   }
   TaoConvergedReason reason = TAO_CONTINUE_ITERATING;

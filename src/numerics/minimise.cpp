@@ -4,8 +4,6 @@
 #include <cmath>
 #include <exception>
 
-#include "skyloom/core/errors.hpp"
-
 #include "petsc_handles.hpp"
 
 namespace skyloom::numerics {
@@ -79,11 +77,7 @@ PetscErrorCode solve(Objects& o, Search& search, std::span<const double> start,
 Minimum minimise(const Objective& objective, std::span<const double> start,
                  std::span<const double> lower, std::span<const double> upper,
                  const MinimiseOptions& options) {
-  PetscBool ready = PETSC_FALSE;
-  PetscInitialized(&ready);
-  if (ready == PETSC_FALSE) {
-    throw FatalError("minimise: PETSc is not initialised");
-  }
+  require_petsc("minimise");
   std::vector<double> inside(start.begin(), start.end());
   for (std::size_t i = 0; i < inside.size(); ++i) {
     inside[i] = std::clamp(inside[i], lower[i], upper[i]);
@@ -100,9 +94,7 @@ Minimum minimise(const Objective& objective, std::span<const double> start,
   result.value = search.best;
   result.evaluations = search.evaluations;
   if (code != 0) {
-    const char* text = nullptr;
-    PetscErrorMessage(code, &text, nullptr);
-    result.detail = text != nullptr ? text : "PETSc error";
+    result.detail = petsc_text(code);
     return result;
   }
   TaoConvergedReason reason = TAO_CONTINUE_ITERATING;

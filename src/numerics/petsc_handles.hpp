@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include <petsctao.h>
+
+#include "skyloom/core/errors.hpp"
 
 namespace skyloom::numerics {
 
@@ -30,6 +33,22 @@ class QuietErrors {
   QuietErrors(const QuietErrors&) = delete;
   QuietErrors& operator=(const QuietErrors&) = delete;
 };
+
+/// @throws FatalError in the name of the caller before PETSc was started
+inline void require_petsc(const char* caller) {
+  PetscBool ready = PETSC_FALSE;
+  PetscInitialized(&ready);
+  if (ready == PETSC_FALSE) {
+    throw FatalError(std::string(caller) + ": PETSc is not initialised");
+  }
+}
+
+/// What an error code means, in PETSc's words.
+inline std::string petsc_text(PetscErrorCode code) {
+  const char* text = nullptr;
+  PetscErrorMessage(code, &text, nullptr);
+  return text != nullptr ? text : "PETSc error";
+}
 
 /// Read access to a sequential vector.
 class ReadArray {

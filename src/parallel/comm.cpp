@@ -31,6 +31,37 @@ int reduce_flag(const Comm& comm, bool value, MPI_Op operation) {
   return flag;
 }
 
+/// Bytes [done, done + most) of every message, as far as it is so long.
+void exchange_round(MPI_Comm comm, const std::vector<std::string>& messages,
+                    std::vector<std::string>& out, std::uint64_t done, std::uint64_t most) {
+  const std::size_t ranks = messages.size();
+  std::vector<int> send_counts(ranks);
+  std::vector<int> send_begins(ranks);
+  std::vector<int> counts(ranks);
+  std::vector<int> begins(ranks);
+  std::string sent;
+  int total = 0;
+  const auto part = [&](const std::string& text) {
+    return text.size() > done ? std::min(text.size() - done, most) : 0;
+  };
+  for (std::size_t r = 0; r < ranks; ++r) {
+    send_begins[r] = mpi_count(sent.size());
+    send_counts[r] = mpi_count(part(messages[r]));
+    sent.append(messages[r], std::min(done, messages[r].size()), part(messages[r]));
+    begins[r] = total;
+    counts[r] = mpi_count(part(out[r]));
+    total += counts[r];
+  }
+  std::string received(static_cast<std::size_t>(total), '\0');
+  check_mpi(MPI_Alltoallv(sent.data(), send_counts.data(), send_begins.data(), MPI_BYTE,
+                          received.data(), counts.data(), begins.data(), MPI_BYTE, comm),
+            "exchange");
+  for (std::size_t r = 0; r < ranks; ++r) {
+    std::copy_n(received.begin() + begins[r], counts[r],
+                out[r].begin() + static_cast<std::ptrdiff_t>(std::min(done, out[r].size())));
+  }
+}
+
 bool unwinding_or_ended() {
   int finalized = 0;
   MPI_Finalized(&finalized);
@@ -154,6 +185,31 @@ std::vector<std::string> Comm::gather_all(const std::string& bytes) const {
   return out;
 }
 
+std::vector<std::string> Comm::exchange(const std::vector<std::string>& messages) const {
+  const auto ranks = static_cast<std::size_t>(size());
+  std::vector<std::uint64_t> sizes(ranks);
+  std::vector<std::uint64_t> coming(ranks);
+  std::transform(messages.begin(), messages.end(), sizes.begin(),
+                 [](const std::string& message) { return message.size(); });
+  check_mpi(
+      MPI_Alltoall(sizes.data(), 1, MPI_UINT64_T, coming.data(), 1, MPI_UINT64_T, handle_->comm),
+      "exchange of sizes");
+  std::vector<std::string> out(ranks);
+  for (std::size_t r = 0; r < ranks; ++r) {
+    out[r].resize(coming[r]);
+  }
+  // Counts of MPI are int: no round brings a rank more than this.
+  const std::uint64_t most = std::max<std::uint64_t>(1, kChunkBytes / ranks);
+  const std::uint64_t longest = std::max(*std::max_element(sizes.begin(), sizes.end()),
+                                         *std::max_element(coming.begin(), coming.end()));
+  const auto rounds = static_cast<std::uint64_t>(max(static_cast<double>(longest + most - 1)) /
+                                                 static_cast<double>(most));
+  for (std::uint64_t done = 0; done < rounds * most; done += most) {
+    exchange_round(handle_->comm, messages, out, done, most);
+  }
+  return out;
+}
+
 std::vector<std::string> Comm::gather(const std::string& text) const {
   std::vector<std::string> all = gather_all(text);
   if (rank() != 0) {
@@ -199,10 +255,6 @@ void on_root(const Comm& comm, const std::function<void()>& action) {
 }
 
 void patient_barrier(const Comm& comm) {
-  patient_barrier(comm, [] {});
-}
-
-void patient_barrier(const Comm& comm, const std::function<void()>& idle) {
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(comm.handle().comm, &request), "barrier");
   for (;;) {
@@ -211,7 +263,6 @@ void patient_barrier(const Comm& comm, const std::function<void()>& idle) {
     if (done != 0) {
       return;
     }
-    idle();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }

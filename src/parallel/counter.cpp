@@ -1,3 +1,4 @@
+#include <atomic>
 #include <exception>
 
 #include "skyloom/core/errors.hpp"
@@ -56,8 +57,8 @@ std::int64_t SharedCounter::add(std::size_t slot, std::int64_t amount) {
   return before;
 }
 
-std::int64_t SharedCounter::value(std::size_t slot) {
-  return add(slot, 0);
+std::int64_t SharedCounter::peek(std::size_t slot) const {
+  return std::atomic_ref<std::int64_t>(impl_->memory[slot]).load(std::memory_order_relaxed);
 }
 
 }  // namespace skyloom::parallel

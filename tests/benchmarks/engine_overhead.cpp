@@ -3,18 +3,25 @@
 // same units again. The work is slept, so the processor seconds that are counted are the engine's;
 // they are set against the seconds of work.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "skyloom/engine/run.hpp"
+#include "skyloom/engine/schedule.hpp"
 #include "skyloom/parallel/comm.hpp"
+
+#include "engine/plan_bytes.hpp"
 
 using namespace skyloom;
 
@@ -39,7 +46,7 @@ class Load final : public engine::StageBase {
       plan.schema.tables.push_back(table);
     }
     for (std::size_t i = 0; i < units_; ++i) {
-      plan.add("unit-" + std::to_string(i), 1.0);
+      plan.add("unit-" + std::to_string(i), 1.0 + static_cast<double>(i * 7919 % 1000) / 100.0);
     }
     return plan;
   }
@@ -97,7 +104,31 @@ int main(int argc, char** argv) {
   settings.stage_hash = "0123456789abcdef";
   const engine::Products products(folder);
   Load stage(units, milliseconds, bytes);
-  const engine::Plan plan = stage.plan(products);
+  comm.barrier();
+  const double plan_begin_cpu_s = processor_s();
+  std::string plan_bytes;
+  if (comm.rank() == 0) {
+    plan_bytes = engine::plan_to_bytes(stage.plan(products));
+  }
+  comm.broadcast(plan_bytes);
+  const double received_cpu_s = processor_s();
+  const engine::Plan plan = engine::plan_from_bytes(plan_bytes);
+  std::vector<std::size_t> todo(units);
+  std::iota(todo.begin(), todo.end(), 0);
+  const std::size_t chunks =
+      engine::guided_chunks(plan.units, std::move(todo), comm.size()).count();
+  const std::size_t shares = engine::contiguous_shares(plan.units, comm.size()).size();
+  const double unpacked_s = comm.max(processor_s() - received_cpu_s);
+  if (comm.rank() == 0) {
+    std::printf(
+        "plan: %.3f s of processor on rank 0, %.3f s on every rank for its %.1f bytes per unit, "
+        "%zu "
+        "chunks and %zu shares\n",
+        processor_s() - plan_begin_cpu_s, unpacked_s,
+        static_cast<double>(plan_bytes.size()) /
+            static_cast<double>(std::max<std::size_t>(1, units)),
+        chunks, shares - 1);
+  }
   for (const char* phase : {"run", "recovery and assembly"}) {
     comm.barrier();
     const double begin_s = engine::now_s();

@@ -1,20 +1,28 @@
 // Predicts how a stage scales: a discrete-event simulation of ranks that take the program's own
 // chunks (engine/schedule.hpp) from one counter, journal their units and assemble the product.
 //   scheduler_simulation [largest]      comma-separated table on standard output
+//   scheduler_simulation RUN CORE_SECONDS FIELDS
+// The second form takes the units of all stages from a finished run of one field, as many times as
+// there are fields; its wall times are scaled to the sum that the run took on an idle processor.
 // Costs of the engine are those of engine_overhead; what a cluster adds is assumed (Machine).
 // docs/scaling.md explains model and results.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <numeric>
 #include <queue>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "skyloom/core/random.hpp"
+#include "skyloom/engine/assemble.hpp"
+#include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/schedule.hpp"
+#include "skyloom/io/hdf5.hpp"
 
 using namespace skyloom;
 
@@ -26,12 +34,14 @@ struct Machine {
   double latency = 5e-6;            ///< of a fetch-and-add over the network, there and back
   double begin_and_save = 2.5e-6;   ///< per unit: start record, encoding, result record
   double save_byte = 2e-9;          ///< per byte of payload
-  double replicated_unit = 4.5e-7;  ///< per unit on every rank: plan, sorting, index of records
+  double replicated_unit = 1.0e-7;  ///< per unit on every rank: unpacked plan, schedule, shares
+  double broadcast_bytes = 11;      ///< per unit, to every rank: key, cost, and whether it is done
   double assembled_unit = 2.1e-6;   ///< per unit on one rank: reading back, decoding
   double assembled_byte = 3.8e-9;   ///< the same per byte of payload
-  double gathered_bytes = 56;       ///< a record's place, which every rank learns
+  double record_bytes = 64;         ///< where a record stands, sent to the rank that assembles it
   double node_bandwidth = 1e10;     ///< into a node, and shared by its ranks' copies
   double file_bandwidth = 5e10;     ///< of the file system, all ranks together
+  bool reads_back = false;          ///< after a restart nothing is in memory
   int ranks_per_node = 64;
 };
 
@@ -50,9 +60,10 @@ struct Prediction {
   double idle = 0.0;          ///< fraction of the loop, waiting at the end
   double counter = 0.0;       ///< fraction of the loop, waiting for the counter
   double journal = 0.0;       ///< fraction of the loop
-  double replicated_s = 0.0;  ///< work that every rank repeats, and the exchange of places
+  double replicated_s = 0.0;  ///< what every rank repeats, and the broadcast of the plan
   double assembly_s = 0.0;
-  [[nodiscard]] double efficiency() const { return work_s / (loop_s + replicated_s + assembly_s); }
+  [[nodiscard]] double total_s() const { return loop_s + replicated_s + assembly_s; }
+  [[nodiscard]] double efficiency() const { return work_s / total_s(); }
 };
 
 /// Estimated and true costs of the units.
@@ -124,11 +135,13 @@ Prediction simulate(const Case& kind, const Costs& costs, int ranks, double chun
   out.counter = waited / all;
   out.journal = units * saving_s / all;
   const double copies = std::min(ranks, machine.ranks_per_node);
+  const double nodes = ranks / copies;
   out.replicated_s =
-      units * (machine.replicated_unit + machine.gathered_bytes * copies / machine.node_bandwidth);
+      units * (machine.replicated_unit + machine.broadcast_bytes * copies / machine.node_bandwidth);
   out.assembly_s =
       units / ranks * (machine.assembled_unit + machine.assembled_byte * kind.payload_bytes) +
-      2 * units * kind.payload_bytes / machine.file_bandwidth;
+      units / nodes * (machine.record_bytes + kind.payload_bytes) / machine.node_bandwidth +
+      (machine.reads_back ? 2 : 1) * units * kind.payload_bytes / machine.file_bandwidth;
   return out;
 }
 
@@ -152,13 +165,64 @@ void print(const Case& kind, const Costs& costs, int ranks, double chunks_per_ra
   std::fflush(stdout);
 }
 
+/// The units of a finished stage of one field, for many fields; estimates are taken to be right.
+Case stage_of_run(const std::filesystem::path& run, const std::string& name, std::size_t fields,
+                  Costs& costs) {
+  const io::Hdf5File product(run / (name + ".h5"));
+  const std::string dataset = std::string("provenance/") + engine::kUnitSecondsName;
+  std::vector<double> seconds(product.shape(dataset)[0]);
+  product.read_rows(dataset, Type::float64, 0, seconds.size(),
+                    std::as_writable_bytes(std::span(seconds)));
+  costs = {};
+  for (std::size_t field = 0; field < fields; ++field) {
+    costs.actual.insert(costs.actual.end(), seconds.begin(), seconds.end());
+  }
+  costs.estimated = costs.actual;
+  const auto bytes = static_cast<double>(std::filesystem::file_size(run / (name + ".h5")));
+  return {name, costs.actual.size(), {}, 0.0, bytes / static_cast<double>(seconds.size())};
+}
+
+void simulate_run(const std::filesystem::path& run, double core_s, std::size_t fields) {
+  const std::vector<std::string> names = engine::read_manifest(run).value().stage_order;
+  double wall_s = 0.0;
+  for (const std::string& name : names) {
+    Costs costs;
+    stage_of_run(run, name, 1, costs);
+    wall_s += std::accumulate(costs.actual.begin(), costs.actual.end(), 0.0);
+  }
+  std::puts("stage,units,ranks,work_s,loop_s,idle,replicated_s,assembly_s,efficiency");
+  for (int ranks = 256; ranks <= 16384; ranks *= 2) {
+    double work_s = 0.0;
+    double total_s = 0.0;
+    for (const std::string& name : names) {
+      Costs costs;
+      const Case kind = stage_of_run(run, name, fields, costs);
+      for (std::vector<double>* list : {&costs.actual, &costs.estimated}) {
+        std::for_each(list->begin(), list->end(), [&](double& s) { s *= core_s / wall_s; });
+      }
+      const Prediction p = simulate(kind, costs, ranks, engine::kChunksPerRank, Machine{});
+      std::printf("%s,%zu,%d,%.4g,%.4g,%.4f,%.3g,%.3g,%.4f\n", name.c_str(), kind.units, ranks,
+                  p.work_s, p.loop_s, p.idle, p.replicated_s, p.assembly_s, p.efficiency());
+      work_s += p.work_s;
+      total_s += p.total_s();
+    }
+    std::printf("all,,%d,%.4g,%.4g,,,,%.4f\n", ranks, work_s, total_s, work_s / total_s);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 4) {
+    simulate_run(argv[1], std::stod(argv[2]), std::stoul(argv[3]));
+    return 0;
+  }
   const bool largest = argc > 1 && std::string(argv[1]) == "largest";
   const Machine machine;
   Machine polled = machine;  // a network whose target must enter MPI to answer
   polled.latency = 0.02;
+  Machine resumed = machine;
+  resumed.reads_back = true;
   Machine slow_files = machine;
   slow_files.file_bandwidth = 5e9;
   std::vector<Case> cases{{"photometry 10 fields", 10000, patch_s, 0.3, 20000},
@@ -183,6 +247,7 @@ int main(int argc, char** argv) {
     }
     print(kind, costs, 4096, engine::kChunksPerRank, polled, "polled");
     print(kind, costs, 4096, engine::kChunksPerRank, slow_files, "slow files");
+    print(kind, costs, 4096, engine::kChunksPerRank, resumed, "resumed");
     for (const double chunks_per_rank : {1.0, 2.0, 4.0, 16.0}) {
       print(kind, costs, 4096, chunks_per_rank, machine, "usual");
     }

@@ -32,10 +32,26 @@ bool has_exactly(const Journal& journal, std::size_t units, std::size_t first, s
   bool right = true;
   for (std::size_t unit = 0; unit < units; ++unit) {
     const bool expected = unit >= first && unit < last;
+    const bool mine = unit >= journal.share().first && unit < journal.share().second;
     right = right && journal.has(unit) == expected &&
-            (!expected || journal.payload(unit) == payload_of(unit));
+            (!expected || !mine || journal.payload(unit) == payload_of(unit));
   }
   return right;
+}
+
+std::size_t known_units(const Journal& journal, std::size_t units) {
+  std::size_t known = 0;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    known += journal.has(unit) ? 1 : 0;
+  }
+  return known;
+}
+
+/// Whether the rank that has the unit reads this payload.
+bool reads(const parallel::Comm& comm, const Journal& journal, std::size_t unit,
+           std::string_view payload) {
+  const auto [first, last] = journal.share();
+  return comm.any(unit >= first && unit < last && journal.payload(unit) == payload);
 }
 
 }  // namespace
@@ -46,7 +62,7 @@ TEST_CASE("records of all ranks are known to all after a merge and after a resta
   constexpr std::size_t kUnits = 3000;
   {
     Journal journal(comm, folder.path(), "key", kUnits);
-    REQUIRE(journal.count() == 0);
+    REQUIRE(known_units(journal, kUnits) == 0);
     put_share(comm, journal, 0, 1000);
     journal.sync();
     journal.merge();
@@ -65,7 +81,7 @@ TEST_CASE("records of all ranks are known to all after a merge and after a resta
   const engine::JournalCount count = engine::count_journal(folder.path());
   REQUIRE(comm.all(count.units == kUnits && count.done == kUnits && count.failed == 0));
   Journal other(comm, folder.path(), "another key", kUnits);
-  REQUIRE(other.count() == 0);
+  REQUIRE(known_units(other, kUnits) == 0);
   other.remove();
   REQUIRE(comm.all(!std::filesystem::exists(folder.path())));
 }
@@ -92,7 +108,8 @@ TEST_CASE("a result replaces a failure, a failure no result, and forgotten units
     journal.put(1, RecordKind::failed, "later");
   }
   journal.merge();
-  REQUIRE(comm.all(journal.payload(0) == "mended" && journal.payload(1) == "good"));
+  REQUIRE(reads(comm, journal, 0, "mended"));
+  REQUIRE(reads(comm, journal, 1, "good"));
   journal.forget(std::vector<std::uint8_t>{1, 0, 0, 0});
   REQUIRE(comm.all(!journal.has(0) && journal.has(1)));
 }
@@ -120,7 +137,7 @@ TEST_CASE("damage anywhere in the files costs the records it hits and no others"
   }
   comm.barrier();
   Journal journal(comm, folder.path(), "key", kUnits);
-  REQUIRE(journal.count() == kUnits - 2);
+  REQUIRE(known_units(journal, kUnits) == kUnits - 2);
   REQUIRE(comm.all(!journal.has(kUnits - 1)));
 }
 
@@ -171,5 +188,32 @@ TEST_CASE("many attempts are rewritten into one, with states and deaths, and dam
   comm.barrier();
   const Journal journal(comm, folder.path(), "key", kUnits);
   REQUIRE(comm.all(!journal.damage().empty() == (comm.rank() == 0)));
-  REQUIRE(comm.all(journal.count() == 26));
+  REQUIRE(comm.all(known_units(journal, kUnits) == 26));
+}
+
+TEST_CASE("shares of any size, and payloads from memory as from the file") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  constexpr std::size_t kUnits = 12;
+  // All units are the last rank's.
+  std::vector<std::size_t> shares(static_cast<std::size_t>(comm.size()) + 1, 0);
+  shares.back() = kUnits;
+  for (const bool with_payloads : {true, false}) {
+    Journal journal(comm, folder.path(), with_payloads ? "one" : "two", kUnits, shares);
+    put_share(comm, journal, 0, kUnits);
+    journal.merge(with_payloads);
+    comm.barrier();
+    if (comm.rank() == 0) {
+      // What is in memory does not need the file any more.
+      std::filesystem::resize_file(
+          folder.path() / (with_payloads ? "journal.g0001.000" : "journal.g0002.000"), 0);
+    }
+    comm.barrier();
+    if (with_payloads) {
+      REQUIRE(comm.all(has_exactly(journal, kUnits, 0, kUnits)));
+    } else if (comm.rank() == comm.size() - 1) {
+      REQUIRE_THROWS_AS(journal.payload(0 + 3), FatalError);
+    }
+    comm.barrier();
+  }
 }

@@ -170,9 +170,6 @@ TEST_CASE("a failing unit is a row with its reason, and a retry mends it without
   const StageOutcome outcome = bench.run(stage);
   REQUIRE(comm.all(outcome.end == StageEnd::complete && outcome.failed == 2));
   REQUIRE(comm.all(bench.last.units_failed == 2));
-  const std::vector<std::string> named{"unit 7: no_good_data: nothing to see",
-                                       "unit 11: internal: a defect"};
-  REQUIRE(comm.all(comm.rank() == 0 ? outcome.failures == named : outcome.failures.empty()));
   REQUIRE(comm.all(product_is_right(bench, 30, {7, 11})));
   const Table& units = bench.products.table("toy", "units");
   REQUIRE(comm.all(units.get<std::string>("outcome")[7] == "failed"));

@@ -182,11 +182,11 @@ def status_follows_a_run(program, folder):
     config = survey(program, folder)
     run = folder / "run"
     process = program.start("example", "run", config, "--out", run, "--set",
-                            "accident.sleep_ms=250", "--set", "accident.broken_unit=4")
+                            "accident.sleep_ms=500", "--set", "accident.broken_unit=4")
     wait_for(lambda: (run / "cut").exists() and (run / "progress.json").exists(), "the run")
     time.sleep(2.5)
     said = program.run("status", run)
-    require("running" in said and "%" in said and "rate" in said and "remaining 00:0" in said and
+    require("running" in said and "%" in said and "rate" in said and "remaining 00:" in said and
             "cut/unit-0004: bad_input: told to fail" in said and "idle" in said, said)
     watch = program.start("status", run, "--watch")
     time.sleep(3)
@@ -215,6 +215,21 @@ def status_follows_a_run(program, folder):
     require_equal(folder, run)
 
 
+def long_units_show_life(program, folder):
+    """One unit, longer than the test looks at it."""
+    config = survey(program, folder)
+    run = folder / "run"
+    process = program.start("example", "run", config, "--out", run, "--set", "cut.units=1",
+                            "--set", "accident.sleep_ms=8000")
+    told = run / "progress.json"
+    wait_for(told.exists, "the first unit")
+    first = json.loads(told.read_text())
+    wait_for(lambda: json.loads(told.read_text())["time_s"] > first["time_s"] + 1, "a heartbeat",
+             timeout=6)
+    require(json.loads(told.read_text())["done"] == 0, "it is still the first unit")
+    program.wait(process, 0)
+
+
 if __name__ == "__main__":
     sys.exit(call_all(pathlib.Path(sys.argv[1]), [
         failing_calls_are_fatal_and_resumable,
@@ -225,4 +240,5 @@ if __name__ == "__main__":
         damaged_product_is_made_again,
         crashing_unit_is_quarantined,
         status_follows_a_run,
+        long_units_show_life,
     ]))

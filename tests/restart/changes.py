@@ -125,6 +125,32 @@ def failed_units_are_recorded_and_mended(program, folder):
     require(not run_differences(run, folder / "new"), "mended: equal to a run without accident")
 
 
+def dry_run_says_what_a_run_would(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    command = ("example", "run", config, "--out", run)
+    program.run(*command, "--set", "accident.broken_unit=3", expect=3)
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    said = program.run(*command, "--dry-run", "--set", "cut.scale=2.5", expect=2)
+    require("cut.scale 1.0 -> 2.5" in said and "--fresh" in said, said)
+    said = program.run(*command, "--dry-run", "--fresh", "--set", "cut.scale=2.5")
+    require("stage cut: 6 units, the largest" in said, said)
+    said = program.run(*command, "--dry-run")
+    require(said.count("finished earlier") == 2, said)
+    said = program.run(*command, "--dry-run", "--retry-failed", ranks=2)
+    require("stage cut: 6 units, 5 of them done, 1 failed ones again" in said and
+            "finished earlier" not in said, said)
+    require(before == {p: p.stat().st_mtime_ns for p in run.rglob("*")}, "nothing is written")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["stages"][0]["code_version"] = "0.0.1"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    said = program.run(*command, "--dry-run", expect=2)
+    require("0.0.1" in said and "--accept-new-code" in said, said)
+    program.run(*command, "--dry-run", "--accept-new-code")
+    (run / "manifest.json").unlink()
+    require("is not from a run here" in program.run(*command, "--dry-run", expect=2), program.said)
+
+
 def allowed_failures_are_no_error(program, folder):
     config = survey(program, folder)
     program.run("example", "run", config, "--out", folder / "run", "--set",
@@ -142,5 +168,6 @@ if __name__ == "__main__":
         redone_stage_outdates_later_ones,
         other_code_version_is_refused,
         failed_units_are_recorded_and_mended,
+        dry_run_says_what_a_run_would,
         allowed_failures_are_no_error,
     ]))

@@ -1,11 +1,11 @@
 #pragma once
 // Log lines: UTC time, rank, level, text; one line is one write. Rank 0 prints to the terminal,
 // every rank writes logs/rank-NNNN.log from warning up (the file appears with its first line).
-// Reached by reference from engine and load, never from kernels.
+// Reached by reference from engine and load, never from kernels; from any thread.
 
-#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,8 +29,9 @@ class Log {
   /// %(asctime)s (UTC), %(name)s, %(levelname)s and %(message)s, as Python's logging names them
   void open_command_log(const std::string& file,
                         const std::string& format = "%(asctime)s %(levelname)s %(message)s");
-  /// Called around every line printed to the terminal, so that a live progress line can be erased.
-  void on_print(std::function<void()> before);
+  /// Live lines at the end of rank 0's terminal, in place of those shown before; the next message
+  /// erases them. Cut by the caller: a line that wraps could not be erased.
+  void show(const std::vector<std::string>& lines);
 
   void write(LogLevel level, const std::string& text);
 

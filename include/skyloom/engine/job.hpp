@@ -3,6 +3,7 @@
 // it. The templates, jobs/slurm/job.sh and jobs/pbs/job.sh, are part of the program.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,10 @@ struct JobSettings {
 
 /// Declares [job].
 void declare_job(ConfigSpec& spec, JobSettings& settings);
+
+/// Seconds of work in one job; nullopt when job.walltime_h leaves too little beside
+/// job.signal_lead_s.
+std::optional<double> seconds_per_job(const JobSettings& settings);
 
 enum class Batch { slurm, pbs };
 

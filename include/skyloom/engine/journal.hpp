@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "skyloom/parallel/comm.hpp"
@@ -37,6 +38,8 @@ struct Piece {
   std::uint32_t parts = 1;
   RecordKind kind = RecordKind::result;
   std::uint32_t attempt = 0;  ///< that wrote it first; compaction changes the generation only
+  static constexpr std::uint64_t kNotKept = ~std::uint64_t{0};
+  std::uint64_t kept = kNotKept;  ///< where this process has its payload in memory
 };
 
 /// Bytes of a journal that are neither zero nor a valid record.
@@ -85,8 +88,9 @@ class Journal {
   /// generation of files when there are more than eight, begins a new attempt.
   /// @param key names the set-up (hash of configuration, inputs, schema)
   /// @param units of the plan; records of larger units are ignored
+  /// @param shares borders of the ranks' shares of units, one more than ranks; empty = equal ones
   Journal(const parallel::Comm& comm, std::filesystem::path directory, std::string key,
-          std::size_t units);
+          std::size_t units, std::vector<std::size_t> shares = {});
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -94,11 +98,13 @@ class Journal {
   /// What is known on all ranks: recovered and merged records.
   [[nodiscard]] bool has(std::size_t unit) const;
   [[nodiscard]] bool failed(std::size_t unit) const;
-  [[nodiscard]] std::size_t count() const;
   [[nodiscard]] std::size_t count_failed() const;
-  /// Bytes of a unit's payload, 0 when it has none.
+  /// The units [first, second) whose records this rank can read.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> share() const;
+  /// Bytes of the payload of a unit of this rank's share, 0 when it has none.
   [[nodiscard]] std::size_t payload_bytes(std::size_t unit) const;
-  /// A unit's payload, read from its file. @throws FatalError when it cannot be read any more
+  /// The payload itself, from memory or from its file. @throws FatalError when it cannot be read
+  /// any more
   [[nodiscard]] std::string payload(std::size_t unit) const;
   /// Earlier attempts that died while they computed this unit.
   [[nodiscard]] int deaths(std::size_t unit) const;
@@ -106,7 +112,7 @@ class Journal {
   [[nodiscard]] std::string state(std::size_t unit) const;
   /// What recovery found damaged, on rank 0.
   [[nodiscard]] const std::vector<JournalDamage>& damage() const;
-  /// Drops units (the same on every rank): they have to be done again.
+  /// Collective: drops units (the same on every rank): they have to be done again.
   void forget(std::span<const std::uint8_t> units);
 
   /// Appends a record: one write per piece. @throws FatalError naming the file and the bytes needed
@@ -120,8 +126,9 @@ class Journal {
   /// Forces what this rank wrote to disk; sync_due() says when 30 s have passed.
   void sync();
   [[nodiscard]] bool sync_due() const;
-  /// Collective: what any rank has put becomes known on all.
-  void merge();
+  /// Collective: what any rank has put becomes known on all. @param with_payloads sends them to the
+  /// ranks whose shares they are in, as far as they are in memory: nobody has to read them back
+  void merge(bool with_payloads = true);
   /// Collective: deletes every journal file of the folder, and the folder when it is empty.
   void remove();
 

@@ -1,6 +1,7 @@
 #pragma once
 // How a running stage shows itself: live lines redrawn in place on a terminal, a heartbeat line
-// elsewhere, and progress.json for `skyloom status`. Lives on rank 0; never called by kernels.
+// elsewhere, and progress.json for `skyloom status`. Lives on rank 0; called by one thread at a
+// time.
 
 #include <cstddef>
 #include <filesystem>
@@ -36,8 +37,8 @@ std::optional<ProgressState> read_progress(const std::filesystem::path& run_dire
 std::string duration_text(double seconds);
 /// `fit [#####-----] 120/480 failed=0 rate=31.2/s eta=00:12 idle=3%`, cut to `width` characters.
 std::string progress_line(const ProgressState& state, std::size_t width);
-/// `  rank 3: g/00000, 12 done` for each of the first ranks, cut to `width` characters; none when
-/// there is a single rank.
+/// `  rank 3: g/00000, 12 done` for each of the first ranks (and how long a long unit has been in
+/// work), cut to `width` characters; none when there is a single rank.
 std::vector<std::string> slot_lines(const ProgressState& state, std::size_t width);
 
 class Progress {
@@ -55,14 +56,12 @@ class Progress {
 
  private:
   void draw(const ProgressState& state);
-  void erase();
   void save(const ProgressState& state) const;
 
   std::filesystem::path directory_;
   Log& log_;
   bool live_;
   std::size_t width_;
-  std::size_t drawn_lines_ = 0;
   double drawn_s_ = -1e9;
   double beat_s_;
   double saved_s_ = -1e9;

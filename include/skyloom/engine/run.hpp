@@ -28,6 +28,7 @@ struct StageSettings {
 struct SlotProgress {
   std::string unit;  ///< key of its unit; "" = it has none any more
   std::size_t done = 0;
+  double unit_s = 0.0;  ///< how long it has been seen with this unit
 };
 inline constexpr std::size_t kSlotsShown = 8;
 
@@ -40,9 +41,11 @@ struct StageProgress {
   std::size_t units_recovered = 0;       ///< done by earlier attempts
   double busy_s = 0.0;                   ///< of this rank, inside units
   double elapsed_s = 0.0;                ///< since the stage's loop began on this rank
-  std::vector<SlotProgress> slots = {};  ///< of the first ranks; filled on rank 0 of several
+  std::vector<SlotProgress> slots = {};  ///< of the first ranks; on rank 0
 };
-/// Called on every rank after each unit of that rank, and on rank 0 also while it waits for others.
+/// Called on every rank when the units of a stage begin and when they are done; in between on rank
+/// 0 several times a second by a thread of its own, however long units take. What it throws there
+/// ends the stage.
 using ProgressObserver = std::function<void(const StageProgress&)>;
 
 enum class StageEnd { complete, stopped };
@@ -54,7 +57,6 @@ struct StageOutcome {
   std::size_t recovered = 0;
   double elapsed_s = 0.0;
   std::vector<double> idle_fraction;  ///< per rank, on rank 0
-  std::vector<std::string> failures;  ///< "key: reason: text" of the first ten, on rank 0
 };
 
 /// Collective. Runs what is not yet journalled of `plan` and, when nothing is missing, writes

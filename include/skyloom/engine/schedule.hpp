@@ -1,5 +1,5 @@
 #pragma once
-// Who computes what next: units by decreasing cost, cut into guided chunks, handed out by one
+// Who computes what next: units by about decreasing cost, cut into guided chunks, handed out by one
 // shared counter. No master, no messages, and nothing in a result depends on it.
 
 #include <cstddef>
@@ -21,14 +21,20 @@ struct Chunks {
   [[nodiscard]] std::size_t count() const { return begin.size() - 1; }
 };
 
-/// Guided self-scheduling on cost: sorted by decreasing cost (ties by index; a cost that is not
-/// positive counts as zero), each chunk takes remaining cost / (8 * ranks), at least one unit.
+/// Guided self-scheduling on cost: sorted by decreasing classes of cost (an eighth of a power of
+/// two wide; a cost that is not positive counts as zero) and within a class by index, so that
+/// neighbours, which share files, mostly stay together. Each chunk takes remaining cost /
+/// (8 * ranks), at least one unit.
 /// docs/scaling.md says why 8.
 inline constexpr double kChunksPerRank = 8.0;
 Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks);
 /// The same from the costs of all units.
 Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
                        double chunks_per_rank = kChunksPerRank);
+
+/// Borders of contiguous shares of all units, one for every rank, about equal in number and in
+/// cost; ranks + 1 values.
+std::vector<std::size_t> contiguous_shares(std::span<const Unit> units, int ranks);
 
 /// The chunks of one stage behind slot 0 of a shared counter.
 class Schedule {

@@ -12,11 +12,9 @@ namespace skyloom::numerics {
 /// Cholesky factor of a symmetric positive definite matrix.
 class SmallCholesky {
  public:
-  /// Factors `matrix` (n * n, lower triangle) after adding `ridge_relative * a_ii + ridge_absolute`
-  /// to the diagonal.
+  /// Factors `matrix` (n * n, lower triangle) after adding `ridge * a_ii` to the diagonal.
   /// @return false when a pivot is not positive; the object is then unusable until the next call
-  bool factor(std::span<const double> matrix, int n, double ridge_relative = 0.0,
-              double ridge_absolute = 0.0);
+  bool factor(std::span<const double> matrix, int n, double ridge = 0.0);
   [[nodiscard]] int size() const { return n_; }
   /// x := A^-1 x.
   void solve(std::span<double> x) const;

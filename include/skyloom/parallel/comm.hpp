@@ -32,6 +32,9 @@ class Comm {
   /// The bytes of all ranks, on every rank in rank order.
   [[nodiscard]] std::vector<std::string> gather_all(const std::string& bytes) const;
 
+  /// Sends a message to every rank (its own included); returns those of all ranks to this one.
+  [[nodiscard]] std::vector<std::string> exchange(const std::vector<std::string>& messages) const;
+
   [[nodiscard]] const Handle& handle() const { return *handle_; }
 
  private:
@@ -59,7 +62,8 @@ class SharedCounter {
   [[nodiscard]] std::int64_t next();
   /// Adds to a slot and returns the value before.
   std::int64_t add(std::size_t slot, std::int64_t amount);
-  [[nodiscard]] std::int64_t value(std::size_t slot);
+  /// Rank 0 only: a slot as it stands in memory, without MPI. Another thread may ask.
+  [[nodiscard]] std::int64_t peek(std::size_t slot) const;
 
  private:
   struct Impl;
@@ -68,8 +72,6 @@ class SharedCounter {
 
 /// Waits for everybody without spinning (non-blocking barrier, sleeping in between).
 void patient_barrier(const Comm& comm);
-/// The same, calling `idle` about every millisecond of the wait.
-void patient_barrier(const Comm& comm, const std::function<void()>& idle);
 
 /// Starts MPI and PETSc (their only initialisation in the program) and ends them. While an
 /// exception unwinds, nothing is finalised. Signals TERM, USR1 and INT set a flag.

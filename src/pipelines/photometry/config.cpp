@@ -339,15 +339,15 @@ void declare(ConfigSpec& spec, Config& c) {
   declare_ignored(spec);
 }
 
-std::vector<FieldEntry> Config::field_entries() const {
-  return fields.empty() ? std::vector<FieldEntry>{inputs} : fields;
+std::span<const FieldEntry> Config::field_entries() const {
+  const FieldEntry& only = inputs;
+  return fields.empty() ? std::span(&only, 1) : std::span(fields);
 }
 
 bool Config::calibrates() const {
-  const std::vector<FieldEntry> all = field_entries();
-  return zp.enabled && std::any_of(all.begin(), all.end(), [](const FieldEntry& field) {
-           return !field.gaiaxp_synphot_csv.empty();
-         });
+  const auto has_stars = [](const FieldEntry& field) { return !field.gaiaxp_synphot_csv.empty(); };
+  const auto all = field_entries();
+  return zp.enabled && std::any_of(all.begin(), all.end(), has_stars);
 }
 
 std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,

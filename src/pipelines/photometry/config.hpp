@@ -2,6 +2,7 @@
 // Configuration of the photometry pipeline: one field per TOML key, with its default.
 
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -176,7 +177,7 @@ struct Config {
   }
   [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
   /// The fields of the survey: [inputs] when there are no others.
-  [[nodiscard]] std::vector<FieldEntry> field_entries() const;
+  [[nodiscard]] std::span<const FieldEntry> field_entries() const;
   /// Zero points are measured: they are wanted and there is a Gaia table for a field.
   [[nodiscard]] bool calibrates() const;
   /// Every band is fitted by itself, with positions and shapes of its own.

@@ -56,6 +56,10 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
            Key{.help = "no PSF star where the catalogue has a galaxy", .stages = kEpsf});
   spec.add("epsf.max_stars", &k.max_stars,
            Key{.help = "PSF stars per cell", .min = 1, .stages = kEpsf});
+  spec.add("epsf.max_stars_image", &k.max_stars_image,
+           only_field(Key{.help = "PSF stars of an image; where cells have more, each gives fewer",
+                          .min = 1,
+                          .stages = kEpsf}));
   spec.add(
       "epsf.detect_sigma", &k.detect_sigma,
       only_field(Key{.help = "detection threshold", .unit = "sigma", .min = 1, .stages = kEpsf}));

@@ -118,11 +118,21 @@ std::pair<std::size_t, std::size_t> Survey::rows(const Table& table, const Field
     return {0, table.rows()};
   }
   const auto& names = table.get<std::string>("field");
-  const auto first = std::find(names.begin(), names.end(), field.name());
-  const auto last = std::find_if(first, names.end(),
-                                 [&](const std::string& name) { return name != field.name(); });
+  const auto first = std::partition_point(names.begin(), names.end(), [&](const std::string& name) {
+    return index_of.at(name) < field.index;
+  });
+  const auto last = std::partition_point(first, names.end(), [&](const std::string& name) {
+    return index_of.at(name) <= field.index;
+  });
   return {static_cast<std::size_t>(first - names.begin()),
           static_cast<std::size_t>(last - names.begin())};
+}
+
+std::pair<std::size_t, std::size_t> rows_of_frame(const Table& table, int frame) {
+  const auto& frames = table.get<std::int32_t>("frame");
+  const auto [first, last] = std::equal_range(frames.begin(), frames.end(), frame);
+  return {static_cast<std::size_t>(first - frames.begin()),
+          static_cast<std::size_t>(last - frames.begin())};
 }
 
 std::string frame_key(const Field& field, std::size_t frame) {
@@ -188,7 +198,7 @@ std::vector<surveys::FrameSpec> frame_specs(const Config& config, const FieldEnt
 Field field_from_inputs(const Config& config, std::size_t index) {
   Field field;
   field.index = index;
-  field.entry = config.field_entries().at(index);
+  field.entry = config.field_entries()[index];
   field.specs = frame_specs(config, field.entry);
   for (const surveys::FrameSpec& spec : field.specs) {
     field.infos.push_back(surveys::read_frame_info(spec, config.zp_ref));
@@ -231,6 +241,7 @@ Survey survey_from_product(const Config& config, const engine::Products& before)
         survey.bands.push_back(band);
       }
     }
+    survey.index_of.emplace(field.name(), field.index);
     survey.fields.push_back(std::move(field));
   }
   return survey;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,6 +55,7 @@ struct Survey {
   /// Fields are listed, be it one: tables carry a column `field`, slabs stand in a group of their
   /// own.
   bool is_listed = false;
+  std::map<std::string, std::size_t> index_of;  ///< of a field by its name
 
   [[nodiscard]] std::string slab(const Field& field, const std::string& name) const;
   /// Prefix of the keys of a field's units.
@@ -97,6 +99,10 @@ class RecentFields {
 
 /// Key of a frame within its field: its band and its number among the frames of that band.
 std::string frame_key(const Field& field, std::size_t frame);
+
+/// Rows [first, second) of a table of the stage epsf that belong to a row of /frames: its units,
+/// one per frame, stand in that order.
+std::pair<std::size_t, std::size_t> rows_of_frame(const Table& table, int frame);
 
 /// Puts a column `field` in front of every table of a survey of many fields.
 void add_field_column(Schema& schema, const Survey& survey);

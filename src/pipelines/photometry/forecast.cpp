@@ -6,6 +6,7 @@
 #include "pipelines/photometry/catalogue/stage.hpp"
 #include "pipelines/photometry/field.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
+#include "pipelines/photometry/patches/stage.hpp"
 
 namespace skyloom::photometry {
 namespace {
@@ -21,9 +22,19 @@ struct Cost {
 constexpr Cost kFrames{"frames", 6.5e-9, 58.0, 3.3, 0.0};
 constexpr Cost kEpsf{"epsf", 4e-7, 98.0, 11.2, 0.0};
 constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0};
+constexpr Cost kSavedPatches{"patches", 1e-3, 63.0, 4.3, 500.0};
 constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};
 constexpr Cost kCatalogue{"catalogue", 3e-5, 55.0, 0.0, 3.2e3};
 constexpr Cost kZeropoint{"zeropoint", 1.5e-4, 115.0, 0.0, 1e4};
+
+/// A fit of fluxes alone, and one that reads saved pixels, over one of everything from the images.
+constexpr double kForcedFit = 0.42;
+constexpr double kFitOfSaved = 1.5;
+/// Of a pixel of one frame that is saved, and the same compressed.
+constexpr double kBytesPerPixel = 13.0;
+constexpr double kBytesPerPackedPixel = 4.7;
+/// Of a source on one frame in /forced.
+constexpr double kBytesPerForced = 85.0;
 
 /// Bytes of a row of the products that hold sources: so many, and so many for every band.
 constexpr double kBytesPerSource = 400.0;
@@ -53,6 +64,8 @@ struct Totals {
   double largest_patch = 0.0;  ///< sources times frames
   double cells = 0.0;
   double patches = 0.0;
+  double patch_pixels = 0.0;        ///< with halos, times frames
+  double largest_patch_pixels = 0;  ///< of one patch
   double cell_bands = 0.0;
   double band_sources = 0.0;
   double calibrated_bands = 0.0;
@@ -81,6 +94,12 @@ void add_field(const Config& config, const Field& field, Totals& totals) {
   totals.source_frames += sources * frames;
   totals.band_sources += sources * bands;
   totals.largest_patch = std::max(totals.largest_patch, kClustering * sources * frames / patches);
+  const double side = static_cast<double>(config.epsf.epsf_ngrid) * config.epsf.ngrid;
+  const double halo =
+      2.0 * patches::halo_pix(config.epsf.kernel.final_psf_size, config.halo_pix_min);
+  const double patch_pixels = (field.width / side + halo) * (field.height / side + halo) * frames;
+  totals.patch_pixels += patches * patch_pixels;
+  totals.largest_patch_pixels = std::max(totals.largest_patch_pixels, patch_pixels);
   totals.cells += cells;
   totals.patches += patches;
   totals.cell_bands += cells * bands;
@@ -101,6 +120,22 @@ engine::StageForecast stage(const Cost& cost, const Totals& totals, double units
   return out;
 }
 
+engine::StageForecast patches_stage(const Config& config, const Totals& totals) {
+  if (!config.patch_inputs.save_patch_inputs) {
+    engine::StageForecast out = stage(kPatches, totals, totals.cells, totals.cells, 1.0);
+    out.output_mb = kBytesPerPatch * totals.patches / 1e6;
+    return out;
+  }
+  engine::StageForecast out =
+      stage(kSavedPatches, totals, totals.cells + totals.patches,
+            totals.cells + PatchesStage::kCostOfPixel * totals.patch_pixels,
+            std::max(1.0, PatchesStage::kCostOfPixel * totals.largest_patch_pixels));
+  const double bytes =
+      config.patch_inputs.gzip_compresslevel > 0 ? kBytesPerPackedPixel : kBytesPerPixel;
+  out.output_mb = (kBytesPerPatch * totals.patches + bytes * totals.patch_pixels) / 1e6;
+  return out;
+}
+
 }  // namespace
 
 std::vector<engine::StageForecast> forecast(const Config& config) {
@@ -110,6 +145,8 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   }
   const double source_mb =
       (kBytesPerSource * totals.sources + kBytesPerBand * totals.band_sources) / 1e6;
+  const double forced_mb =
+      config.patch_run.forced ? kBytesPerForced * totals.source_frames / 1e6 : 0.0;
   const double image_mb = 4.0 * totals.pixels / 1e6;
   const auto block = static_cast<double>(CatalogueStage::kBlockRows);
   const double blocks = std::ceil(totals.sources / block);
@@ -119,7 +156,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast frames = stage(kFrames, totals, 0.0, 0.0, 0.0);
   engine::StageForecast epsf =
       stage(kEpsf, totals, totals.psf_frames, totals.psf_pixels, totals.largest_psf);
-  engine::StageForecast patches = stage(kPatches, totals, totals.cells, totals.cells, 1.0);
+  engine::StageForecast patches = patches_stage(config, totals);
   engine::StageForecast fit = stage(kFit, totals, totals.patches,
                                     totals.patches + totals.source_frames, totals.largest_patch);
   engine::StageForecast catalogue =
@@ -127,16 +164,17 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast zeropoint = stage(kZeropoint, totals, 0.0, 0.0, 0.0);
   frames.output_mb = kFrameSlabs * image_mb + kShareOfInput * source_mb;
   epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
-  patches.output_mb = kBytesPerPatch * totals.patches / 1e6;
+  fit.seconds_per_cost *= config.patch_run.forced ? kForcedFit : 1.0;
+  fit.seconds_per_cost *= config.patch_inputs.save_patch_inputs ? kFitOfSaved : 1.0;
   fit.output_mb = source_mb + (config.patch_run.no_patch_overview ? 0.0 : image_mb);
-  catalogue.output_mb = source_mb;
+  catalogue.output_mb = source_mb + forced_mb;
   if (config.calibrates()) {
     zeropoint = stage(kZeropoint, totals, totals.calibrated_bands + blocks,
                       totals.calibrated_bands + totals.sources, rows_of_block);
-    zeropoint.output_mb = source_mb;
+    zeropoint.output_mb = source_mb + forced_mb;
   }
   // With the last stage photometry.h5, the exports and the report are written.
-  zeropoint.output_mb += epsf.output_mb + kCopies * source_mb + kReport_mb;
+  zeropoint.output_mb += epsf.output_mb + kCopies * source_mb + 2.0 * forced_mb + kReport_mb;
   return {frames, epsf, patches, fit, catalogue, zeropoint};
 }
 

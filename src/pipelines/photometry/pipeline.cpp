@@ -112,8 +112,7 @@ Table run_summary(const std::string& field, const engine::Products& products) {
 // Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
   std::vector<engine::Export> files;
-  const std::vector<FieldEntry> fields = config_.field_entries();
-  for (const FieldEntry& field : fields) {
+  for (const FieldEntry& field : config_.field_entries()) {
     const bool many = config_.lists_fields();
     const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
     const auto add = [&](const char* table, const std::string& file, const char* format,

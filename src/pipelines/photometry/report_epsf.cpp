@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -32,6 +33,20 @@ web::DataTable band_table(const ReportInput& input, const Table& bands) {
          fmt::format("{}", number("order", i)), text("fwhm_pix", i, 1.0), text("beta", i, 1.0),
          text("chi2_core_median", i, 1.0), text("flux_err_pred", i, 100.0),
          text("f_out", i, 100.0)});
+  }
+  return table;
+}
+
+/// What was noticed while the PSFs were built.
+web::DataTable warning_table(const ReportInput& input, const Table& bands) {
+  web::DataTable table{"Noticed", {"band", "warning"}, {}};
+  const auto& warnings = bands.get<std::string>("warnings");
+  for (std::size_t i = 0; i < bands.rows(); ++i) {
+    std::istringstream lines(warnings[i]);
+    for (std::string line; std::getline(lines, line);) {
+      table.rows.push_back(
+          {input.frame_label(static_cast<std::size_t>(bands.get<std::int32_t>("frame")[i])), line});
+    }
   }
   return table;
 }
@@ -84,8 +99,9 @@ web::Chart growth_chart(const ReportInput& input, const std::vector<std::size_t>
   return chart;
 }
 
-web::Picture stamp(const Table& cells, const std::string& column, std::size_t row) {
-  web::Picture picture = array_picture(cells, column, row);
+web::Picture stamp(const ReportInput& input, const std::string& column, std::size_t row) {
+  web::Picture picture = array_picture(input.products.table("epsf", "cells"), column, row);
+  picture.color_bar = input.config.epsf.diagnostics_show_colorbar;
   picture.scale = std::clamp(180.0 / picture.pixels.width(), 1.0, 4.0);
   picture.x0 = -0.5 * (picture.pixels.width() - 1);
   picture.y0 = -0.5 * (picture.pixels.height() - 1);
@@ -102,7 +118,7 @@ web::PictureRow cell_stamps(const ReportInput& input, std::size_t cell) {
   const Table& cells = input.products.table("epsf", "cells");
   web::PictureRow row{
       "ePSF of " + cell_label(input, cell), {}, 4, "epsf_" + file_part(cell_label(input, cell))};
-  web::Picture psf = stamp(cells, "epsf", cell);
+  web::Picture psf = stamp(input, "epsf", cell);
   psf.title = fmt::format("ePSF, used={}/{}", cells.get<std::int32_t>("nstars_used")[cell],
                           cells.get<std::int32_t>("nstars_extract")[cell]);
   psf.stretch = "log";
@@ -111,8 +127,8 @@ web::PictureRow cell_stamps(const ReportInput& input, std::size_t cell) {
     std::tie(psf.low, psf.high) = quantiles_of(psf.pixels, 0.01, 1.0);
     row.pictures.push_back(std::move(psf));
   }
-  web::Picture star = stamp(cells, "median_star", cell);
-  web::Picture residual = stamp(cells, "median_residual", cell);
+  web::Picture star = stamp(input, "median_star", cell);
+  web::Picture residual = stamp(input, "median_residual", cell);
   if (!has_values(star)) {
     return row;
   }
@@ -183,8 +199,14 @@ web::Section epsf_section(const ReportInput& input, std::vector<std::string>& pr
     section.add(web::Text{"All frames came with a PSF of their own; none was built."});
     return section.take();
   }
-  section.draw("table of PSFs",
-               [&]() -> std::vector<web::Block> { return {shortened(band_table(input, bands))}; });
+  section.draw("table of PSFs", [&]() -> std::vector<web::Block> {
+    std::vector<web::Block> blocks{shortened(band_table(input, bands))};
+    web::DataTable noticed = warning_table(input, bands);
+    if (!noticed.rows.empty()) {
+      blocks.emplace_back(shortened(std::move(noticed)));
+    }
+    return blocks;
+  });
   std::vector<std::size_t> shown;
   section.draw("cells of the PSFs", [&]() -> std::vector<web::Block> {
     shown = shown_cells(input);

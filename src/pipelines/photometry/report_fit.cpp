@@ -11,6 +11,7 @@
 
 #include "pipelines/photometry/fit/stage.hpp"
 #include "pipelines/photometry/report_parts.hpp"
+#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry {
 namespace {
@@ -142,21 +143,18 @@ Image<float> mixture_image(const Table& mixtures, std::size_t first, std::size_t
   const auto number = [&](const char* column, std::size_t i) {
     return mixtures.get<double>(column)[i];
   };
+  sky::PsfMixture mixture;
+  for (std::size_t i = first; i < last; ++i) {
+    mixture.terms.push_back({number("weight", i),
+                             number("mean_x", i),
+                             number("mean_y", i),
+                             {number("cxx", i), number("cxy", i), number("cyy", i)}});
+  }
   Image<float> out(side, side);
   const int half = side / 2;
-  for (std::size_t i = first; i < last; ++i) {
-    const double cxx = number("cxx", i);
-    const double cxy = number("cxy", i);
-    const double cyy = number("cyy", i);
-    const double det = cxx * cyy - cxy * cxy;
-    const double peak = number("weight", i) / (2.0 * M_PI * std::sqrt(det));
-    for (int y = 0; y < side; ++y) {
-      for (int x = 0; x < side; ++x) {
-        const double u = x - half - number("mean_x", i);
-        const double v = y - half - number("mean_y", i);
-        const double q = (cyy * u * u - 2.0 * cxy * u * v + cxx * v * v) / det;
-        out(y, x) += static_cast<float>(peak * std::exp(-0.5 * q));
-      }
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      out(y, x) = static_cast<float>(mixture.at(x - half, y - half));
     }
   }
   return out;

@@ -13,32 +13,36 @@
 namespace skyloom::photometry {
 namespace {
 
+const surveys::FrameInfo& frame_of(const ReportInput& input, std::size_t cell) {
+  const auto row = static_cast<std::size_t>(
+      input.products.table("epsf", "cells").get<std::int32_t>("frame")[cell]);
+  const auto [index, number] = input.survey.frame_at(row);
+  return input.survey.fields[index].infos[number];
+}
+
 /// Residuals over noise of the used stars, pixels within the PSF array.
 std::vector<double> normalised_residuals(const ReportInput& input, const Table& stamps,
-                                         const std::vector<std::size_t>& used) {
-  const auto row_of_frame = static_cast<std::size_t>(stamps.get<std::int32_t>("frame")[used[0]]);
-  const auto [index, number] = input.survey.frame_at(row_of_frame);
-  const Field& field = input.survey.fields[index];
-  const surveys::FrameInfo& info = field.infos[number];
-  const PsfChoice choice = choose_psfs(input.config, field, input.products)[number];
+                                         const std::vector<std::size_t>& used, std::size_t cell,
+                                         const sky::Psf& psf) {
+  const surveys::FrameInfo& info = frame_of(input, cell);
   const Table& stars = input.products.table("epsf", "stars");
-  const auto& frames = stars.get<std::int32_t>("frame");
-  const auto begin = std::find(frames.begin(), frames.end(), static_cast<int>(row_of_frame));
+  const std::size_t begin =
+      rows_of_frame(stars, input.products.table("epsf", "cells").get<std::int32_t>("frame")[cell])
+          .first;
   const double sky_sigma = info.skysig_adu * info.scale;
   const double gain = info.egain / info.scale;
   std::vector<double> out;
   sky::RenderScratch scratch;
   for (const std::size_t i : used) {
-    const auto star = static_cast<std::size_t>(begin - frames.begin()) +
-                      static_cast<std::size_t>(stamps.get<std::int32_t>("star")[i]);
+    const auto star = begin + static_cast<std::size_t>(stamps.get<std::int32_t>("star")[i]);
     const Image<float> raw = array_picture(stamps, "raw", i).pixels;
     const double x = stars.get<double>("x")[star] - stamps.get<std::int32_t>("x0")[i];
     const double y = stars.get<double>("y")[star] - stamps.get<std::int32_t>("y0")[i];
     const double flux = stars.get<double>("flux")[star];
-    const double sky = stars.get<double>("sky")[star];
+    const double background = stamps.get<double>("background")[i];
     Image<float> model(raw.width(), raw.height(), 0.0F);
     const sky::PointSource point(
-        choice.psf->at(stars.get<double>("x")[star], stars.get<double>("y")[star]));
+        psf.at(stars.get<double>("x")[star], stars.get<double>("y")[star]));
     sky::ImageBlock block;
     block.data = model.pixels().data();
     block.clip = model.box();
@@ -49,7 +53,7 @@ std::vector<double> normalised_residuals(const ReportInput& input, const Table& 
       const double light = flux * model.pixels()[p];
       const double variance =
           sky_sigma * sky_sigma + (gain > 0.0 ? std::fmax(light, 0.0) / gain : 0.0);
-      const double r = (raw.pixels()[p] - sky - light) / std::sqrt(variance);
+      const double r = (raw.pixels()[p] - background - light) / std::sqrt(variance);
       if (std::isfinite(r) && light != 0.0) {
         out.push_back(r);
       }
@@ -67,10 +71,16 @@ std::vector<web::Block> residual_histogram(const ReportInput& input, const Table
   std::vector<std::size_t> used = used_ones(stamps, rows);
   used.resize(std::min(used.size(),
                        static_cast<std::size_t>(input.config.epsf.kernel.residual_diag_max_stars)));
-  if (used.empty()) {
+  const auto psf = built_psf(input.config, input.products, cell);
+  if (used.empty() || psf == nullptr) {
     return {};
   }
-  const std::vector<double> residuals = normalised_residuals(input, stamps, used);
+  const std::string title = "Residuals of PSF stars of " + cell_label(input, cell);
+  if (!std::isfinite(frame_of(input, cell).skysig_adu)) {
+    return {web::Text{title + " over their noise: not drawn, since the image has no SKYSIG; its "
+                              "noise is known from an inverse-variance image alone."}};
+  }
+  const std::vector<double> residuals = normalised_residuals(input, stamps, used, cell, *psf);
   if (residuals.empty()) {
     return {};
   }
@@ -99,7 +109,7 @@ std::vector<web::Block> residual_histogram(const ReportInput& input, const Table
     normal.x.push_back(x);
     normal.y.push_back(area * std::exp(-0.5 * x * x) / std::sqrt(2.0 * M_PI));
   }
-  return {web::Chart{"Residuals of PSF stars of " + cell_label(input, cell),
+  return {web::Chart{title,
                      "residual / noise",
                      "pixels",
                      false,

@@ -32,11 +32,11 @@ std::vector<std::size_t> rows_of_cell(const ReportInput& input, const Table& tab
   const Table& cells = input.products.table("epsf", "cells");
   const std::int32_t wanted_frame = cells.get<std::int32_t>("frame")[cell];
   const std::string& wanted_tag = cells.get<std::string>("epsf_tag")[cell];
-  const auto& frame = table.get<std::int32_t>("frame");
   const auto& tag = table.get<std::string>("epsf_tag");
+  const auto [first, last] = rows_of_frame(table, wanted_frame);
   std::vector<std::size_t> rows;
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    if (frame[i] == wanted_frame && tag[i] == wanted_tag) {
+  for (std::size_t i = first; i < last; ++i) {
+    if (tag[i] == wanted_tag) {
       rows.push_back(i);
     }
   }
@@ -51,15 +51,14 @@ Box cell_box(const Table& cells, std::size_t cell) {
 /// The image of a cell, opened. @throws ConfigError when it is not where it was during the run
 class FrameOfCell {
  public:
-  FrameOfCell(const ReportInput& input, std::size_t cell)
-      : row_(static_cast<std::size_t>(
-            input.products.table("epsf", "cells").get<std::int32_t>("frame")[cell])) {
-    const auto [index, number] = input.survey.frame_at(row_);
+  FrameOfCell(const ReportInput& input, std::size_t cell) {
+    const Table& cells = input.products.table("epsf", "cells");
+    const auto [index, number] =
+        input.survey.frame_at(static_cast<std::size_t>(cells.get<std::int32_t>("frame")[cell]));
     const Field& field = input.survey.fields[index];
     origin_ = field.origin(number);
     reader_.emplace(field.specs[number], field.infos[number]);
   }
-  [[nodiscard]] std::size_t row() const { return row_; }
   /// Scaled flux of a box in the pixels that are used; NaN where bad or outside.
   [[nodiscard]] Image<float> read(const Box& box) const {
     surveys::FramePixels pixels =
@@ -73,7 +72,6 @@ class FrameOfCell {
   }
 
  private:
-  std::size_t row_;
   int origin_ = 0;
   mutable std::optional<surveys::FrameReader> reader_;
 };
@@ -222,47 +220,6 @@ const char* origin_color(const std::string& origin) {
   return origin == "gaia" ? "#00e5ff" : origin == "both" ? "#ff00ff" : "#ff9800";
 }
 
-/// Pixels of a cell's stars, for methods that keep none: the columns of /star_stamps but the
-/// annulus.
-Table read_stamps(const ReportInput& input, std::size_t cell) {
-  constexpr std::size_t kMost = 100;
-  const auto n = static_cast<std::size_t>(input.config.epsf.kernel.cutout_size);
-  Table out(TableSchema{"star_stamps",
-                        {{"frame", Type::int32, "", "row of /frames"},
-                         {"epsf_tag", Type::text, "", "cell"},
-                         {"star", Type::int32, "", "row among the stars of this frame in /stars"},
-                         {"x0", Type::int32, "pix", "first column"},
-                         {"y0", Type::int32, "pix", "first row"},
-                         {"origin", Type::text, "", "sep, gaia or both"},
-                         {"used", Type::boolean, "", "part of the PSF"},
-                         {"background", Type::float64, "", "fitted sky"},
-                         {"raw", Type::float32, "", "pixels; NaN = bad", {n, n}}}});
-  const Table& stars = input.products.table("epsf", "stars");
-  const auto& frames = stars.get<std::int32_t>("frame");
-  const FrameOfCell frame(input, cell);
-  const auto first = std::find(frames.begin(), frames.end(), static_cast<int>(frame.row()));
-  const int half = input.config.epsf.kernel.cutout_size / 2;
-  for (const std::size_t i : rows_of_cell(input, stars, cell)) {
-    if (out.rows() == kMost) {
-      break;
-    }
-    const int x0 = static_cast<int>(std::lround(stars.get<double>("x")[i])) - half;
-    const int y0 = static_cast<int>(std::lround(stars.get<double>("y")[i])) - half;
-    const Image<float> raw = frame.read({x0, x0 + 2 * half + 1, y0, y0 + 2 * half + 1});
-    const std::size_t row = out.add_row();
-    out.set(row, "frame", static_cast<std::int64_t>(frame.row()));
-    out.set(row, "epsf_tag", stars.get<std::string>("epsf_tag")[i]);
-    out.set(row, "star", static_cast<std::int64_t>(i) - (first - frames.begin()));
-    out.set(row, "x0", x0);
-    out.set(row, "y0", y0);
-    out.set(row, "origin", stars.get<std::string>("origin")[i]);
-    out.set(row, "used", stars.get<std::uint8_t>("used")[i] != 0);
-    out.set(row, "background", stars.get<double>("sky")[i]);
-    out.set(row, "raw", std::span<const float>(raw.pixels()));
-  }
-  return out;
-}
-
 /// Stamps side by side, each over its brightest central pixel, in frames by origin.
 web::Picture montage(const Table& stamps, const std::vector<std::size_t>& rows) {
   const web::Picture first = array_picture(stamps, "raw", rows.front());
@@ -323,6 +280,9 @@ std::vector<web::Block> montages(const ReportInput& input, const Table& stamps,
     row.pictures[1].title = "used stars";
     row.pictures[1].file = "used_stars";
   }
+  for (web::Picture& picture : row.pictures) {
+    picture.color_bar = input.config.epsf.diagnostics_show_colorbar;
+  }
   return {row};
 }
 
@@ -373,31 +333,22 @@ std::vector<web::Block> local_backgrounds(const ReportInput& input, const Table&
 void draw_stars(const ReportInput& input, std::size_t cell, SectionWriter& section) {
   const std::string label = cell_label(input, cell);
   section.draw("PSF stars of " + label, [&] { return star_positions(input, cell); });
-  Table own;
-  const Table* stamps = nullptr;
-  std::vector<std::size_t> rows;
-  section.draw("star stamps of " + label, [&]() -> std::vector<web::Block> {
-    if (input.products.has_table("epsf", "star_stamps")) {
-      stamps = &input.products.table("epsf", "star_stamps");
-      rows = rows_of_cell(input, *stamps, cell);
-    }
-    if (rows.empty() && input.config.epsf.kernel.save_star_montage_max > 0) {
-      own = read_stamps(input, cell);
-      stamps = &own;
-      rows = rows_of_cell(input, own, cell);
-    }
-    return rows.empty() ? std::vector<web::Block>{} : montages(input, *stamps, rows, cell);
-  });
+  if (!input.products.has_table("epsf", "star_stamps")) {
+    return;
+  }
+  const Table& stamps = input.products.table("epsf", "star_stamps");
+  const std::vector<std::size_t> rows = rows_of_cell(input, stamps, cell);
   if (rows.empty()) {
     return;
   }
+  section.draw("star stamps of " + label, [&] { return montages(input, stamps, rows, cell); });
   if (input.config.epsf.kernel.save_residual_diagnostics) {
     section.draw("residuals of " + label,
-                 [&] { return residual_histogram(input, *stamps, rows, cell); });
+                 [&] { return residual_histogram(input, stamps, rows, cell); });
   }
-  if (stamps->has("annulus")) {
+  if (stamps.has("annulus")) {
     section.draw("local backgrounds of " + label,
-                 [&] { return local_backgrounds(input, *stamps, rows, cell); });
+                 [&] { return local_backgrounds(input, stamps, rows, cell); });
   }
 }
 

@@ -46,6 +46,25 @@ def estimates_hold(program, folder):
     require(said.count("finished earlier") == 6, said)
 
 
+def other_kinds_of_runs_are_foreseen(program, folder):
+    """Saved pixels and forced fits: bytes, and how much work against a plain run."""
+    program.run("simulate", "photometry", "--out", folder / "s", "--size", "tiny")
+    config = folder / "s" / "photometry.toml"
+    plain = figures(program.run("photometry", "run", config, "--dry-run"))
+    for key, more_work, pattern in (("patch_inputs.save_patch_inputs", True, "patches.slabs.h5"),
+                                    ("patch_run.forced", False, "forced.csv")):
+        options = ("--set", f"{key}=true")
+        estimate = figures(program.run("photometry", "run", config, "--dry-run", *options))
+        require((estimate[0] > plain[0]) == more_work and estimate[2] > plain[2],
+                f"{key}: {plain} {estimate}")
+        run = folder / key
+        program.run("photometry", "run", config, "--out", run, *options)
+        require(any(path.name == pattern for path in run.rglob("*")), pattern)
+        written_mb = sum(p.stat().st_size for p in run.rglob("*") if p.is_file()) / 1e6
+        print(f"{key}: estimated {estimate[2]:.1f} MB, written {written_mb:.1f} MB")
+        require(1 / 1.7 < written_mb / estimate[2] < 1.7, f"{key}: {estimate} {written_mb}")
+
+
 def what_is_left_is_planned(program, folder):
     program.run("simulate", "photometry", "--out", folder / "s", "--size", "tiny")
     config = folder / "s" / "photometry.toml"
@@ -63,4 +82,5 @@ def what_is_left_is_planned(program, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [estimates_hold, what_is_left_is_planned]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [
+        estimates_hold, other_kinds_of_runs_are_foreseen, what_is_left_is_planned]))

@@ -5,7 +5,6 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
 
-#include "engine/plan_bytes.hpp"
 #include "example.hpp"
 
 using namespace skyloom;
@@ -38,20 +37,4 @@ TEST_CASE("the [run] table is checked and its seed belongs to every stage") {
     const auto document = io::parse_toml(std::string("[run]\n") + text + "\n", "t");
     CHECK_THROWS_AS(spec.apply(document, "t", "/"), ConfigError);
   }
-}
-
-TEST_CASE("a plan survives its broadcast") {
-  Plan plan;
-  plan.schema.tables = {{"t", {{"c", Type::float32, "Jy", "help", {2, 3}}}}};
-  plan.schema.slabs = {{"a/b", Type::int64, {4, 5}, "s", "array"}};
-  plan.add("one", 1.5);
-  plan.add("two", 1e-300);
-  const Plan back = plan_from_bytes(plan_to_bytes(plan));
-  CHECK(back.schema == plan.schema);
-  REQUIRE(back.units.size() == 2);
-  CHECK(back.units[1].index == 1);
-  CHECK(back.units[1].key == "two");
-  CHECK(back.units[1].cost == 1e-300);
-  const Plan none = plan_from_bytes(plan_to_bytes(Plan{}));
-  CHECK(none.units.empty());
 }

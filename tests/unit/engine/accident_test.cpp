@@ -9,11 +9,10 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
-
-#include "engine/posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 using namespace skyloom;
-using engine::PosixFile;
+using io::PosixFile;
 
 namespace {
 
@@ -65,18 +64,18 @@ TEST_CASE("a file whose saving fails keeps its old content") {
   const std::filesystem::path folder = fresh_folder();
   io::write_atomically(folder / "f", "old");
   const auto write = [&] { io::write_atomically(folder / "f", "new content"); };
-  for (const char* accident : {"write=full", "write=fail", "sync=fail", "rename=fail"}) {
+  for (const char* accident : {"write=full@1+", "write=fail@1+", "sync=fail", "rename=fail"}) {
     const std::string said = with_accident(accident, write);
     REQUIRE(said.find((folder / "f").string()) == 0);
     REQUIRE(io::read_text(folder / "f") == "old");
     REQUIRE_FALSE(std::filesystem::exists(folder / "f.tmp"));
   }
-  REQUIRE(with_accident("write=full", write).find("11 bytes are needed") != std::string::npos);
+  REQUIRE(with_accident("write=full@1+", write).find("11 bytes are needed") != std::string::npos);
   REQUIRE(with_accident("write=torn", write) == "killed");
   REQUIRE(io::read_text(folder / "f") == "old");
   REQUIRE(with_accident("write=cut", write).empty());
   REQUIRE(io::read_text(folder / "f") == "new content");
-  const auto rename = [&] { engine::rename_durably(folder / "f", folder / "g"); };
+  const auto rename = [&] { io::rename_durably(folder / "f", folder / "g"); };
   REQUIRE(with_accident("sync=fail", rename).find("cannot be forced to disk") != std::string::npos);
   REQUIRE(with_accident("rename=fail", rename).find("cannot be renamed") != std::string::npos);
   REQUIRE(with_accident("read=fail", [&] {

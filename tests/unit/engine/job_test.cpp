@@ -152,3 +152,12 @@ TEST_CASE("jobs that cannot be are refused by their key") {
   task.config_file = "/my data/night.toml";
   CHECK_THAT(refusal(Batch::slurm, small_job(), task), Contains("configuration file"));
 }
+
+TEST_CASE("a job has its walltime without the lead, and none when that takes half of it") {
+  engine::JobSettings job;
+  job.walltime_h = 1.0;
+  job.signal_lead_s = 600.0;
+  CHECK(engine::seconds_per_job(job) == 3000.0);
+  job.signal_lead_s = 1800.0;
+  CHECK_FALSE(engine::seconds_per_job(job));
+}

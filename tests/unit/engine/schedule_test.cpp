@@ -27,11 +27,14 @@ std::vector<std::size_t> all(std::size_t count) {
 
 }  // namespace
 
-TEST_CASE("work is ordered by decreasing cost, ties by index") {
+TEST_CASE("work is ordered by decreasing class of cost, within a class by index") {
   const std::vector<Unit> units = units_with({1, 5, 3, 5, 0});
   const Chunks chunks = guided_chunks(units, {4, 3, 2, 1, 0}, 2);
   REQUIRE(chunks.order == std::vector<std::size_t>{1, 3, 2, 0, 4});
   REQUIRE(guided_chunks(units, {4, 0, 3}, 2).order == std::vector<std::size_t>{3, 0, 4});
+  // 8 and 8.9 are one class, 9 and 16 are others.
+  const std::vector<Unit> close = units_with({8, 9, 8.9, 16, 1e-300, 1e300});
+  REQUIRE(guided_chunks(close, all(6), 2).order == std::vector<std::size_t>{5, 3, 1, 0, 2, 4});
 }
 
 TEST_CASE("chunks hold every unit once and shrink with what remains") {
@@ -67,4 +70,15 @@ TEST_CASE("no units, and costs that are no costs") {
   const Chunks chunks = guided_chunks(units, all(4), 1);
   REQUIRE(chunks.order == std::vector<std::size_t>{1, 0, 2, 3});
   REQUIRE(chunks.begin.back() == 4);
+}
+
+TEST_CASE("shares are contiguous and about equal, half by number and half by cost") {
+  REQUIRE(contiguous_shares(units_with({1, 1, 1, 1}), 2) == std::vector<std::size_t>{0, 2, 4});
+  REQUIRE(contiguous_shares(units_with({0, 0, 0, 0}), 4) ==
+          std::vector<std::size_t>{0, 1, 2, 3, 4});
+  // The first four have 0.5 + 0.25 of everything.
+  REQUIRE(contiguous_shares(units_with({3, 3, 3, 3, 0, 0, 0, 0}), 3) ==
+          std::vector<std::size_t>{0, 2, 4, 8});
+  REQUIRE(contiguous_shares(units_with({5}), 3) == std::vector<std::size_t>{0, 1, 1, 1});
+  REQUIRE(contiguous_shares({}, 2) == std::vector<std::size_t>{0, 0, 0});
 }

@@ -10,6 +10,7 @@
 
 #include "pipelines/photometry/epsf/classic_cell.hpp"
 #include "pipelines/photometry/epsf/classic_stars.hpp"
+#include "pipelines/photometry/epsf/stars.hpp"
 
 #include "helpers.hpp"
 
@@ -268,6 +269,46 @@ TEST_CASE("the cell's background is subtracted and described", "[classic]") {
   CHECK(cell.mask(100 - kOriginY, 100 - kOriginX) == 1);
   CHECK(cell.data(5, 5) == Approx(cell.raw(5, 5) - cell.background(5, 5)));
   CHECK(cell.raw(5, 5) == frame->pixels.data(kOriginY + 5, kOriginX + 5));
+}
+
+TEST_CASE("the background of a star's stamp is all that lies below the star", "[classic]") {
+  test::FieldOptions field;
+  field.n_saturated = 0;
+  field.n_galaxies = 0;
+  field.n_stars = 40;
+  field.min_separation_pix = 42.0;
+  field.flux_min = 2e4;
+  test::MoffatPart part;
+  part.beta = 4.5;
+  test::TrueField sky = test::make_field(test::TruePsf{{part}}, field);
+  for (int y = 0; y < field.size; ++y) {
+    for (int x = 0; x < field.size; ++x) {
+      sky.data(y, x) += static_cast<float>(120.0 + 0.2 * x);
+    }
+  }
+  Options options = settings();
+  options.method = GENERATE(std::string("anderson-king"), std::string("epsf"));
+  options.psfstar_mode = "sep";
+  options.background_subtract_patch = true;
+  options.cutout_size = 61;
+  options.min_sep = 10.0;
+  INFO(options.method);
+  const Result result = build(test::make_input(sky), options);
+  REQUIRE(result.cutouts.size() > 5);
+  for (const StarCutout& cutout : result.cutouts) {
+    std::vector<double> rim;
+    for (int y = 0; y < 61; ++y) {
+      for (int x = 0; x < 61; ++x) {
+        const double r = std::hypot(x - 30, y - 30);
+        if (r > 22.0 && r < 29.0 && std::isfinite(cutout.raw(y, x))) {
+          rim.push_back(static_cast<double>(cutout.raw(y, x)) - cutout.background);
+        }
+      }
+    }
+    REQUIRE(rim.size() > 500);
+    // Noise is 9 per pixel; neighbours' wings and the slope leave a little.
+    CHECK(median_of(rim) == Approx(0.0).margin(3.0));
+  }
 }
 
 TEST_CASE("a field by cells: arrays, counts, stamps; an empty cell says why", "[classic]") {

@@ -21,7 +21,60 @@ FluxError error_of(const Result& result, const TruePsf& truth, const FieldOption
   return psf_only_error(*result.psf, truth, options.size, options.sky_sigma, options.gain);
 }
 
+/// Both results say the same of stars and PSF, bit by bit.
+void check_same(const Result& a, const Result& b) {
+  REQUIRE(a.psf);
+  REQUIRE(b.psf);
+  CHECK(a.level == b.level);
+  CHECK(a.psf->parameters() == b.psf->parameters());
+  REQUIRE(a.stars.size() == b.stars.size());
+  for (std::size_t i = 0; i < a.stars.size(); ++i) {
+    CHECK(a.stars[i].used == b.stars[i].used);
+    CHECK(a.stars[i].x == b.stars[i].x);
+    CHECK(a.stars[i].flux == b.stars[i].flux);
+    CHECK(a.stars[i].sky == b.stars[i].sky);
+  }
+  CHECK(a.diagnostics.noise_factor == b.diagnostics.noise_factor);
+  CHECK(a.diagnostics.chi2_core_median == b.diagnostics.chi2_core_median);
+  CHECK(a.diagnostics.apcor == b.diagnostics.apcor);
+}
+
 }  // namespace
+
+TEST_CASE("a full model that is given up leaves nothing behind", "[epsf]") {
+  // A Moffat minus a wider one has no positive wing, which the model cannot be. With noise that is
+  // given too large this shows only after the noise was found wrong and scaled.
+  FieldOptions options;
+  options.n_galaxies = 0;
+  options.n_stars = 40;
+  options.n_saturated = 0;
+  options.min_separation_pix = 40.0;
+  options.flux_min = 5e3;
+  options.saturation = 1e9;
+  const TruePsf truth{{moffat(3.6, 6.0, 2.2), moffat(7.0, 3.0, -1.2)}};
+  const TrueField field = make_field(truth, options);
+  for (const double excess : {1.0, 3.0, 6.0}) {
+    CAPTURE(excess);
+    Input input = make_input(field);
+    const auto whole = input.read;
+    input.read = [&](const Box& box) {
+      Pixels pixels = whole(box);
+      for (float& sigma : pixels.sigma_sky.pixels()) {
+        sigma *= static_cast<float>(excess);
+      }
+      return pixels;
+    };
+    input.gain_e_per_flux = options.gain / (excess * excess);
+    Options moffat_alone;
+    moffat_alone.method = "moffat";
+    const Result given_up = build(input, {});
+    const Result never_tried = build(input, moffat_alone);
+    CHECK_FALSE(given_up.level_text.empty());
+    CHECK(given_up.warnings == never_tried.warnings);
+    CHECK(std::isnan(given_up.diagnostics.sigma_r));
+    check_same(given_up, never_tried);
+  }
+}
 
 TEST_CASE("large images are read in tiles and not held", "[epsf]") {
   FieldOptions options;
@@ -179,6 +232,32 @@ TEST_CASE("the second pass subtracts catalogued galaxies", "[epsf]") {
   CHECK(second.scatter < 1.5e-3);
   // Galaxies' outskirts under the stars raise chi^2; without them it falls.
   CHECK(twice.diagnostics.resid_corr < 0.1);
+}
+
+TEST_CASE("a second pass that changes no stamp leaves nothing behind", "[epsf]") {
+  const FieldOptions options;
+  const TruePsf truth{{moffat(3.6, 3.0)}};
+  const TrueField field = make_field(truth, options);
+  Input input = make_input(field);
+  const Result once = build(input, {});
+  // What is called a galaxy is no longer subtracted as a star, even where no stamp is near enough
+  // for a fit.
+  for (const TrueObject& object : field.objects) {
+    const bool near = std::any_of(once.stars.begin(), once.stars.end(), [&](const StarRow& star) {
+      return star.used && std::abs(star.x - object.x) < 39.0 && std::abs(star.y - object.y) < 39.0;
+    });
+    if (!near) {
+      CatalogueSource source{object.x, object.y, false};
+      source.re_pix = 0.3;
+      input.catalogue.push_back(source);
+    }
+  }
+  REQUIRE_FALSE(input.catalogue.empty());
+  Options twice;
+  twice.passes = 2;
+  const Result again = build(input, twice);
+  CHECK(again.diagnostics.n_refined == 0);
+  check_same(again, once);
 }
 
 TEST_CASE("bright stars' fluxes with every kind of PSF, one field each", "[epsf]") {

@@ -151,7 +151,7 @@ TEST_CASE("covariances of fluxes agree with the inverse of the full matrix") {
   REQUIRE(factor.factor(h, static_cast<int>(n)));
   const auto inverse = factor.inverse();
   // Without source noise the sandwich is the inverse itself.
-  const auto cov = fit::covariance(scene, inverse, prior);
+  const auto cov = fit::covariance(scene, inverse, inverse, prior);
   for (std::size_t i = 0; i < n; ++i) {
     CHECK(cov.theta[i * n + i] == Approx(inverse[i * n + i]).epsilon(2e-4));
   }

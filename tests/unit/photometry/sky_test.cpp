@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -142,4 +143,87 @@ TEST_CASE("fluxes follow a sky that is set to another value", "[sky]") {
     }
   }
   CHECK(compared >= 5);
+}
+
+TEST_CASE("halves of a patch measure its sky independently", "[sky]") {
+  skyloom::test::PatchOptions options = skyloom::test::small();
+  fit::Input input = skyloom::test::make_patch(4, options).input;
+  const fit::Result all = fit::compute(input);
+  input.base = {0, 40, 0, input.height};
+  const fit::Result left = fit::compute(input);
+  input.base = {40, input.width, 0, input.height};
+  const fit::Result right = fit::compute(input);
+  for (std::size_t f = 0; f < all.frames.size(); ++f) {
+    CHECK(all.frames[f].base_sky == Approx(all.frames[f].sky).margin(1e-4));
+    CHECK(all.frames[f].base_sky_err == Approx(all.frames[f].sky_err));
+    const double a = std::pow(left.frames[f].base_sky_err, -2.0);
+    const double b = std::pow(right.frames[f].base_sky_err, -2.0);
+    CHECK(a + b == Approx(std::pow(all.frames[f].sky_err, -2.0)));
+    CHECK((a * left.frames[f].base_sky + b * right.frames[f].base_sky) / (a + b) ==
+          Approx(all.frames[f].sky).margin(1e-4));
+    CHECK(std::abs(left.frames[f].base_sky - right.frames[f].base_sky) > 1e-3);
+  }
+}
+
+TEST_CASE("a free sky does not hold back the fluxes of extended galaxies", "[sky]") {
+  // Its information is that of all pixels of a wide patch, a million times that of such a flux.
+  constexpr int kSide = 600;
+  fit::SourceStart galaxy;
+  galaxy.type = fit::SourceType::dev;
+  galaxy.x = 301.3;
+  galaxy.y = 298.8;
+  galaxy.re_pix = 12.0;
+  galaxy.axis_ratio = 0.7;
+  galaxy.flux = {3e5};
+  skyloom::Image<double> model(kSide, kSide);
+  const auto psf = skyloom::test::moffat_stamp(3.5, 20);
+  skyloom::test::add_source(model, galaxy, galaxy.flux[0], psf);
+  fit::FrameData frame;
+  frame.data = skyloom::Image<float>(kSide, kSide);
+  frame.invvar = skyloom::Image<float>(kSide, kSide, 1.0F);
+  frame.psf = std::make_shared<skyloom::test::StampPsf>(psf, 3.5);
+  const skyloom::Rng rng(1, "sky", "wide");
+  for (std::size_t i = 0; i < model.pixels().size(); ++i) {
+    frame.data.pixels()[i] = static_cast<float>(model.pixels()[i] + rng.normal(i, 0));
+  }
+  fit::Input input;
+  input.width = kSide;
+  input.height = kSide;
+  input.n_bands = 1;
+  input.frames.push_back(frame);
+  input.sources.push_back(galaxy);
+  const fit::Result free = fit::compute(input);
+  input.frames[0].fit_sky = false;
+  input.frames[0].sky_start = free.frames[0].sky;
+  const fit::Result held = fit::compute(input);
+  const fit::BandFit& flux = free.sources[0].bands[0];
+  REQUIRE(flux.flux / flux.flux_err > 200.0);
+  CHECK(std::abs(held.sources[0].bands[0].flux - flux.flux) < 0.05 * flux.flux_err);
+}
+
+TEST_CASE("a halo source that the pixels hardly see is left out", "[sky]") {
+  fit::Input input = skyloom::test::make_patch(6, skyloom::test::small()).input;
+  const fit::Result alone = fit::compute(input);
+  fit::SourceStart outside;
+  outside.type = fit::SourceType::sersic;
+  outside.role = fit::Role::halo_free;
+  outside.x = -30.0;
+  outside.y = 45.0;
+  outside.flux.assign(static_cast<std::size_t>(input.n_bands), 700.0);
+  input.sources.push_back(outside);
+  const fit::Result with = fit::compute(input);
+  CHECK(with.sources.back().flags & fit::kFlagNoData);
+  for (std::size_t i = 0; i < alone.sources.size(); ++i) {
+    for (std::size_t b = 0; b < alone.sources[i].bands.size(); ++b) {
+      const fit::BandFit& flux = alone.sources[i].bands[b];
+      if (std::isfinite(flux.flux)) {
+        CHECK(std::abs(with.sources[i].bands[b].flux - flux.flux) < 0.02 * flux.flux_err);
+      }
+    }
+  }
+  // Where its light matters it stays, however far its centre is from the pixels.
+  input.sources.back().type = fit::SourceType::star;
+  input.sources.back().x = -6.0;
+  input.sources.back().flux.assign(static_cast<std::size_t>(input.n_bands), 20000.0);
+  CHECK_FALSE(fit::compute(input).sources.back().flags & fit::kFlagNoData);
 }

@@ -200,6 +200,7 @@ SkyModel combine_skies(std::span<const PatchSky> patches) {
     model.patches[i].sky = mean + weight * (p.sky - mean);
     const double rest = (1.0 - weight) * (1.0 - weight) * fit->variance(terms);
     model.patches[i].err = std::min(p.err, std::sqrt(weight * own + rest));
+    model.patches[i].own = false;
   }
   return model;
 }

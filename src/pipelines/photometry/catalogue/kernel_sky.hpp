@@ -8,7 +8,8 @@
 
 namespace skyloom::photometry::catalogue {
 
-/// Sky of one patch as its fit measured it.
+/// Sky of one patch as the pixels measured it that no other patch claims: measurements are
+/// independent.
 struct PatchSky {
   double x = 0.0;  ///< centre of the patch, white pixels
   double y = 0.0;
@@ -20,6 +21,7 @@ struct PatchSky {
 struct CombinedSky {
   double sky = 0.0;
   double err = 0.0;
+  bool own = true;  ///< the patch keeps its own
 };
 
 /// What the patches have in common.
@@ -33,7 +35,7 @@ struct SkyModel {
 /// Empirical Bayes: sky = polynomial(x, y) + N(0, scatter^2) + N(0, err^2). Order (0 to 2, by the
 /// Bayesian information criterion) and scatter maximise the marginal likelihood; each patch then
 /// takes its posterior mean (Efron & Morris 1975). A patch more than 4 standard deviations off (a
-/// star that no catalogue row stands for, a halo) keeps its own. Fewer than six patches keep
+/// star that no catalogue row stands for, a halo) keeps its own. Fewer than four patches keep
 /// theirs.
 SkyModel combine_skies(std::span<const PatchSky> patches);
 

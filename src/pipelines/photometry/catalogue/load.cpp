@@ -35,31 +35,42 @@ SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log) {
   const auto number = [&](const char* name) -> const std::vector<double>& {
     return skies.get<double>(name);
   };
+  const auto& npix = skies.get<std::int64_t>("npix");
   std::map<int, std::vector<std::size_t>> rows_of_frame;
   for (std::size_t i = 0; i < skies.rows(); ++i) {
     rows_of_frame[frame[i]].push_back(i);
   }
   SkyChanges changes;
+  std::map<std::pair<std::string, std::string>, std::pair<double, double>> sums;
   for (const auto& [row, rows] : rows_of_frame) {
     std::vector<catalogue::PatchSky> patches;
     for (const std::size_t i : rows) {
-      patches.push_back(
-          {number("x_pix")[i], number("y_pix")[i], number("sky")[i], number("sky_err")[i]});
+      patches.push_back({number("x_pix")[i], number("y_pix")[i], number("sky_base")[i],
+                         number("sky_base_err")[i]});
     }
     const catalogue::SkyModel model = catalogue::combine_skies(patches);
-    if (model.order < 0) {
-      continue;
-    }
-    const Field& field = survey.fields[survey.frame_at(static_cast<std::size_t>(row)).first];
+    const auto [of_field, of_frame] = survey.frame_at(static_cast<std::size_t>(row));
+    const Field& field = survey.fields[of_field];
+    const std::string& band = field.infos[of_frame].band;
     log.debug("sky of frame {}: order {}, scatter {:.3g}, {} of {} patches keep their own", row,
               model.order, model.scatter, model.n_outliers, rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const double before = patches[i].err * patches[i].err;
-      const double after = model.patches[i].err * model.patches[i].err;
-      if (std::isfinite(before)) {
-        changes[{survey.key(field, tag[rows[i]]), row}] = {model.patches[i].sky - patches[i].sky,
-                                                           after - before};
+      const catalogue::CombinedSky& sky = model.patches[i];
+      const std::string patch = survey.key(field, tag[rows[i]]);
+      auto& [sum, pixels] = sums[{patch, band}];
+      pixels += static_cast<double>(npix[rows[i]]);
+      if (!sky.own) {
+        const double before = number("sky_err")[rows[i]];
+        const double after = std::min(sky.err, before);
+        const double change = sky.sky - number("sky")[rows[i]];
+        changes.of_frame[{patch, row}] = {change, after * after - before * before};
+        sum += static_cast<double>(npix[rows[i]]) * change;
       }
+    }
+  }
+  for (const auto& [key, sum] : sums) {
+    if (sum.first != 0.0) {
+      changes.of_band[key] = sum.first / sum.second;
     }
   }
   return changes;
@@ -147,7 +158,7 @@ Table forced_rows(const CatalogueStage::Context& context, const CatalogueStage::
 std::vector<FluxChange> flux_changes(const CatalogueStage::Context& context,
                                      const CatalogueStage::Block& block) {
   std::vector<FluxChange> changes;
-  if (context.response == nullptr || context.skies.empty()) {
+  if (context.response == nullptr || context.skies.of_frame.empty()) {
     return changes;
   }
   const Field& field = context.survey.fields[block.field];
@@ -163,15 +174,39 @@ std::vector<FluxChange> flux_changes(const CatalogueStage::Context& context,
     for (std::size_t k = context.response_first[source]; k < context.response_first[source + 1];
          ++k) {
       const std::size_t row = context.response_row[k];
-      const auto change = context.skies.find({patch, frame[row]});
-      if (change == context.skies.end()) {
+      const auto change = context.skies.of_frame.find({patch, frame[row]});
+      if (change == context.skies.of_frame.end()) {
         continue;
       }
-      const auto number = static_cast<std::size_t>(frame[row]) - field.first_frame;
       changes.push_back({source - block.first, frame[row], band[row],
-                         field.infos[number].band == band[row], change->second.sky,
                          response[row] * change->second.sky,
                          response[row] * response[row] * change->second.variance});
+    }
+  }
+  return changes;
+}
+
+/// By how much sky_<band> of every row of a block changes.
+std::map<std::string, std::vector<double>> sky_changes(const CatalogueStage::Context& context,
+                                                       const CatalogueStage::Block& block) {
+  std::map<std::string, std::vector<double>> changes;
+  if (context.skies.of_band.empty()) {
+    return changes;
+  }
+  const Field& field = context.survey.fields[block.field];
+  const auto& tag = context.fit->get<std::string>("patch_tag");
+  for (const std::string& band : field.bands) {
+    std::vector<double>& of_rows = changes[band];
+    of_rows.assign(block.last - block.first, 0.0);
+    for (std::size_t source = block.first; source < block.last; ++source) {
+      const std::size_t row = context.fit_row[source];
+      if (row == Table::npos) {
+        continue;
+      }
+      const auto change = context.skies.of_band.find({context.survey.key(field, tag[row]), band});
+      if (change != context.skies.of_band.end()) {
+        of_rows[source - block.first] = change->second;
+      }
     }
   }
   return changes;
@@ -189,6 +224,7 @@ CatalogueStage::Input CatalogueStage::load(const Config& config, Context& contex
   input.wcs = &wcs_of(config, context, block.field);
   input.first_source = first;
   input.changes = flux_changes(context, block);
+  input.sky_changes = sky_changes(context, block);
   if (context.forced != nullptr) {
     input.forced = forced_rows(context, block);
   }

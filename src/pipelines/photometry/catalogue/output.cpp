@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
@@ -61,22 +62,6 @@ void change_forced(const std::vector<FluxChange>& changes, std::size_t first_sou
   }
 }
 
-/// sky_<band> of every source: the mean change of the frames of the band.
-void change_skies(const std::vector<FluxChange>& changes, Table& table) {
-  std::map<std::pair<std::size_t, std::string>, std::pair<double, int>> sums;
-  for (const FluxChange& c : changes) {
-    if (!c.own) {
-      continue;
-    }
-    auto& [sum, count] = sums[{c.row, c.band}];
-    sum += c.sky;
-    ++count;
-  }
-  for (const auto& [key, sum] : sums) {
-    table.get<double>("sky_" + key.second)[key.first] += sum.first / sum.second;
-  }
-}
-
 }  // namespace
 
 CatalogueStage::Result CatalogueStage::compute(const Config& config, const Input& input,
@@ -88,7 +73,10 @@ CatalogueStage::Result CatalogueStage::compute(const Config& config, const Input
   } else {
     change_catalogue(input.changes, table);
   }
-  change_skies(input.changes, table);
+  for (const auto& [band, change] : input.sky_changes) {
+    std::vector<double>& sky = table.get<double>("sky_" + band);
+    std::transform(sky.begin(), sky.end(), change.begin(), sky.begin(), std::plus<>());
+  }
   // The sets of columns are those that the schema has: RA_fit, or RA_<band>_fit.
   std::vector<std::string> sets;
   for (const Column& column : table.columns()) {

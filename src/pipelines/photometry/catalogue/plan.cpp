@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -83,9 +83,19 @@ std::vector<std::uint8_t> converged_rows(const Config& config, const Table& cata
 
 Table with_empty_cells(const Config& config, const Table& catalogue,
                        const std::vector<std::string>& bands) {
-  std::set<std::string> of_fit;
-  for (const Column& column : fit_columns(FitNames{config.fits_bands_apart()}, bands)) {
-    of_fit.insert(column.name);
+  const FitNames names{config.fits_bands_apart()};
+  // Of every column of the fit, the set it belongs to: one for all, or a band fitted apart.
+  std::map<std::string, std::string> set_of;
+  for (const Column& column : fit_columns(names, bands)) {
+    set_of[column.name] = names.sets(bands).size() == 1 ? names.sets(bands).front() : "";
+  }
+  if (names.apart) {
+    for (const std::string& band : bands) {
+      set_of["npix_" + band] = band;
+      for (const std::string stem : {"opt_converged", "opt_hit_max_iters", "opt_niters", "flags"}) {
+        set_of[names.plain(stem, band)] = band;
+      }
+    }
   }
   const auto& type = catalogue.get<std::string>("stype_fit");
   Table out(TableSchema{catalogue.name(), {}});
@@ -93,13 +103,19 @@ Table with_empty_cells(const Config& config, const Table& catalogue,
     Column column = catalogue.columns()[c];
     const bool has_missing =
         column.type == Type::float64 || column.type == Type::float32 || column.type == Type::text;
-    if (has_missing || !of_fit.contains(column.name)) {
+    const auto set = set_of.find(column.name);
+    if (has_missing || set == set_of.end()) {
       out.add_column(column, catalogue.data(c));
       continue;
     }
+    const std::vector<double>* x =
+        names.apart && !set->second.empty()
+            ? &catalogue.get<double>(names.fitted("x_pix_white", set->second))
+            : nullptr;
     std::vector<std::string> texts;
     for (std::size_t row = 0; row < type.size(); ++row) {
-      texts.push_back(type[row].empty() ? "" : catalogue.cell_text(row, c));
+      const bool fitted = !type[row].empty() && (x == nullptr || !std::isnan((*x)[row]));
+      texts.push_back(fitted ? catalogue.cell_text(row, c) : "");
     }
     column.type = Type::text;
     out.add_column(std::move(column), std::move(texts));

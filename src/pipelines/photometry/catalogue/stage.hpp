@@ -23,16 +23,18 @@ struct SkyChange {
   double sky = 0.0;
   double variance = 0.0;
 };
-/// By patch ("<field>/<tag>", or the tag) and row of /frames.
-using SkyChanges = std::map<std::pair<std::string, int>, SkyChange>;
+struct SkyChanges {
+  /// By patch ("<field>/<tag>", or the tag) and row of /frames.
+  std::map<std::pair<std::string, int>, SkyChange> of_frame;
+  /// By patch and band: the change of sky_<band>, its images weighted by their good pixels.
+  std::map<std::pair<std::string, std::string>, double> of_band;
+};
 
 /// What that does to a source.
 struct FluxChange {
   std::size_t row = 0;  ///< of the block
   int frame = 0;        ///< row of /frames whose sky changes
   std::string band;     ///< of the flux
-  bool own = true;      ///< the frame is of that band
-  double sky = 0.0;
   double flux = 0.0;
   double variance = 0.0;
 };
@@ -72,6 +74,7 @@ struct CatalogueStage {
     Table forced;
     const sky::Wcs* wcs = nullptr;
     std::vector<FluxChange> changes;
+    std::map<std::string, std::vector<double>> sky_changes;  ///< by band, per row; 0 without a fit
     std::size_t first_source = 0;  ///< row of /sources where the block begins
   };
   struct Result {

@@ -52,8 +52,9 @@ void describe_array(const Options& options, CellResult& cell) {
   cell.epsf_max = *high;
 }
 
-std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
+std::vector<StarCutout> star_cutouts(const Band& band, const Options& options,
                                      const std::vector<StarRow>& stars) {
+  const Input& input = *band.input;
   const int size = options.cutout_size;
   std::vector<int> taken(input.cells.size() + 1, 0);
   std::vector<StarCutout> out;
@@ -70,7 +71,7 @@ std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
     cutout.y0 = static_cast<int>(std::lround(star.y)) - size / 2;
     cutout.x = star.x;
     cutout.y = star.y;
-    cutout.background = star.sky;
+    cutout.background = band.background_at(star.x, star.y) + star.sky;
     cutout.background_status = "fitted";
     cutout.raw = Image<float>(size, size, kNaN);
     out.push_back(std::move(cutout));
@@ -82,8 +83,8 @@ std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
                    [&](std::size_t a, std::size_t b) { return out[a].y0 < out[b].y0; });
   for (const std::size_t k : order) {
     StarCutout& cutout = out[k];
-    const Box box = Box{cutout.x0, cutout.x0 + size, cutout.y0, cutout.y0 + size}.intersect(
-        {0, input.width, 0, input.height});
+    const Box box =
+        Box{cutout.x0, cutout.x0 + size, cutout.y0, cutout.y0 + size}.intersect(band.box);
     const Pixels pixels = input.read(box);
     for (int y = 0; y < box.height(); ++y) {
       for (int x = 0; x < box.width(); ++x) {

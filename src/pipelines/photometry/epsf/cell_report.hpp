@@ -1,6 +1,7 @@
 #pragma once
 // What both kinds of builder report about the array of a cell.
 
+#include "pipelines/photometry/epsf/frame.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
 
 namespace skyloom::photometry::epsf {
@@ -15,9 +16,9 @@ void describe_array(const Options& options, CellResult& cell);
                                        ImageView<const float> background);
 
 /// Unsubtracted pixels of the first used stars of every cell, cutout_size on a side; NaN where bad
-/// or outside the image. The background is the one fitted with the star.
+/// or outside the image. The background is the mesh at the star and the sky fitted with it.
 /// @param stars in the order of the product
-[[nodiscard]] std::vector<StarCutout> star_cutouts(const Input& input, const Options& options,
+[[nodiscard]] std::vector<StarCutout> star_cutouts(const Band& band, const Options& options,
                                                    const std::vector<StarRow>& stars);
 
 }  // namespace skyloom::photometry::epsf

@@ -273,6 +273,10 @@ class CellBuilder {
     const EffectivePsf psf = build_effective_psf(
         stamps,
         {options_.oversamp, options_.maxiters, options_.do_clip, options_.recenter_boxsize});
+    if (!psf.converged) {
+      result_.warnings.push_back("cell " + cell_.tag + ": stars still move after " +
+                                 std::to_string(psf.rounds) + " rounds (epsf.maxiters)");
+    }
     const double light = make_arrays(psf, options_, cell_);
     fitted = psf.stars;
     describe_array(options_, cell_);
@@ -321,7 +325,9 @@ class CellBuilder {
     out.y0 = pixels_.box.y0 + e.box.y0;
     out.x = pixels_.box.x0 + e.star->x;
     out.y = pixels_.box.y0 + e.star->y;
-    out.background = e.background.value;
+    const int x_star = static_cast<int>(std::lround(e.star->x));
+    const int y_star = static_cast<int>(std::lround(e.star->y));
+    out.background = pixels_.background(y_star, x_star) + e.background.value;
     out.background_pixels = e.background.n_pixels;
     out.background_status = e.background.status;
     const int size = options_.cutout_size;

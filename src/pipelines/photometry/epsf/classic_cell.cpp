@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipelines/photometry/epsf/frame.hpp"
 #include "pipelines/photometry/epsf/stars.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/sky/background.hpp"
@@ -13,27 +14,8 @@
 namespace skyloom::photometry::epsf {
 namespace {
 
-double median_of_good(const Image<float>& image, const Image<std::uint8_t>& mask) {
-  std::vector<double> values;
-  for (std::size_t k = 0; k < image.pixels().size(); ++k) {
-    if (mask.pixels()[k] == 0) {
-      values.push_back(image.pixels()[k]);
-    }
-  }
-  return median_of(std::move(values));
-}
-
 void subtract_background(const Options& options, double sigma, ClassicCell& cell) {
-  const double limit =
-      median_of_good(cell.raw, cell.mask) + options.background_source_mask_sigma * sigma;
-  Image<std::uint8_t> sources(cell.raw.width(), cell.raw.height());
-  for (std::size_t k = 0; k < sources.pixels().size(); ++k) {
-    sources.pixels()[k] = cell.mask.pixels()[k] == 0 && cell.raw.pixels()[k] > limit ? 1 : 0;
-  }
-  Image<std::uint8_t> mask = sky::dilated(sources.view(), options.background_mask_dilate);
-  for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
-    mask.pixels()[k] = mask.pixels()[k] != 0 || cell.mask.pixels()[k] != 0 ? 1 : 0;
-  }
+  const Image<std::uint8_t> mask = source_mask(cell.raw, cell.mask, sigma, options);
   const int box = std::max(8, options.background_boxsize);
   const sky::MeshBackground mesh(sky::mesh_nodes(cell.raw.view(), mask.view(), box), box,
                                  options.background_filtersize);
@@ -76,12 +58,10 @@ ClassicCell read_cell(const Input& input, const Options& options, const Box& box
   ClassicCell cell;
   cell.box = box.intersect({0, input.width, 0, input.height});
   take_pixels(input.read(cell.box), cell);
-  const bool any_good = std::any_of(cell.mask.pixels().begin(), cell.mask.pixels().end(),
-                                    [](std::uint8_t bad) { return bad == 0; });
-  if (!any_good) {
+  const double sigma = median_of_good(cell.sigma, cell.mask);
+  if (std::isnan(sigma)) {
     throw UnitError(Reason::no_good_data, "all pixels masked");
   }
-  const double sigma = median_of_good(cell.sigma, cell.mask);
   for (std::size_t k = 0; k < cell.sigma.pixels().size(); ++k) {
     if (cell.mask.pixels()[k] != 0) {
       cell.sigma.pixels()[k] = static_cast<float>(sigma);

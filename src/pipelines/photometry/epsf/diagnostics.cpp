@@ -269,9 +269,12 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
     cell.resid_norm_bias = median_of(std::move(normalised));
   }
   if (options.save_residual_diagnostics) {
-    cell.median_star = Image<double>(side, side);
-    cell.median_residual = Image<double>(side, side);
+    cell.median_star = Image<double>(side, side, kNaN);
+    cell.median_residual = Image<double>(side, side, kNaN);
     for (std::size_t k = 0; k < values.pixels().size(); ++k) {
+      if (values.pixels()[k].empty()) {
+        continue;
+      }
       cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
       cell.median_residual.pixels()[k] = median_of(std::move(residuals.pixels()[k]));
     }
@@ -307,6 +310,26 @@ void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, double g
   if (std::isfinite(d.flux_err_pred) && std::isfinite(d.shape_scatter)) {
     d.flux_err_pred =
         std::hypot(d.flux_err_pred, (options.method == "epsf" ? 0.6 : 1.0) * d.shape_scatter);
+  }
+}
+
+void add_warnings(const Options& options, Result& result) {
+  const Diagnostics& d = result.diagnostics;
+  if (d.flux_err_pred > options.warn_flux_err) {
+    result.warnings.push_back("predicted flux error of the PSF is " +
+                              std::to_string(100.0 * d.flux_err_pred) + " %");
+  }
+  if (d.apcor_n > 0 && std::abs(d.apcor) > 0.005 && std::abs(d.apcor) > 3.0 * d.apcor_err) {
+    result.warnings.push_back("apertures and PSF disagree by " + std::to_string(100.0 * d.apcor) +
+                              " %");
+  }
+  if (d.resid_corr > 0.1) {
+    result.warnings.push_back("residuals of the stars are correlated: " +
+                              std::to_string(d.resid_corr));
+  }
+  if (d.f_out > 0.02) {
+    result.warnings.push_back("epsf.final_psf_size leaves out " + std::to_string(100.0 * d.f_out) +
+                              " % of the light");
   }
 }
 

@@ -11,6 +11,9 @@ namespace skyloom::photometry::epsf {
 void diagnose(const sky::FieldPsf& psf, const std::vector<Star>& stars, double gain,
               const Options& options, Diagnostics& diagnostics);
 
+/// Says which diagnostics of a result are outside what is good.
+void add_warnings(const Options& options, Result& result);
+
 /// One result per cell, in the order of the input. @param psf may be null
 [[nodiscard]] std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& band,
                                                      const Options& options,

@@ -33,40 +33,6 @@ std::vector<Box> make_tiles(const Box& band, int mesh_box) {
   return tiles;
 }
 
-/// Median of the values that are not masked; `masked` where there are none.
-double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask, double masked) {
-  std::vector<float> good;
-  for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
-    if (mask.pixels()[k] == 0) {
-      good.push_back(values.pixels()[k]);
-    }
-  }
-  if (good.empty()) {
-    return masked;
-  }
-  const auto middle = good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2);
-  std::nth_element(good.begin(), middle, good.end());
-  const double high = static_cast<double>(*middle);
-  return good.size() % 2 == 1
-             ? high
-             : 0.5 * (high + static_cast<double>(*std::max_element(good.begin(), middle)));
-}
-
-/// Pixels that the mesh must not see: bad ones and sources.
-Image<std::uint8_t> source_mask(const Frame& frame, double sigma, const Options& options) {
-  const double limit =
-      median_of_good(frame.data, frame.mask, 0.0) + options.background_source_mask_sigma * sigma;
-  Image<std::uint8_t> sources(frame.data.width(), frame.data.height());
-  for (std::size_t k = 0; k < frame.mask.pixels().size(); ++k) {
-    sources.pixels()[k] = frame.mask.pixels()[k] == 0 && frame.data.pixels()[k] > limit ? 1 : 0;
-  }
-  Image<std::uint8_t> mask = sky::dilated(sources.view(), options.background_mask_dilate);
-  for (std::size_t k = 0; k < frame.mask.pixels().size(); ++k) {
-    mask.pixels()[k] = mask.pixels()[k] != 0 || frame.mask.pixels()[k] != 0 ? 1 : 0;
-  }
-  return mask;
-}
-
 /// The mesh of the whole band, collected tile by tile.
 class Mesh {
  public:
@@ -83,7 +49,7 @@ class Mesh {
 
   /// @param frame the tile grown by what the mask may grow   @param sigma its noise
   void add(const Box& tile, const Frame& frame, double sigma, const Options& options) {
-    const Image<std::uint8_t> mask = source_mask(frame, sigma, options);
+    const Image<std::uint8_t> mask = source_mask(frame.data, frame.mask, sigma, options);
     const Box inner{tile.x0 - frame.box.x0, tile.x1 - frame.box.x0, tile.y0 - frame.box.y0,
                     tile.y1 - frame.box.y0};
     count_masked(tile, mask.view().sub(inner));
@@ -163,6 +129,38 @@ double median_of(std::vector<double> values) {
   return 0.5 * (*middle + *std::max_element(values.begin(), middle));
 }
 
+double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask) {
+  std::vector<float> good;
+  for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
+    if (mask.pixels()[k] == 0) {
+      good.push_back(values.pixels()[k]);
+    }
+  }
+  if (good.empty()) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  const auto middle = good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2);
+  std::nth_element(good.begin(), middle, good.end());
+  const double high = static_cast<double>(*middle);
+  return good.size() % 2 == 1
+             ? high
+             : 0.5 * (high + static_cast<double>(*std::max_element(good.begin(), middle)));
+}
+
+Image<std::uint8_t> source_mask(const Image<float>& data, const Image<std::uint8_t>& bad,
+                                double sigma, const Options& options) {
+  const double limit = median_of_good(data, bad) + options.background_source_mask_sigma * sigma;
+  Image<std::uint8_t> sources(data.width(), data.height());
+  for (std::size_t k = 0; k < bad.pixels().size(); ++k) {
+    sources.pixels()[k] = bad.pixels()[k] == 0 && data.pixels()[k] > limit ? 1 : 0;
+  }
+  Image<std::uint8_t> mask = sky::dilated(sources.view(), options.background_mask_dilate);
+  for (std::size_t k = 0; k < bad.pixels().size(); ++k) {
+    mask.pixels()[k] = mask.pixels()[k] != 0 || bad.pixels()[k] != 0 ? 1 : 0;
+  }
+  return mask;
+}
+
 double robust_sigma(std::vector<double> values, double centre) {
   for (double& value : values) {
     value = std::abs(value - centre);
@@ -177,6 +175,15 @@ int cell_of(const std::vector<Cell>& cells, double x, double y) {
     }
   }
   return -1;
+}
+
+double Band::background_at(double x, double y) const {
+  if (!background) {
+    return 0.0;
+  }
+  const int i = static_cast<int>(std::lround(x));
+  const int j = static_cast<int>(std::lround(y));
+  return static_cast<double>(background->level({i, i + 1, j, j + 1})(0, 0));
 }
 
 Frame Band::read(const Box& part) const {
@@ -222,8 +229,8 @@ Band survey_band(const Input& input, const Options& options, std::vector<std::st
   std::vector<double> sigmas;
   for (const Box& tile : band.tiles) {
     const Frame frame = band.read(tile.grown(options.background_mask_dilate).intersect(band.box));
-    const double sigma = median_of_good(frame.sigma, frame.mask, -1.0);
-    if (sigma < 0.0) {
+    const double sigma = median_of_good(frame.sigma, frame.mask);
+    if (std::isnan(sigma)) {
       continue;
     }
     sigmas.push_back(sigma);

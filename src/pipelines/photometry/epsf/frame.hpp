@@ -34,7 +34,18 @@ struct Band {
 
   /// @param part inside the band   @throws UnitError (bad_input) when sizes differ
   [[nodiscard]] Frame read(const Box& part) const;
+  /// Level of the mesh at the nearest pixel, flux per pixel; 0 where none is subtracted.
+  [[nodiscard]] double background_at(double x, double y) const;
 };
+
+/// Median of the values that are not masked; NaN when all are.
+[[nodiscard]] double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask);
+
+/// What the background mesh must not see: bad pixels, and sources with what surrounds them.
+/// @param sigma of the sky, unit of the data
+[[nodiscard]] Image<std::uint8_t> source_mask(const Image<float>& data,
+                                              const Image<std::uint8_t>& bad, double sigma,
+                                              const Options& options);
 
 /// Measures noise and background tile by tile.
 /// @throws UnitError (no_good_data) when nothing is good

@@ -35,13 +35,9 @@ constexpr double kWingConverged = 0.3;
 class Builder {
  public:
   Builder(const Options& options, const Band& band, Selection& selection, Result& result)
-
-      : options_(options),
-        band_(band),
-        gain_(band.gain),
-        sigma_sky_(band.sigma_median),
-        selection_(selection),
-        result_(result) {}
+      : options_(options), band_(band), selection_(selection), result_(result) {
+    noise_ = {band.gain, band.sigma_median};
+  }
 
   void run() {
     if (count_core(stars()) == 0 || !fit_moffat()) {
@@ -66,6 +62,46 @@ class Builder {
   }
 
  private:
+  /// Electrons per flux and flux per pixel; scaled when chi^2 says that they are wrong.
+  struct Noise {
+    double gain = 0.0;
+    double sigma_sky = 0.0;
+  };
+  /// All that a step changes.
+  struct State {
+    sky::FieldPsfModel model;
+    HyperParameters hyper;
+    Noise noise;
+    bool beta_on_bound = false;
+    std::vector<Star> stars;
+    std::vector<Neighbour> neighbours;
+    Diagnostics diagnostics;
+    std::size_t n_warnings = 0;
+  };
+
+  [[nodiscard]] State state() const {
+    return {model_,
+            hyper_,
+            noise_,
+            beta_on_bound_,
+            selection_.stars,
+            selection_.neighbours,
+            result_.diagnostics,
+            result_.warnings.size()};
+  }
+
+  /// As if the steps since then had never been made.
+  void go_back_to(State state) {
+    model_ = std::move(state.model);
+    hyper_ = state.hyper;
+    noise_ = state.noise;
+    beta_on_bound_ = state.beta_on_bound;
+    selection_.stars = std::move(state.stars);
+    selection_.neighbours = std::move(state.neighbours);
+    result_.diagnostics = state.diagnostics;
+    result_.warnings.resize(state.n_warnings);
+  }
+
   std::vector<Star>& stars() { return selection_.stars; }
   [[nodiscard]] static sky::FieldPsf working(const sky::FieldPsfModel& model) {
     return sky::FieldPsf(model, 1, 1);
@@ -80,19 +116,17 @@ class Builder {
     model_.lambda = {std::log(0.5 * fwhm / std::sqrt(std::pow(2.0, 1.0 / model_.beta) - 1.0))};
     model_.g1 = {0.0};
     model_.g2 = {0.0};
-    ShapeFitOptions fit{{gain_, options_.model_error_moffat}, 12, !one, true};
+    ShapeFitOptions fit{{noise_.gain, options_.model_error_moffat}, 12, !one, true};
     if (!shape_with_rejection(fit)) {
       return false;
     }
     const OrderChoice choice = choose_order(model_, stars(), options_.poly_order_max);
     result_.diagnostics.loo_chi2 = choice.loo_chi2;
     if (choice.order > 0) {
-      const sky::FieldPsfModel constant = model_;
-      const std::vector<Star> before = stars();
+      State constant = state();
       model_ = choice.model;
       if (!shape_with_rejection(fit)) {
-        model_ = constant;
-        stars() = before;
+        go_back_to(std::move(constant));
       }
     }
     if (beta_on_bound_) {
@@ -119,8 +153,7 @@ class Builder {
   }
 
   bool build_full() {
-    const sky::FieldPsfModel moffat = model_;
-    const std::vector<Star> before = stars();
+    State moffat = state();
     if (options_.residual) {
       model_ = with_residual_basis(std::move(model_), options_);
     }
@@ -129,10 +162,8 @@ class Builder {
       wrong = run_rounds(1, options_.rounds);
     }
     if (!wrong.empty()) {
-      model_ = moffat;
-      stars() = before;
+      go_back_to(std::move(moffat));
       result_.level_text = wrong;
-      result_.diagnostics.flux_err_pred = std::numeric_limits<double>::quiet_NaN();
       return false;
     }
     if (options_.residual) {
@@ -170,21 +201,19 @@ class Builder {
 
   /// The rounds once more, with catalogued sources near the stars subtracted.
   void build_again() {
-    const sky::FieldPsfModel first = model_;
-    const std::vector<Star> before = stars();
-    const Diagnostics diagnostics = result_.diagnostics;
+    State first = state();
     const auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
-    const int refined = subtract_catalogued(psf, band_, options_, selection_);
+    const int refined =
+        subtract_catalogued(psf, *band_.input, noise_.gain, noise_.sigma_sky, options_, selection_);
     if (refined == 0) {
+      go_back_to(std::move(first));
       return;
     }
     forget_local_variation();
     const std::string wrong = run_rounds(1, options_.rounds);
     if (!wrong.empty()) {
-      model_ = first;
-      stars() = before;
-      result_.diagnostics = diagnostics;
+      go_back_to(std::move(first));
       result_.warnings.push_back("second pass given up: " + wrong);
       return;
     }
@@ -202,9 +231,9 @@ class Builder {
 
   /// @return what is wrong with the model; empty = nothing
   std::string run_round(int round) {
-    const Weighting shape{gain_, options_.model_error_shape};
+    const Weighting shape{noise_.gain, options_.model_error_shape};
     if (round > 0) {
-      subtract_neighbours(working(model_), sigma_sky_, selection_);
+      subtract_neighbours(working(model_), noise_.sigma_sky, selection_);
       if (model_.order > 0) {
         ShapeFit refined = fit_shape(model_, stars(), {shape, 2, true, false});
         if (!refined.ok) {
@@ -220,9 +249,9 @@ class Builder {
         check_noise();
       }
       result_.diagnostics.clipped_fraction =
-          clip_pixels(working(model_), stars(), gain_, round < 2 ? 0.6 : 0.3);
+          clip_pixels(working(model_), stars(), noise_.gain, round < 2 ? 0.6 : 0.3);
       if (round > 0 && step == 0) {
-        reject_by_chi2(working(model_), stars(), gain_);
+        reject_by_chi2(working(model_), stars(), noise_.gain);
       }
       if (!options_.residual) {
         break;
@@ -237,14 +266,14 @@ class Builder {
 
   /// Gain or sky noise that are wrong show in the cores of all stars alike.
   void check_noise() {
-    measure_core_chi2(working(model_), stars(), gain_);
+    measure_core_chi2(working(model_), stars(), noise_.gain);
     const double factor = noise_factor(stars());
     if (factor == 1.0) {
       return;
     }
     scale_noise(stars(), factor);
-    gain_ /= factor;
-    sigma_sky_ *= std::sqrt(factor);
+    noise_.gain /= factor;
+    noise_.sigma_sky *= std::sqrt(factor);
     result_.diagnostics.noise_factor *= factor;
     result_.warnings.push_back("chi2 per pixel is " + std::to_string(factor) +
                                " at all S/N: gain or sky noise are wrong");
@@ -252,7 +281,7 @@ class Builder {
 
   std::string solve() {
     ResidualSolution solution =
-        solve_residual(working(model_), stars(), options_, gain_, sigma_sky_, hyper_);
+        solve_residual(working(model_), stars(), options_, noise_.gain, noise_.sigma_sky, hyper_);
     if (!solution.ok) {
       return "the system of wing and residual is singular";
     }
@@ -292,7 +321,7 @@ class Builder {
   }
 
   std::string vary_locally() {
-    const Weighting shape{gain_, options_.model_error_shape};
+    const Weighting shape{noise_.gain, options_.model_error_shape};
     fit_stars(working(model_), stars(), shape, 4);
     ShapeFit step = fit_shape(model_, stars(), {shape, 1, true, true});
     if (!step.ok) {
@@ -315,20 +344,19 @@ class Builder {
   }
 
   void finish() {
-    const Weighting shape{gain_, options_.model_error_shape};
+    const Weighting shape{noise_.gain, options_.model_error_shape};
     auto psf =
         std::make_shared<const sky::FieldPsf>(model_, options_.final_psf_size, options_.oversamp);
     fit_stars(*psf, stars(), shape, 6);
     measure_excess(model_, stars(), {shape, 1, true, true});
-    measure_core_chi2(*psf, stars(), gain_);
-    diagnose(*psf, stars(), gain_, options_, result_.diagnostics);
+    measure_core_chi2(*psf, stars(), noise_.gain);
+    diagnose(*psf, stars(), noise_.gain, options_, result_.diagnostics);
     result_.psf = std::move(psf);
   }
 
   const Options& options_;
   const Band& band_;
-  double gain_;
-  double sigma_sky_;
+  Noise noise_;
   Selection& selection_;
   Result& result_;
   sky::FieldPsfModel model_;
@@ -353,26 +381,6 @@ void count_stars(const Selection& selection, Result& result) {
     result.stars.push_back(star.row);
   }
   result.stars.insert(result.stars.end(), selection.left_out.begin(), selection.left_out.end());
-}
-
-void add_warnings(const Options& options, Result& result) {
-  const Diagnostics& d = result.diagnostics;
-  if (d.flux_err_pred > options.warn_flux_err) {
-    result.warnings.push_back("predicted flux error of the PSF is " +
-                              std::to_string(100.0 * d.flux_err_pred) + " %");
-  }
-  if (d.apcor_n > 0 && std::abs(d.apcor) > 0.005 && std::abs(d.apcor) > 3.0 * d.apcor_err) {
-    result.warnings.push_back("apertures and PSF disagree by " + std::to_string(100.0 * d.apcor) +
-                              " %");
-  }
-  if (d.resid_corr > 0.1) {
-    result.warnings.push_back("residuals of the stars are correlated: " +
-                              std::to_string(d.resid_corr));
-  }
-  if (d.f_out > 0.02) {
-    result.warnings.push_back("epsf.final_psf_size leaves out " + std::to_string(100.0 * d.f_out) +
-                              " % of the light");
-  }
 }
 
 }  // namespace
@@ -426,7 +434,7 @@ Result build(const Input& input, const Options& options) {
   count_stars(selection, result);
   result.cells = describe_cells(result.psf.get(), band, options, selection);
   if (options.save_star_montage_max > 0) {
-    result.cutouts = star_cutouts(input, options, result.stars);
+    result.cutouts = star_cutouts(band, options, result.stars);
   }
   add_warnings(options, result);
   return result;

@@ -80,6 +80,7 @@ struct Options {
   double gaia_match_r_pix = 5.0;
   double gaia_seed_sat_div = 1.3;  ///< star peaks stay below saturation / this
   int max_stars = 30;              ///< per cell
+  int max_stars_image = 500;       ///< of the image, evenly from its cells
   int final_psf_size = 55;         ///< odd, pixels
   int oversamp = 2;                ///< of the stamps that FieldPsf::at returns
   int cutout_size = 61;            ///< odd, of the star cut-outs in CellResult
@@ -251,7 +252,7 @@ struct StarCutout {
   double x = 0.0;  ///< position at which the star was chosen, pixels of the frame
   double y = 0.0;
   Image<float> raw;           ///< scaled flux; NaN = bad
-  double background = 0.0;    ///< subtracted, flux per pixel
+  double background = 0.0;    ///< below the star: mesh and what was measured on top of it
   int background_pixels = 0;  ///< behind it
   std::string background_status = "disabled";
   Image<std::uint8_t> annulus;  ///< 1 = one of these pixels; may be empty

@@ -103,8 +103,8 @@ std::vector<epsf::CatalogueSource> catalogue_sources(const Config& config, const
                                     : std::vector<fit::SourceStart>(placed.x.size());
   for (std::size_t i = 0; i < placed.x.size(); ++i) {
     const std::string& name = type[placed.rows.first + i];
-    const bool known =
-        name == "STAR" || name == "EXP" || name == "DEV" || name == "SERSIC" || name == "GAL";
+    // GAL says no more than that it is no star.
+    const bool known = is_model_type(name) || name == "GAL";
     if (known && std::isfinite(placed.x[i]) && std::isfinite(placed.y[i]) &&
         frame.contains(placed.x[i], placed.y[i])) {
       const fit::SourceStart& start = starts[i];

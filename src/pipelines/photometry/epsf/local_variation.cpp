@@ -10,7 +10,7 @@ namespace skyloom::photometry::epsf {
 namespace {
 
 constexpr std::array<double, 5> kLength = {0.2, 0.3, 0.45, 0.7, 1.0};
-constexpr std::array<double, 7> kTau = {0.0, 0.003, 0.006, 0.012, 0.025, 0.05, 0.1};
+constexpr std::array<double, 6> kTau = {0.003, 0.006, 0.012, 0.025, 0.05, 0.1};
 constexpr std::array<double, 3> kFloor = {0.005, 0.003, 0.003};
 constexpr double kMinGain = 3.0;
 
@@ -26,16 +26,40 @@ struct Trial {
   std::vector<double> weight;
 };
 
-Trial try_process(const Points& points, std::size_t component, double length, double tau) {
+/// Correlation of the shapes of any two stars; the lower triangle as LAPACK sees it.
+std::vector<double> correlation(const Points& points, double length) {
   const std::size_t n = points.x.size();
-  std::vector<double> matrix(n * n);
+  std::vector<double> matrix(n * n, 0.0);
   const double rate = 0.5 / (length * length);
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t j = i; j < n; ++j) {
       const double dx = points.x[i] - points.x[j];
       const double dy = points.y[i] - points.y[j];
-      matrix[i * n + j] = tau * tau * std::exp(-rate * (dx * dx + dy * dy));
+      matrix[i * n + j] = std::exp(-rate * (dx * dx + dy * dy));
     }
+  }
+  return matrix;
+}
+
+/// Likelihood without local variation: every star for itself.
+double likelihood_alone(const Points& points, std::size_t component) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < points.x.size(); ++i) {
+    const double value = points.value[component][i];
+    const double variance = points.variance[component][i];
+    sum -= 0.5 * (value * value / variance + std::log(variance));
+  }
+  return sum;
+}
+
+Trial try_process(const Points& points, std::size_t component,
+                  const std::vector<double>& correlated, double tau) {
+  const std::size_t n = points.x.size();
+  std::vector<double> matrix = correlated;
+  for (double& value : matrix) {
+    value *= tau * tau;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
     matrix[i * n + i] += points.variance[component][i];
   }
   Trial trial;
@@ -77,11 +101,12 @@ LocalVariation fit_local_variation(const sky::FieldPsfModel& model,
     double gain = 0.0;
     std::array<double, 3> tau{};
     std::array<std::vector<double>, 3> weight;
+    const std::vector<double> correlated = correlation(points, length);
     for (std::size_t a = 0; a < 3; ++a) {
-      const double none = try_process(points, a, length, 0.0).likelihood;
+      const double none = likelihood_alone(points, a);
       double best = none;
       for (const double trial_tau : kTau) {
-        Trial trial = try_process(points, a, length, trial_tau);
+        Trial trial = try_process(points, a, correlated, trial_tau);
         if (trial.likelihood > best) {
           best = trial.likelihood;
           tau[a] = trial_tau;

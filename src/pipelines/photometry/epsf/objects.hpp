@@ -52,4 +52,15 @@ struct Objects {
 /// Detects and measures. Tiles overlap; an object belongs to the tile that holds its barycentre.
 [[nodiscard]] Objects find_objects(const Band& band, const Options& options);
 
+/// What the outside knows about each object.
+struct Knowledge {
+  std::vector<std::uint8_t> gaia;         ///< a Gaia star that may serve
+  std::vector<std::uint8_t> typed_star;   ///< the nearest row of the catalogue is a star
+  std::vector<std::uint8_t> typed_other;  ///< ... or something else
+};
+
+/// Within gaia_match_r_pix.
+[[nodiscard]] Knowledge match(const Input& input, const Options& options,
+                              const std::vector<Object>& objects);
+
 }  // namespace skyloom::photometry::epsf

@@ -2,6 +2,9 @@
 #include <cmath>
 #include <limits>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "pipelines/photometry/epsf/output_arrays.hpp"
 
 namespace skyloom::photometry {
@@ -58,7 +61,8 @@ TableSchema bands_schema() {
            {"f_out", Type::float64, "", "light outside the stamp"},
            {"wing_slope", Type::float64, "", "logarithmic slope of the outer wing"},
            {"neg_fraction", Type::float64, "", "sum of negative samples"},
-           {"clipped_fraction", Type::float64, "", "pixels clipped"}}};
+           {"clipped_fraction", Type::float64, "", "pixels clipped"},
+           {"warnings", Type::text, "", "as in the log, a line each"}}};
 }
 
 TableSchema cells_schema(const epsf::Options& options) {
@@ -180,6 +184,7 @@ void append_band(const EpsfStage::Result& result, Table& table) {
   table.set(row, "wing_slope", d.wing_slope);
   table.set(row, "neg_fraction", d.neg_fraction);
   table.set(row, "clipped_fraction", d.clipped_fraction);
+  table.set(row, "warnings", fmt::format("{}", fmt::join(result.kernel.warnings, "\n")));
 }
 
 void append_cell(const EpsfStage::Result& result, std::size_t index, const epsf::Options& options,

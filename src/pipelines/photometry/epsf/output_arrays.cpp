@@ -42,7 +42,8 @@ TableSchema stamps_schema(const epsf::Options& options) {
        {"y", Type::float64, "pix", "position at which the star was chosen"},
        {"origin", Type::text, "", "sep, gaia or both"},
        {"used", Type::boolean, "", "part of the PSF"},
-       {"background", Type::float64, "", "sky of the star, scaled flux per pixel"},
+       {"background", Type::float64, "",
+        "level below the star, scaled flux per pixel: mesh and the star's own sky"},
        {"background_npix", Type::int32, "", "pixels of the annulus behind it; 0 = fitted"},
        {"background_status", Type::text, "", "ok, fallback_zero, disabled or fitted"},
        {"raw", Type::float32, "", "pixels before any subtraction; NaN = bad", {n, n}}}};

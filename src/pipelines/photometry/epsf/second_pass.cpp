@@ -99,10 +99,10 @@ void subtract_star(const sky::FieldPsf& psf, const Star& star, const fit::Source
 }
 
 /// Light of the fitted other sources on the stamp; empty when the fit says nothing.
-std::vector<float> light_of_others(const Star& star, const Band& band, double gain,
+std::vector<float> light_of_others(const Star& star, const Input& band, double gain,
                                    const std::shared_ptr<const sky::FieldPsf>& psf,
                                    const Selection& selection) {
-  std::vector<fit::SourceStart> others = others_near(star, *band.input, selection);
+  std::vector<fit::SourceStart> others = others_near(star, band, selection);
   if (others.empty()) {
     return {};
   }
@@ -149,11 +149,12 @@ std::vector<float> light_of_others(const Star& star, const Band& band, double ga
 
 }  // namespace
 
-int subtract_catalogued(const std::shared_ptr<const sky::FieldPsf>& psf, const Band& band,
-                        const Options& options, Selection& selection) {
+int subtract_catalogued(const std::shared_ptr<const sky::FieldPsf>& psf, const Input& input,
+                        double gain, double sigma_sky, const Options& options,
+                        Selection& selection) {
   const auto is_galaxy = [&](const Neighbour& neighbour) {
     return neighbour.star < 0 &&
-           std::any_of(band.input->catalogue.begin(), band.input->catalogue.end(),
+           std::any_of(input.catalogue.begin(), input.catalogue.end(),
                        [&](const CatalogueSource& row) {
                          return !row.is_star && is_near(row.x, row.y, neighbour.x, neighbour.y);
                        });
@@ -163,14 +164,14 @@ int subtract_catalogued(const std::shared_ptr<const sky::FieldPsf>& psf, const B
         std::remove_if(selection.neighbours.begin(), selection.neighbours.end(), is_galaxy),
         selection.neighbours.end());
   }
-  subtract_neighbours(*psf, band.sigma_median, selection);
+  subtract_neighbours(*psf, sigma_sky, selection);
   int changed = 0;
   for (Star& star : selection.stars) {
     if (!star.row.used) {
       continue;
     }
     try {
-      star.galaxies = light_of_others(star, band, band.gain, psf, selection);
+      star.galaxies = light_of_others(star, input, gain, psf, selection);
     } catch (const UnitError&) {
       star.galaxies.clear();  // a stamp without data for the fit stays as it was
     }

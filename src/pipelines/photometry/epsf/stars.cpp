@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 
 namespace skyloom::photometry::epsf {
@@ -18,6 +19,7 @@ constexpr int kMaskGrowth = 2;  // pixels, of other objects and, for wing stars,
 constexpr int kFewCandidates = 8;
 constexpr double kCrowdedR50 = 3.0;
 constexpr double kCrowdedFraction = 0.2;
+constexpr std::size_t kMaxWings = 100;  // more say nothing new about the wing
 // Two modes of the locus, for example a seeing jump inside a mosaic.
 constexpr double kModesDiffer = 0.10;
 constexpr double kTwoModeTolerance = 0.2;
@@ -46,64 +48,6 @@ double half_sample_mode(std::vector<double> values) {
   return count > 0 ? sum / static_cast<double>(count) : 0.0;
 }
 
-/// Entries with x and y, found by position.
-template <class Entry>
-class PositionIndex {
- public:
-  explicit PositionIndex(std::vector<Entry> entries) : entries_(std::move(entries)) {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.y < b.y; });
-  }
-
-  [[nodiscard]] const Entry* nearest(double x, double y, double radius) const {
-    const Entry* best = nullptr;
-    double distance = radius;
-    auto entry = std::lower_bound(entries_.begin(), entries_.end(), y - radius,
-                                  [](const Entry& e, double value) { return e.y < value; });
-    for (; entry != entries_.end() && entry->y <= y + radius; ++entry) {
-      const double d = std::hypot(entry->x - x, entry->y - y);
-      if (d <= distance && (best == nullptr || d < distance)) {
-        best = &*entry;
-        distance = d;
-      }
-    }
-    return best;
-  }
-
- private:
-  std::vector<Entry> entries_;
-};
-
-/// What the outside knows about each object.
-struct Knowledge {
-  std::vector<std::uint8_t> gaia;
-  std::vector<std::uint8_t> typed_star;
-  std::vector<std::uint8_t> typed_other;
-};
-
-Knowledge match(const Input& input, const Options& options, const std::vector<Object>& objects) {
-  std::vector<KnownStar> wanted;
-  if (options.psfstar_mode != "sep") {
-    std::copy_if(input.known_stars.begin(), input.known_stars.end(), std::back_inserter(wanted),
-                 [&](const KnownStar& star) {
-                   return star.mag >= options.gaia_mag_min && star.mag <= options.gaia_mag_max;
-                 });
-  }
-  const PositionIndex<KnownStar> known(std::move(wanted));
-  const PositionIndex<CatalogueSource> catalogue(input.catalogue);
-  Knowledge result;
-  for (const Object& object : objects) {
-    const double x = object.detection.x;
-    const double y = object.detection.y;
-    const double radius = options.gaia_match_r_pix;
-    result.gaia.push_back(known.nearest(x, y, radius) != nullptr ? 1 : 0);
-    const CatalogueSource* row = catalogue.nearest(x, y, radius);
-    result.typed_star.push_back(row != nullptr && row->is_star ? 1 : 0);
-    result.typed_other.push_back(row != nullptr && !row->is_star ? 1 : 0);
-  }
-  return result;
-}
-
 /// Steps of select_stars(), in order.
 class Chooser {
  public:
@@ -114,7 +58,13 @@ class Chooser {
         objects_(objects.list),
         segments_(objects.segments),
         knowledge_(match(input_, options, objects.list)),
-        tolerance_(options.locus_tolerance) {}
+        tolerance_(options.locus_tolerance),
+        by_y_(objects.list.size()) {
+    std::iota(by_y_.begin(), by_y_.end(), std::size_t{0});
+    std::stable_sort(by_y_.begin(), by_y_.end(), [&](std::size_t a, std::size_t b) {
+      return objects_[a].detection.y < objects_[b].detection.y;
+    });
+  }
 
   Selection run(std::vector<std::string>& warnings) {
     Selection selection;
@@ -205,12 +155,19 @@ class Chooser {
   [[nodiscard]] bool is_isolated(std::size_t i, double r50s, double fraction) const {
     const Object& object = objects_[i];
     const double radius = r50s * object.r50;
-    return std::none_of(objects_.begin(), objects_.end(), [&](const Object& other) {
-      return other.owner != object.owner && other.flux > fraction * object.flux &&
-             std::abs(other.detection.y - object.detection.y) < radius &&
-             std::hypot(other.detection.x - object.detection.x,
-                        other.detection.y - object.detection.y) < radius;
-    });
+    const double top = object.detection.y + radius;
+    auto near =
+        std::lower_bound(by_y_.begin(), by_y_.end(), object.detection.y - radius,
+                         [&](std::size_t k, double y) { return objects_[k].detection.y < y; });
+    for (; near != by_y_.end() && objects_[*near].detection.y < top; ++near) {
+      const Object& other = objects_[*near];
+      if (other.owner != object.owner && other.flux > fraction * object.flux &&
+          std::hypot(other.detection.x - object.detection.x,
+                     other.detection.y - object.detection.y) < radius) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /// Everything a candidate must be but isolated.
@@ -275,12 +232,18 @@ class Chooser {
     };
     std::stable_sort(core.begin(), core.end(), brighter);
     std::stable_sort(wings.begin(), wings.end(), brighter);
-    std::vector<int> taken(input_.cells.size() + 1, 0);
-    for (const std::size_t i : core) {
+    if (wings.size() > kMaxWings) {
+      for (std::size_t k = kMaxWings; k < wings.size(); ++k) {
+        selection.left_out.push_back(make_row(wings[k], true));
+        selection.left_out.back().reason = Rejected::quota;
+      }
+      wings.resize(kMaxWings);
+    }
+    const std::vector<std::uint8_t> chosen = within_quotas(core);
+    for (std::size_t k = 0; k < core.size(); ++k) {
+      const std::size_t i = core[k];
       StarRow row = make_row(i, false);
-      int& count = taken[static_cast<std::size_t>(row.cell + 1)];
-      if (count < options_.max_stars) {
-        ++count;
+      if (chosen[k] != 0) {
         row.used = true;
         selection.stars.push_back(make_star(i, row, selection.near));
       } else {
@@ -293,6 +256,28 @@ class Chooser {
       row.used = true;
       selection.stars.push_back(make_star(i, row, selection.near));
     }
+  }
+
+  /// Of candidates, brightest first: the first of every cell, then the second of every cell, ...
+  /// until there are enough.
+  [[nodiscard]] std::vector<std::uint8_t> within_quotas(
+      const std::vector<std::size_t>& candidates) const {
+    std::vector<int> taken(input_.cells.size() + 1, 0);
+    std::vector<std::pair<int, std::size_t>> turns;
+    for (std::size_t k = 0; k < candidates.size(); ++k) {
+      const sky::Detection& d = objects_[candidates[k]].detection;
+      const int turn = taken[static_cast<std::size_t>(cell_of(input_.cells, d.x, d.y) + 1)]++;
+      if (turn < options_.max_stars) {
+        turns.emplace_back(turn, k);
+      }
+    }
+    std::sort(turns.begin(), turns.end());
+    turns.resize(std::min(turns.size(), static_cast<std::size_t>(options_.max_stars_image)));
+    std::vector<std::uint8_t> chosen(candidates.size(), 0);
+    for (const auto& [turn, k] : turns) {
+      chosen[k] = 1;
+    }
+    return chosen;
   }
 
   [[nodiscard]] StarRow make_row(std::size_t i, bool wing) const {
@@ -431,6 +416,7 @@ class Chooser {
   const Segments& segments_;
   Knowledge knowledge_;
   double tolerance_;
+  std::vector<std::size_t> by_y_;  ///< objects by increasing y
   double locus_ = 0.0;
 };
 

@@ -160,6 +160,36 @@ void write_band(const Scene& scene, const Covariance& cov, std::size_t s, int b,
   out.fracflux = own > 0.0 ? sums.others / own : out.fracflux;
 }
 
+/// One Newton step of the sky on the pixels of the base box alone: their weighted residuals, over
+/// their share of the information that the ROI has with all sources following the sky.
+void measure_base_sky(const Input& input, const Frame& frame, FrameFit& fit) {
+  const auto& m = frame.input->matrix;
+  const double det = m[0] * m[3] - m[1] * m[2];
+  const bool all = input.base.empty();
+  double sum = 0.0;
+  double weight = 0.0;
+  for (int y = 0; y < frame.height; ++y) {
+    for (int x = 0; x < frame.width; ++x) {
+      const double u = x - frame.input->dx;
+      const double v = y - frame.input->dy;
+      if (!all && !input.base.contains((m[3] * u - m[1] * v) / det + 0.5,
+                                       (m[0] * v - m[2] * u) / det + 0.5)) {
+        continue;
+      }
+      const auto i = static_cast<std::size_t>(y * frame.stride + x);
+      const auto w = static_cast<double>(frame.weight[i]);
+      sum += w *
+             (static_cast<double>(frame.data[i]) - static_cast<double>(frame.model[i]) - frame.sky);
+      weight += w;
+    }
+  }
+  if (weight > 0.0) {
+    const double information = weight / frame.sum_weight / (fit.sky_err * fit.sky_err);
+    fit.base_sky = fit.sky + sum / information;
+    fit.base_sky_err = 1.0 / std::sqrt(information);
+  }
+}
+
 void write_frames(const Scene& scene, const Covariance& cov, Result& result) {
   for (std::size_t f = 0; f < scene.frames().size(); ++f) {
     const Frame& frame = scene.frames()[f];
@@ -183,6 +213,7 @@ void write_frames(const Scene& scene, const Covariance& cov, Result& result) {
         const std::size_t i = band.source.size() + k;
         fit.sky_err = std::sqrt(
             std::max(0.0, cov.linear[static_cast<std::size_t>(frame.input->band)][i * size + i]));
+        measure_base_sky(scene.input(), frame, fit);
       }
     }
     result.frames.push_back(fit);
@@ -247,7 +278,8 @@ Result compute(const Input& input) {
     result.history = std::move(report.history);
     return result;
   }
-  const Covariance cov = covariance(scene, report.inverse, report.prior_precision);
+  const Covariance cov =
+      covariance(scene, report.inverse, report.inverse_hessian, report.prior_precision);
   return write_result(scene, report, cov);
 }
 

@@ -72,7 +72,7 @@ struct Options {
   int noise_rounds = 2;
   /// weak: Gaussian around the start of width 1 px, 0.7 in ln Re, 0.5 in ee, 1.5 in n. It holds
   /// what the data do not: its precision (but that of n) falls by 1 / (1 + (S/N / S0)^4) with the
-  /// total S/N of the source; S0 is 3 for stars, 5 for exp and dev, 10 for sersic.
+  /// total S/N of the source; S0 is 10 for stars, 25 for galaxies.
   ShapePrior shape_prior = ShapePrior::weak;
   Solver solver = Solver::tao_bnls;
   bool forced =
@@ -92,6 +92,7 @@ std::shared_ptr<Workspace> make_workspace();
 struct Input {
   int width = 0;  ///< of the ROI
   int height = 0;
+  Box base;  ///< pixels of the ROI that belong to no other patch; empty = all
   int n_bands = 0;
   std::vector<FrameData> frames;
   std::vector<SourceStart> sources;
@@ -155,6 +156,10 @@ struct SourceFit {
 struct FrameFit {
   double sky = 0.0;
   double sky_err = std::numeric_limits<double>::quiet_NaN();  ///< NaN when held or without data
+  /// The sky that the pixels of Input::base alone ask for, the sources following: what patches
+  /// whose ROIs overlap measure independently of each other. NaN when held or without data there.
+  double base_sky = std::numeric_limits<double>::quiet_NaN();
+  double base_sky_err = std::numeric_limits<double>::quiet_NaN();
   double chi2 = 0.0;  ///< over the good pixels, weights of the sky noise
   int npix = 0;
 };

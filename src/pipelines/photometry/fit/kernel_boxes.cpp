@@ -331,7 +331,7 @@ void Scene::allocate(Source& source) const {
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     Placement& place = source.place[f];
     const int h = source.half;
-    place.clip = frames_[f].n_good == 0
+    place.clip = frames_[f].n_good == 0 || source.unseen
                      ? Box{}
                      : Box{place.centre_x - h, place.centre_x + h + 1, place.centre_y - h,
                            place.centre_y + h + 1}

@@ -187,6 +187,7 @@ void fill_flux_per_sky(const Scene& scene, const std::vector<Matrix>& response,
 }  // namespace
 
 Covariance covariance(Scene& scene, const std::vector<double>& inverse,
+                      const std::vector<double>& hessian,
                       const std::vector<double>& prior_precision) {
   const int n = scene.active_parameters();
   Covariance result;
@@ -245,7 +246,7 @@ Covariance covariance(Scene& scene, const std::vector<double>& inverse,
     }
     result.linear.push_back(std::move(cov));
   }
-  fill_flux_per_sky(scene, response, inverse, result);
+  fill_flux_per_sky(scene, response, hessian, result);
   return result;
 }
 

@@ -21,8 +21,10 @@ struct Covariance {
 };
 
 /// @param inverse (n * n) of Scene::normal_matrix() plus the precision of the prior
+/// @param hessian (n * n) inverse of the second derivatives: how far everything follows the skies
 /// @param prior_precision (n,) diagonal that was added
 Covariance covariance(Scene& scene, const std::vector<double>& inverse,
+                      const std::vector<double>& hessian,
                       const std::vector<double>& prior_precision);
 
 }  // namespace skyloom::photometry::fit

@@ -64,6 +64,22 @@ void Scene::resize(Gram& gram) const {
   }
 }
 
+Scene::Seen Scene::seen(int s) const {
+  Seen seen;
+  const auto own = static_cast<std::size_t>(s);
+  double squares = 0.0;
+  for (std::size_t f = 0; f < frames_.size(); ++f) {
+    if (frames_[f].n_good > 0) {
+      const GramBlock& block = gram_.frame[f][own];
+      const double flux = sources_[own].box_flux[static_cast<std::size_t>(frames_[f].input->band)];
+      seen.share = std::max(seen.share, block.sum[0] / frames_[f].mean_weight);
+      squares += flux * flux * block.g[0];
+    }
+  }
+  seen.significance = std::sqrt(squares);
+  return seen;
+}
+
 double Scene::influence(int s) const {
   double largest = 0.0;
   std::vector<double> light(static_cast<std::size_t>(input_.n_bands));

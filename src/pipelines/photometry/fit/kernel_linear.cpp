@@ -15,8 +15,8 @@ namespace skyloom::photometry::fit {
 namespace {
 
 /// Keeps A factorable when two sources coincide; moves no flux that the data determine.
-constexpr double kRidgeRelative = 1e-9;
-constexpr double kRidgeOfLargest = 1e-12;
+constexpr double kRidge = 1e-9;
+constexpr double kRidgeDegenerate = 1e-6;
 
 }  // namespace
 
@@ -119,13 +119,10 @@ void Scene::solve_band(int b) {
       band.right[static_cast<std::size_t>(k)] = frame.sum_weighted_data;
     }
   }
-  // Fluxes in units of their conditional errors: the ridge then does not depend on units.
-  double largest = 0.0;
-  for (int i = 0; i < size; ++i) {
-    largest = std::max(largest, band.matrix[cell(i, i, size)]);
-  }
-  if (!band.factor.factor(band.matrix, size, kRidgeRelative, kRidgeOfLargest * largest)) {
-    band.factor.factor(band.matrix, size, 1e-6, 1e-9 * largest);
+  // Relative to each unknown's own information: a share of the largest, that of the sky of a wide
+  // patch, would be felt by the fluxes of extended galaxies.
+  if (!band.factor.factor(band.matrix, size, kRidge)) {
+    band.factor.factor(band.matrix, size, kRidgeDegenerate);
   }
   std::vector<double>& solution = band.solution;
   solution = band.right;

@@ -358,6 +358,7 @@ class Polish {
         report_.prior_precision.push_back(prior_precision(scene_, source, k));
       }
     }
+    report_.inverse_hessian = inverse_hessian(newton);
     report_.inverse = inverse_normal(newton);
     report_.newton_step = newton.step;
     return done;

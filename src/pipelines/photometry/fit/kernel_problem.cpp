@@ -96,6 +96,7 @@ void solve_step(const Scene& scene, NewtonStep& newton) {
     return;
   }
   add_curvature(scene, newton);
+  newton.at_bound.assign(n, 0);
   // Parameters pressed against a bound: decoupled, so that the others get their own step.
   for (std::size_t i = 0; i < n; ++i) {
     const double g = newton.gradient[i];
@@ -103,6 +104,7 @@ void solve_step(const Scene& scene, NewtonStep& newton) {
     if ((newton.x[i] <= newton.lower[i] && g > 0.0) ||
         (newton.x[i] >= newton.upper[i] && g < 0.0)) {
       newton.step[i] = 0.0;
+      newton.at_bound[i] = 1;
       for (std::size_t k = 0; k < n; ++k) {
         newton.matrix[i * n + k] = 0.0;
         newton.matrix[k * n + i] = 0.0;
@@ -112,6 +114,15 @@ void solve_step(const Scene& scene, NewtonStep& newton) {
   }
   factor(newton.matrix, n, newton.factor);
   newton.factor.solve(newton.step);
+}
+
+std::vector<double> inverse_hessian(const NewtonStep& newton) {
+  std::vector<double> inverse = newton.factor.inverse();
+  const std::size_t n = newton.x.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    inverse[i * n + i] *= newton.at_bound[i] != 0 ? 0.0 : 1.0;
+  }
+  return inverse;
 }
 
 std::vector<double> inverse_normal(NewtonStep& newton) {

@@ -126,9 +126,10 @@ struct NewtonStep {
   std::vector<double> lower;
   std::vector<double> upper;
   std::vector<double> gradient;
-  std::vector<double> normal;  ///< with the prior
-  std::vector<double> step;    ///< 0 where a bound holds
-  std::vector<double> sigma;   ///< marginal errors from the inverse of `normal`
+  std::vector<double> normal;           ///< with the prior
+  std::vector<double> step;             ///< 0 where a bound holds
+  std::vector<unsigned char> at_bound;  ///< held there
+  std::vector<double> sigma;            ///< marginal errors from the inverse of `normal`
   numerics::SmallCholesky factor;
   std::vector<double> matrix;   ///< scratch
   std::vector<double> scratch;  ///< of the inverse
@@ -140,6 +141,9 @@ struct NewtonStep {
 void newton_step(Scene& scene, NewtonStep& newton);
 /// The step again, after curvatures changed.
 void solve_step(const Scene& scene, NewtonStep& newton);
+/// Inverse of the matrix of the step, curvatures included, 0 where a bound holds. @pre the step is
+/// the last thing that was solved
+std::vector<double> inverse_hessian(const NewtonStep& newton);
 /// Inverse of newton.normal. @throws UnitError numerical
 std::vector<double> inverse_normal(NewtonStep& newton);
 

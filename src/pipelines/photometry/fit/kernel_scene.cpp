@@ -200,6 +200,11 @@ void Scene::hold(int s) {
   }
 }
 
+void Scene::leave_out(int s) {
+  sources_[static_cast<std::size_t>(s)].unseen = true;
+  hold(s);
+}
+
 sky::ImageBlock Scene::block(const Source& source, std::size_t frame) const {
   const Placement& place = source.place[frame];
   return {source.pixels.data() + place.offset, place.stride, place.plane, place.clip};

@@ -77,6 +77,7 @@ struct Source {
   bool free = false;    ///< positions and shape belong to the fit
   bool active = false;  ///< and are moved by the current solve
   bool remote = false;  ///< held after the first approach
+  bool unseen = false;  ///< left out: next to nothing of its light falls on good pixels
   std::uint32_t flags = 0;
   std::array<double, kMaxParameters> start{};
   std::array<double, kMaxParameters> value{};
@@ -139,6 +140,15 @@ class Scene {
   /// Light of s under a reported source in units of that source's conditional flux error, at most
   /// over sources and bands; after evaluate().
   [[nodiscard]] double influence(int s) const;
+  /// Share of the light of s on good pixels, the largest of all frames, and the significance of
+  /// that light for fluxes `box_flux`; after evaluate().
+  struct Seen {
+    double share = 0.0;
+    double significance = 0.0;
+  };
+  [[nodiscard]] Seen seen(int s) const;
+  /// Leaves s out for good. @pre not a reported source
+  void leave_out(int s);
   /// Lets go of the position and shape of s for good.
   void hold(int s);
   /// Until this is called there is room for values only, not for derivatives.

@@ -20,14 +20,17 @@ using numerics::Verdict;
 
 /// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
 /// a shape has several minima.
-constexpr double kFadeSignalToNoise[] = {3.0, 5.0, 5.0, 10.0};
+constexpr double kFadeSignalToNoise[] = {10.0, 25.0, 25.0, 25.0};
 /// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
 /// solution on them. With 6, bright halo sources are held too far off: borders show.
 constexpr double kCoarse = 3.0;
 /// Share of its light in a neighbour's box that a halo source at its start may have wrong.
-constexpr double kStartError = 0.3;
+constexpr double kStartError = 0.6;
 /// Errors of a reported flux that may come from a halo source held at its start.
-constexpr double kRemote = 0.01;
+constexpr double kRemote = 0.005;
+/// Halo sources of which a smaller share is seen, with a smaller significance, are left out.
+constexpr double kSeenShare = 0.01;
+constexpr double kSeenSignificance = 0.5;
 /// Total S/N from which a halo source is never held.
 constexpr double kBrightHalo = 8.0;
 /// Iterations of the first approach at most: what is slow then is a valley that the last phase
@@ -205,6 +208,26 @@ double pixel_error(const Scene& scene, std::size_t b) {
   return weight > 0.0 ? 1.0 / std::sqrt(weight) : 0.0;
 }
 
+/// Halo sources whose light hardly reaches the good pixels: their fluxes, without limits, would
+/// follow the noise there.
+void leave_out_unseen(Scene& scene) {
+  bool any = false;
+  for (std::size_t s = 0; s < scene.sources().size(); ++s) {
+    if (scene.sources()[s].role == Role::base) {
+      continue;
+    }
+    const Scene::Seen seen = scene.seen(static_cast<int>(s));
+    if (seen.share < kSeenShare && seen.significance < kSeenSignificance) {
+      scene.leave_out(static_cast<int>(s));
+      any = true;
+    }
+  }
+  if (any) {
+    scene.find_pairs();
+    scene.evaluate(false);
+  }
+}
+
 /// Faint halo sources whose light hardly touches a reported source keep the position and shape they
 /// start with.
 void hold_remote(Scene& scene) {
@@ -356,6 +379,7 @@ void place_sources(Scene& scene) {
   }
   scene.find_pairs();
   scene.evaluate(false);
+  leave_out_unseen(scene);
   hold_remote(scene);
   // Who is remote is decided with the boxes of the final accuracy.
   const double truncation = scene.truncation();

@@ -16,7 +16,9 @@ struct SolveReport {
   std::vector<IterationRow> history;
   std::vector<double> prior_precision;  ///< (n,)
   std::vector<double> inverse;          ///< of the normal matrix with the prior (n * n)
-  std::vector<double> newton_step;      ///< (n,) what one more step would change
+  /// Of the same with the curvatures that Gauss-Newton leaves out; 0 for parameters at a bound.
+  std::vector<double> inverse_hessian;
+  std::vector<double> newton_step;  ///< (n,) what one more step would change
 };
 
 /// Chooses the first boxes, for fluxes from a linear solve, and who of the halo takes part.

@@ -380,6 +380,8 @@ FitStage::Input FitStage::load(const Config& config, Context& context, const eng
   for (Run& run : input.runs) {
     run.kernel.width = patch.roi.width();
     run.kernel.height = patch.roi.height();
+    run.kernel.base = {patch.base.x0 - patch.roi.x0, patch.base.x1 - patch.roi.x0,
+                       patch.base.y0 - patch.roi.y0, patch.base.y1 - patch.roi.y0};
     run.kernel.n_bands = static_cast<int>(run.bands.size());
     run.kernel.options = fit_options(config);
     run.kernel.workspace = context.workspace;

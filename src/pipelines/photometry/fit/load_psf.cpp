@@ -96,15 +96,12 @@ bool has_arrays(const Config& config) {
 
 /// The PSF model of a frame, or null when the stage epsf has none.
 std::shared_ptr<const sky::Psf> stored_psf(const Table& models, int frame) {
-  const auto& frames = models.get<std::int32_t>("frame");
   const auto& parameter = models.get<std::string>("parameter");
   const auto& index = models.get<std::int32_t>("index");
   const auto& value = models.get<double>("value");
   sky::FieldPsf::Parameters parameters;
-  for (std::size_t i = 0; i < models.rows(); ++i) {
-    if (frames[i] != frame) {
-      continue;
-    }
+  const auto [first, last] = rows_of_frame(models, frame);
+  for (std::size_t i = first; i < last; ++i) {
     if (parameters.empty() || parameters.back().first != parameter[i]) {
       parameters.emplace_back(parameter[i], std::vector<double>{});
     }
@@ -139,16 +136,11 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
     }
     const auto row_of_frame = static_cast<int>(field.first_frame + i);
     const auto model = stored_psf(models, row_of_frame);
-    int n_stars = 0;
-    for (std::size_t row = 0; row < bands.rows(); ++row) {
-      if (bands.get<std::int32_t>("frame")[row] == row_of_frame) {
-        n_stars = bands.get<std::int32_t>("n_stars")[row];
-      }
-    }
     if (model == nullptr) {
       choice.fallback_reason = "missing ePSF";
     } else {
-      has_too_few_stars(config, n_stars, choice);
+      const std::size_t row = rows_of_frame(bands, row_of_frame).first;
+      has_too_few_stars(config, bands.get<std::int32_t>("n_stars")[row], choice);
     }
     choice.used_epsf = choice.fallback_reason.empty();
     if (choice.used_epsf) {
@@ -173,10 +165,8 @@ std::vector<CellPsf> cells_of_frame(const Config& config, const Table& grids,
   std::vector<CellPsf> cells;
   std::vector<sky::GridPsfCell> arrays;
   int oversamp = 1;
-  for (std::size_t i = 0; i < grids.rows(); ++i) {
-    if (number("frame", i) != frame) {
-      continue;
-    }
+  const auto [first, last] = rows_of_frame(grids, frame);
+  for (std::size_t i = first; i < last; ++i) {
     CellPsf cell;
     cell.box = {number("x0", i), number("x1", i), number("y0", i), number("y1", i)};
     if (grids.get<std::uint8_t>("built")[i] == 0) {
@@ -211,6 +201,25 @@ std::vector<CellPsf> cells_of_frame(const Config& config, const Table& grids,
 }
 
 }  // namespace
+
+std::shared_ptr<const sky::Psf> built_psf(const Config& config, const engine::Products& before,
+                                          std::size_t cell) {
+  const Table& cells = before.table("epsf", "cells");
+  const std::int32_t frame = cells.get<std::int32_t>("frame")[cell];
+  if (!has_arrays(config)) {
+    return stored_psf(before.table("epsf", "psf_models"), frame);
+  }
+  const Table& grids = before.table("epsf", "psf_grids");
+  const std::string& tag = cells.get<std::string>("epsf_tag")[cell];
+  const auto [first, last] = rows_of_frame(grids, frame);
+  for (std::size_t i = first; i < last; ++i) {
+    if (grids.get<std::string>("epsf_tag")[i] == tag && grids.get<std::uint8_t>("built")[i] != 0) {
+      return sky::make_stamp_psf(stored_array(grids, i), grids.get<std::int32_t>("oversamp")[i],
+                                 false);
+    }
+  }
+  return nullptr;
+}
 
 std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
                                                    const engine::Products& before) {

@@ -330,6 +330,8 @@ void append_skies(const FitStage::Result& result, Table& table) {
       table.set(row, "y_pix", 0.5 * (patch.roi.y0 + patch.roi.y1 - 1));
       table.set(row, "sky", frame.sky);
       table.set(row, "sky_err", frame.sky_err);
+      table.set(row, "sky_base", frame.base_sky);
+      table.set(row, "sky_base_err", frame.base_sky_err);
       table.set(row, "npix", static_cast<std::int64_t>(frame.npix));
     }
   }

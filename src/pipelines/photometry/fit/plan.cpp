@@ -66,6 +66,8 @@ Schema fit_schema(const Config& config, const Survey& survey) {
         {"y_pix", Type::float64, "pix", "centre of the patch in the cropped frame"},
         {"sky", Type::float64, "", "fitted sky, scaled flux per pixel"},
         {"sky_err", Type::float64, "", "its error; missing when held"},
+        {"sky_base", Type::float64, "", "sky that the pixels of no other patch ask for"},
+        {"sky_base_err", Type::float64, "", "its error; missing when held"},
         {"npix", Type::int64, "", "good pixels"}}});
   schema.tables.push_back(
       {"fit_flux_per_sky",

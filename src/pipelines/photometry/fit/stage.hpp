@@ -161,6 +161,10 @@ std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
 std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
                                                    const engine::Products& before);
 
+/// What the stage epsf made for a row of /cells, however few stars are behind it; null for nothing.
+std::shared_ptr<const sky::Psf> built_psf(const Config& config, const engine::Products& before,
+                                          std::size_t cell);
+
 /// The PSF of a frame in a patch: evaluated where epsf.evaluate asks for (itself, or held at the
 /// centre of the patch or of its cell), with Gaussians where the choice wants them. Where a PSF
 /// varies over the field its Gaussians are those of the cell's centre throughout the cell: a fit

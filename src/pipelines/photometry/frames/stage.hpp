@@ -63,7 +63,7 @@ struct FramesStage {
       int binning = 0;  ///< of the picture before cropping; 0 = not kept
       std::size_t n_frames = 0;
       /// Part of a frame on the field's grid, image pixels; strip by strip, since the rows of all
-      /// frames at once would be too much. Valid while the context is.
+      /// frames at once would be too much. Valid until the next load.
       std::function<surveys::FramePixels(std::size_t frame, const Box& box)> read;
     };
     std::string field;  ///< its name; "" when there is only one

@@ -126,9 +126,9 @@ engine::Plan PatchesStage::plan(const Config& config, const engine::Products& be
       plan.add(survey.key(field, "cell/" + fields[task.field].cells[task.index].tag), 1.0);
     } else {
       const patches::Patch& patch = fields[task.field].patches[task.index].patch;
-      plan.add(survey.key(field, "pixels/" + patch.tag), static_cast<double>(patch.roi.width()) *
-                                                             patch.roi.height() *
-                                                             static_cast<double>(field.size()));
+      plan.add(survey.key(field, "pixels/" + patch.tag),
+               PatchesStage::kCostOfPixel * patch.roi.width() * patch.roi.height() *
+                   static_cast<double>(field.size()));
     }
   }
   return plan;

@@ -64,27 +64,47 @@ Table block_of(const Table& catalogue, const TableSchema& schema, std::size_t fi
   return rows;
 }
 
-/// The zero point of a row's field in a band; null when it has none.
-const zeropoint::ZeroPoint* zero_point_of(const Table& rows, std::size_t row,
-                                          const std::string& band,
-                                          const ZeropointStage::ZeroPoints& zero_points) {
-  const std::string field = rows.has("field") ? rows.get<std::string>("field")[row] : std::string();
-  const auto found = zero_points.find({field, band});
-  return found == zero_points.end() ? nullptr : &found->second;
-}
+/// The zero points of rows: neighbours mostly have the same one.
+class ZeroPointOfRow {
+ public:
+  ZeroPointOfRow(const Table& rows, const ZeropointStage::ZeroPoints& zero_points)
+      : field_(rows.has("field") ? &rows.get<std::string>("field") : nullptr),
+        zero_points_(zero_points) {}
+
+  /// Of the row's field in a band; null when it has none.
+  const zeropoint::ZeroPoint* at(std::size_t row, const std::string& band) {
+    static const std::string kOnlyField;
+    const std::string& field = field_ == nullptr ? kOnlyField : (*field_)[row];
+    if (!known_ || key_.first != field || key_.second != band) {
+      key_ = {field, band};
+      known_ = true;
+      const auto at = zero_points_.find(key_);
+      found_ = at == zero_points_.end() ? nullptr : &at->second;
+    }
+    return found_;
+  }
+
+ private:
+  const std::vector<std::string>* field_;
+  const ZeropointStage::ZeroPoints& zero_points_;
+  bool known_ = false;
+  std::pair<std::string, std::string> key_;
+  const zeropoint::ZeroPoint* found_ = nullptr;
+};
 
 Table with_magnitudes(Table rows, const ZeropointStage::ZeroPoints& zero_points) {
   std::set<std::string> bands;
   for (const auto& [key, zero_point] : zero_points) {
     bands.insert(key.second);
   }
+  ZeroPointOfRow zero_point_of(rows, zero_points);
   for (const std::string& band : bands) {
     const auto& flux = rows.get<double>("FLUX_" + band + "_fit");
     const auto& error = rows.get<double>("FLUXERR_" + band + "_fit");
     auto& mag = rows.get<double>("MAG_" + band + "_fit");
     auto& mag_error = rows.get<double>("MAGERR_" + band + "_fit");
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-      if (const auto* zero_point = zero_point_of(rows, i, band, zero_points)) {
+      if (const auto* zero_point = zero_point_of.at(i, band)) {
         const zeropoint::Magnitude m = zeropoint::magnitude(flux[i], error[i], *zero_point);
         mag[i] = m.mag;
         mag_error[i] = m.err_mag;
@@ -99,13 +119,16 @@ Table forced_with_magnitudes(Table rows, const ZeropointStage::ZeroPoints& zero_
   const auto& band = rows.get<std::string>("band");
   const auto& flux = rows.get<double>("FLUX_fit");
   const auto& error = rows.get<double>("FLUXERR_fit");
+  auto& mag = rows.get<double>("MAG_fit");
+  auto& mag_error = rows.get<double>("MAGERR_fit");
+  ZeroPointOfRow zero_point_of(rows, zero_points);
   for (std::size_t i = 0; i < rows.rows(); ++i) {
-    const auto* zero_point = zero_point_of(rows, i, band[i], zero_points);
+    const auto* zero_point = zero_point_of.at(i, band[i]);
     const zeropoint::Magnitude m = zero_point == nullptr
                                        ? zeropoint::Magnitude{}
                                        : zeropoint::magnitude(flux[i], error[i], *zero_point);
-    rows.set(i, "MAG_fit", m.mag);
-    rows.set(i, "MAGERR_fit", m.err_mag);
+    mag[i] = m.mag;
+    mag_error[i] = m.err_mag;
   }
   return rows;
 }
@@ -123,28 +146,25 @@ std::unique_ptr<ZeropointStage::Context> ZeropointStage::open(const Config& conf
   context->schema = final_catalogue_schema(catalogue, survey.bands);
   context->catalogue_blocks = (catalogue.rows() + kBlockRows - 1) / kBlockRows;
   const FitNames names{config.fits_bands_apart()};
-  Table gaia;
-  std::size_t gaia_field = Table::npos;
-  for (const auto& [index, band] : calibrated_bands(config, survey)) {
-    const Field& field = survey.fields[index];
-    if (index != gaia_field) {
-      gaia = surveys::read_gaia(field.entry.gaiaxp_synphot_csv, field.bands);
-      gaia_field = index;
-    }
-    CalibrationStars stars =
-        stars_of(catalogue, survey.rows(catalogue, field),
-                 catalogue.get<std::uint8_t>(names.plain("opt_converged", band)), gaia, band);
-    stars.field = survey.label(field);
-    const zeropoint::ZeroPoint zp = zeropoint::measure(stars.stars, clipping(config));
-    if (zp.n_kept == 0) {
-      log.warning("no star with a converged fit in {}: no zero point", survey.key(field, band));
-    }
-    context->zero_points[{stars.field, band}] = zp;
-    context->calibration.push_back(std::move(stars));
-  }
   for (const Field& field : survey.fields) {
+    if (!field.calibrates(config)) {
+      continue;
+    }
+    const Calibration calibration = calibration_of(field);
+    for (const std::string& band : calibration.bands) {
+      CalibrationStars stars = stars_of(
+          catalogue, survey.rows(catalogue, field),
+          catalogue.get<std::uint8_t>(names.plain("opt_converged", band)), calibration.gaia, band);
+      stars.field = survey.label(field);
+      const zeropoint::ZeroPoint zp = zeropoint::measure(stars.stars, clipping(config));
+      if (zp.n_kept == 0) {
+        log.warning("no star with a converged fit in {}: no zero point", survey.key(field, band));
+      }
+      context->zero_points[{stars.field, band}] = zp;
+      context->calibration.push_back(std::move(stars));
+    }
     for (const std::string& band : field.bands) {
-      if (field.calibrates(config) && !context->zero_points.contains({survey.label(field), band})) {
+      if (!context->zero_points.contains({survey.label(field), band})) {
         log.warning("no column mag_{} in {}: no zero point", band, field.entry.gaiaxp_synphot_csv);
       }
     }

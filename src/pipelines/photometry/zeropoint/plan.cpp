@@ -17,23 +17,12 @@ std::vector<std::string> ZeropointStage::inputs(const Config& config) {
   return files;
 }
 
-std::vector<CalibratedBand> calibrated_bands(const Config& config, const Survey& survey) {
-  std::vector<CalibratedBand> out;
-  for (const Field& field : survey.fields) {
-    if (!field.calibrates(config)) {
-      continue;
-    }
-    const std::string& path = field.entry.gaiaxp_synphot_csv;
-    const Table gaia = surveys::read_gaia(path, field.bands);
-    surveys::require_zero_point_columns(gaia, path);
-    std::vector<std::string> bands = field.bands;
-    std::sort(bands.begin(), bands.end());
-    for (const std::string& band : bands) {
-      if (gaia.has("mag_" + band)) {
-        out.push_back({field.index, band});
-      }
-    }
-  }
+Calibration calibration_of(const Field& field) {
+  const std::string& path = field.entry.gaiaxp_synphot_csv;
+  Calibration out{surveys::read_gaia(path, field.bands), field.bands};
+  surveys::require_zero_point_columns(out.gaia, path);
+  std::sort(out.bands.begin(), out.bands.end());
+  std::erase_if(out.bands, [&](const std::string& band) { return !out.gaia.has("mag_" + band); });
   return out;
 }
 
@@ -97,8 +86,12 @@ engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& 
   if (!config.calibrates()) {
     return plan;
   }
-  for (const auto& [field, band] : calibrated_bands(config, survey)) {
-    plan.add(survey.key(survey.fields[field], "band/" + band), 1.0);
+  for (const Field& field : survey.fields) {
+    if (field.calibrates(config)) {
+      for (const std::string& band : calibration_of(field).bands) {
+        plan.add(survey.key(field, "band/" + band), 1.0);
+      }
+    }
   }
   const auto add_blocks = [&](const char* kind, std::size_t rows) {
     for (std::size_t first = 0; first < rows; first += kBlockRows) {

@@ -66,14 +66,14 @@ struct ZeropointStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// A field and a band for which its Gaia table has magnitudes.
-struct CalibratedBand {
-  std::size_t field = 0;
-  std::string band;
+/// The Gaia table of a field, and the field's bands for which it has magnitudes, sorted.
+struct Calibration {
+  Table gaia;
+  std::vector<std::string> bands;
 };
 
-/// In the order of fields; bands sorted. Reads the headers of the Gaia tables.
-std::vector<CalibratedBand> calibrated_bands(const Config& config, const Survey& survey);
+/// Reads the table. @throws ConfigError when it cannot serve
+Calibration calibration_of(const Field& field);
 
 /// The catalogue's columns with MAG_<band>_fit and MAGERR_<band>_fit after FLUXERR_<band>_fit.
 TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std::string>& bands);

@@ -1,6 +1,6 @@
 #pragma once
-// Private to the engine: files written and read in place at computed positions, and names that
-// change durably. Every error names the file.
+// Files written and read in place at computed positions, and names that change durably. Every error
+// names the file.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,11 +8,12 @@
 #include <span>
 #include <string_view>
 
-namespace skyloom::engine {
+namespace skyloom::io {
 
 class PosixFile {
  public:
-  enum class Mode { read, read_write, create };  ///< create: read and write, made when absent
+  /// create: read and write, made when absent; replace: the same, what it held is gone.
+  enum class Mode { read, read_write, create, replace };
 
   PosixFile() = default;
   /// @throws FatalError
@@ -36,7 +37,12 @@ class PosixFile {
   int descriptor_ = -1;
 };
 
-/// Syncs a file, gives it its final name and syncs the folder.
+/// Where a file is written until it is whole, beside its place; what a killed attempt left there is
+/// written over.
+std::filesystem::path temporary_name(const std::filesystem::path& path);
+/// Syncs a file, gives it its final name and syncs the folder. @throws FatalError
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+/// Copies a file under a temporary name and renames it durably. @throws FatalError
+void copy_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
-}  // namespace skyloom::engine
+}  // namespace skyloom::io

@@ -1,4 +1,4 @@
-#include "posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +11,7 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/accident.hpp"
 
-namespace skyloom::engine {
+namespace skyloom::io {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
@@ -26,6 +26,8 @@ int flags_of(PosixFile::Mode mode) {
       return O_RDWR | O_CLOEXEC;
     case PosixFile::Mode::create:
       return O_RDWR | O_CREAT | O_CLOEXEC;
+    case PosixFile::Mode::replace:
+      return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
   }
   return O_RDONLY;
 }
@@ -36,7 +38,7 @@ void sync_path(const std::filesystem::path& path) {
   if (descriptor < 0) {
     fail(path, "cannot be opened");
   }
-  const int code = io::sync_data(descriptor);
+  const int code = sync_data(descriptor);
   const int cause = errno;
   ::close(descriptor);
   // Some file systems cannot sync a folder; its entry is then as durable as they make it.
@@ -78,7 +80,7 @@ void PosixFile::write(std::string_view bytes, std::uint64_t offset) {
     bytes.remove_prefix(piece.size());
     errno = 0;
     for (int attempt = 0; attempt < 2 && !piece.empty(); ++attempt) {
-      const std::ptrdiff_t written = io::write_at(descriptor_, piece, offset);
+      const std::ptrdiff_t written = write_at(descriptor_, piece, offset);
       piece.remove_prefix(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, written)));
       offset += static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(0, written));
     }
@@ -94,7 +96,7 @@ std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) co
   std::size_t done = 0;
   while (done < bytes.size()) {
     const std::ptrdiff_t got =
-        io::read_at(descriptor_, bytes.data() + done, bytes.size() - done, offset + done);
+        read_at(descriptor_, bytes.data() + done, bytes.size() - done, offset + done);
     if (got < 0) {
       fail(path_, "cannot be read");
     }
@@ -107,17 +109,39 @@ std::size_t PosixFile::read(std::span<std::byte> bytes, std::uint64_t offset) co
 }
 
 void PosixFile::sync() {
-  if (io::sync_data(descriptor_) != 0) {
+  if (sync_data(descriptor_) != 0) {
     fail(path_, "cannot be forced to disk");
   }
 }
 
-void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
-  sync_path(from);
-  if (io::rename_file(from.c_str(), to.c_str()) != 0) {
-    fail(from, "cannot be renamed to " + to.filename().string());
-  }
-  sync_path(to.parent_path());
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  return path.string() + ".tmp";
 }
 
-}  // namespace skyloom::engine
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  sync_path(from);
+  if (rename_file(from.c_str(), to.c_str()) != 0) {
+    fail(from, "cannot be renamed to " + to.filename().string());
+  }
+  sync_path(to.has_parent_path() ? to.parent_path() : ".");
+}
+
+void copy_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  constexpr std::size_t kBlock = std::size_t{8} << 20;
+  const std::filesystem::path temporary = temporary_name(to);
+  {
+    const PosixFile source(from, PosixFile::Mode::read);
+    PosixFile copy(temporary, PosixFile::Mode::replace);
+    std::string block(kBlock, '\0');
+    std::uint64_t at = 0;
+    std::size_t got = 0;
+    while ((got = source.read(std::as_writable_bytes(std::span(block.data(), block.size())), at)) >
+           0) {
+      copy.write(std::string_view(block).substr(0, got), at);
+      at += got;
+    }
+  }
+  rename_durably(temporary, to);
+}
+
+}  // namespace skyloom::io

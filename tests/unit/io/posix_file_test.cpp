@@ -1,4 +1,4 @@
-#include "engine/posix_file.hpp"
+#include "skyloom/io/posix_file.hpp"
 
 #include <fstream>
 
@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/io/accident.hpp"
 
 using namespace skyloom;
-using engine::PosixFile;
+using io::PosixFile;
 
 namespace {
 
@@ -48,15 +49,34 @@ TEST_CASE("a full disk names the file and the bytes needed") {
 TEST_CASE("a missing file and a missing folder are named") {
   REQUIRE_THROWS_WITH(PosixFile("/no/such/file", PosixFile::Mode::create),
                       Catch::Contains("/no/such/file"));
-  REQUIRE_THROWS_AS(engine::rename_durably("/no/such/file", "/no/such/other"), FatalError);
+  REQUIRE_THROWS_AS(io::rename_durably("/no/such/file", "/no/such/other"), FatalError);
 }
 
 TEST_CASE("a renamed file replaces the old one") {
   const std::filesystem::path folder = fresh_folder();
   std::ofstream(folder / "new") << "new";
   std::ofstream(folder / "old") << "old and longer";
-  engine::rename_durably(folder / "new", folder / "old");
+  io::rename_durably(folder / "new", folder / "old");
   REQUIRE(std::filesystem::file_size(folder / "old") == 3);
   REQUIRE_FALSE(std::filesystem::exists(folder / "new"));
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a copy is whole under its name, and on disk") {
+  const std::filesystem::path folder = fresh_folder();
+  std::string text(std::size_t{20} << 20, 'a');  // several blocks, the last one not full
+  text.back() = 'z';
+  std::ofstream(folder / "one") << text << "tail";
+  std::ofstream(folder / "two.tmp") << std::string(text.size() + 100, 'x');
+  io::copy_durably(folder / "one", folder / "two");
+  std::ifstream two(folder / "two");
+  const std::string got{std::istreambuf_iterator<char>(two), {}};
+  REQUIRE(got == text + "tail");
+  REQUIRE(std::filesystem::exists(folder / "one"));
+  REQUIRE_FALSE(std::filesystem::exists(folder / "two.tmp"));
+  io::set_accidents("sync=fail");
+  REQUIRE_THROWS_AS(io::copy_durably(folder / "one", folder / "three"), FatalError);
+  io::set_accidents("");
+  REQUIRE_FALSE(std::filesystem::exists(folder / "three"));
   std::filesystem::remove_all(folder);
 }

@@ -1,0 +1,2 @@
+#include "skyloom/core/log.hpp"
+#include "skyloom/engine/rows.hpp"

@@ -1,0 +1,1 @@
+#include "pipelines/photo/fit/shared.hpp"
