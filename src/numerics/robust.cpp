@@ -19,19 +19,40 @@ std::vector<double> finite(std::span<const double> values) {
 }  // namespace
 
 double quantile(std::span<const double> values, double q) {
-  std::vector<double> sorted = finite(values);
-  if (sorted.empty()) {
+  std::vector<double> some = finite(values);
+  if (some.empty()) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  std::sort(sorted.begin(), sorted.end());
-  const double at = std::clamp(q, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (at - static_cast<double>(low)) * (sorted[high] - sorted[low]);
+  const double at = std::clamp(q, 0.0, 1.0) * static_cast<double>(some.size() - 1);
+  const auto place = some.begin() + static_cast<std::ptrdiff_t>(at);
+  std::nth_element(some.begin(), place, some.end());
+  const double low = *place;
+  const double high = place + 1 == some.end() ? low : *std::min_element(place + 1, some.end());
+  return low + (at - std::floor(at)) * (high - low);
 }
 
 double median(std::span<const double> values) {
   return quantile(values, 0.5);
+}
+
+double clip_about_median(std::vector<double>& values, double n_sigma, int rounds) {
+  for (int round = 0; round < rounds && values.size() > 1; ++round) {
+    const auto n = static_cast<double>(values.size());
+    double mean = 0.0;
+    for (const double value : values) {
+      mean += value / n;
+    }
+    double square = 0.0;
+    for (const double value : values) {
+      square += (value - mean) * (value - mean) / n;
+    }
+    const double centre = median(values);
+    const double limit = n_sigma * std::sqrt(square);
+    if (std::erase_if(values, [&](double v) { return std::abs(v - centre) > limit; }) == 0) {
+      return centre;
+    }
+  }
+  return median(values);
 }
 
 double robust_scatter(std::span<const double> values) {

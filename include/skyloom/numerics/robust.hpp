@@ -13,6 +13,10 @@ double median(std::span<const double> values);
 /// values.
 double robust_scatter(std::span<const double> values);
 
+/// Takes out values farther than `n_sigma` standard deviations from the median, until none is or
+/// `rounds` times; finite values only. @return the median of what stays, NaN without any
+double clip_about_median(std::vector<double>& values, double n_sigma, int rounds);
+
 /// Quantile q in [0, 1] with linear interpolation between order statistics; NaN without finite
 /// values.
 double quantile(std::span<const double> values, double q);

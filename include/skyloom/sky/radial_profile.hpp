@@ -42,15 +42,20 @@ class RadialProfile {
             bend.start + part * (bend.rise + (part - 1.0) * bend.curve)};
   }
 
-  /// s = ln(1 + t)/2, absolute accuracy about 1e-8.
-  [[nodiscard]] double half_log(double t) const {
+  /// The same, and s = ln(1 + t)/2 to about 1e-8.
+  [[nodiscard]] Value value(double t, double& s) const {
     const double scaled = std::sqrt(t) * kPerUnit;
     if (!(scaled < kNodes - 1)) {
-      return 0.5 * std::log1p(t);
+      s = 0.5 * std::log1p(t);
+      const double value = exact(t);
+      return {value, value * (0.5 * end_slope_ - beta_) / (1.0 + t)};
     }
     const auto i = static_cast<std::size_t>(scaled);
-    const std::vector<Node>& table = half_log_table();
-    return hermite(table[i], table[i + 1], scaled - static_cast<double>(i));
+    const double part = scaled - static_cast<double>(i);
+    s = hermite(half_logs_[i], half_logs_[i + 1], part);
+    const Bend& bend = bends_[i];
+    return {hermite(nodes_[i], nodes_[i + 1], part),
+            bend.start + part * (bend.rise + (part - 1.0) * bend.curve)};
   }
 
   /// F(t) without the table.
@@ -87,6 +92,8 @@ class RadialProfile {
   static double raw_end_slope(const std::vector<double>& knots, const std::vector<double>& q);
   static double limited_end_slope(double raw, double beta);
   static const std::vector<Node>& half_log_table();
+
+  const Node* half_logs_ = half_log_table().data();  ///< the same for all profiles
 
   double beta_;
   std::vector<double> knots_;

@@ -345,9 +345,9 @@ std::span<const FieldEntry> Config::field_entries() const {
 }
 
 bool Config::calibrates() const {
-  const auto has_stars = [](const FieldEntry& field) { return !field.gaiaxp_synphot_csv.empty(); };
   const auto all = field_entries();
-  return zp.enabled && std::any_of(all.begin(), all.end(), has_stars);
+  return std::any_of(all.begin(), all.end(),
+                     [this](const FieldEntry& field) { return calibrates(field); });
 }
 
 std::vector<FieldEntry> share_of_fields(const std::vector<FieldEntry>& fields, std::size_t index,

@@ -178,7 +178,11 @@ struct Config {
   [[nodiscard]] bool lists_fields() const { return !fields.empty(); }
   /// The fields of the survey: [inputs] when there are no others.
   [[nodiscard]] std::span<const FieldEntry> field_entries() const;
-  /// Zero points are measured: they are wanted and there is a Gaia table for a field.
+  /// Zero points of a field are measured: they are wanted and it has a Gaia table.
+  [[nodiscard]] bool calibrates(const FieldEntry& field) const {
+    return zp.enabled && !field.gaiaxp_synphot_csv.empty();
+  }
+  /// Those of any field.
   [[nodiscard]] bool calibrates() const;
   /// Every band is fitted by itself, with positions and shapes of its own.
   [[nodiscard]] bool fits_bands_apart() const {

@@ -93,10 +93,6 @@ Box Field::used_box(std::size_t frame) const {
                              : Box{0, infos[frame].width, 0, infos[frame].height};
 }
 
-bool Field::calibrates(const Config& config) const {
-  return config.zp.enabled && !entry.gaiaxp_synphot_csv.empty();
-}
-
 std::string Survey::slab(const Field& field, const std::string& name) const {
   return is_listed ? field.name() + "/" + name : name;
 }

@@ -46,7 +46,7 @@ struct Field {
   [[nodiscard]] int origin(std::size_t frame) const { return on_grid[frame] != 0 ? margin : 0; }
   [[nodiscard]] Box used_box(std::size_t frame) const;
   /// Zero points of this field are measured.
-  [[nodiscard]] bool calibrates(const Config& config) const;
+  [[nodiscard]] bool calibrates(const Config& config) const { return config.calibrates(entry); }
 };
 
 struct Survey {

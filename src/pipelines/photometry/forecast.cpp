@@ -36,6 +36,11 @@ constexpr double kBytesPerPackedPixel = 4.7;
 /// Of a source on one frame in /forced.
 constexpr double kBytesPerForced = 85.0;
 
+/// Images larger than this are read in tiles of one size, and for their pixels beyond it `epsf`
+/// needs so many bytes.
+constexpr double kTiledPixels = 4096.0 * 4096.0;
+constexpr double kBytesPerTiledPixel = 1.7;
+
 /// Bytes of a row of the products that hold sources: so many, and so many for every band.
 constexpr double kBytesPerSource = 400.0;
 constexpr double kBytesPerBand = 80.0;
@@ -156,6 +161,8 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast frames = stage(kFrames, totals, 0.0, 0.0, 0.0);
   engine::StageForecast epsf =
       stage(kEpsf, totals, totals.psf_frames, totals.psf_pixels, totals.largest_psf);
+  const double tiled = std::max(0.0, totals.largest_frame - kTiledPixels);
+  epsf.memory_mb -= (kEpsf.memory_bytes_per_pix - kBytesPerTiledPixel) * tiled / 1e6;
   engine::StageForecast patches = patches_stage(config, totals);
   engine::StageForecast fit = stage(kFit, totals, totals.patches,
                                     totals.patches + totals.source_frames, totals.largest_patch);

@@ -137,7 +137,7 @@ std::vector<engine::Export> Photometry::exports() const {
     if (config_.patch_run.forced) {
       add("forced", config_.fit_folder() + "/forced.csv", "csv");
     }
-    if (config_.zp.enabled && !field.gaiaxp_synphot_csv.empty()) {
+    if (config_.calibrates(field)) {
       const std::string stem = std::filesystem::path(field.input_catalog).stem().string();
       add("sources", "ZP/" + stem + "_with_Gaia.csv", "csv");
       add("zeropoints", "ZP/zp_summary.csv", "csv");

@@ -25,29 +25,6 @@ constexpr double kClipSigma = 5.0;
 constexpr int kClipRounds = 5;
 constexpr int kForgivingRounds = 3;
 
-/// Median of the values within 5 sigma of it; NaN for none.
-double clipped_median(std::vector<double>& values, bool clip) {
-  for (int round = 0; clip && round < kClipRounds && values.size() > 1; ++round) {
-    const double median = numerics::median(values);
-    double mean = 0.0;
-    double square = 0.0;
-    for (const double value : values) {
-      mean += value;
-    }
-    mean /= static_cast<double>(values.size());
-    for (const double value : values) {
-      square += (value - mean) * (value - mean);
-    }
-    const double limit = kClipSigma * std::sqrt(square / static_cast<double>(values.size()));
-    const std::size_t before = values.size();
-    std::erase_if(values, [&](double value) { return std::abs(value - median) > limit; });
-    if (values.size() == before) {
-      break;
-    }
-  }
-  return numerics::median(values);
-}
-
 /// Area of the part of the disc of radius r around the origin with 0 < x' < x, 0 < y' < y; odd in x
 /// and in y.
 double quadrant_area(double x, double y, double r) {
@@ -162,7 +139,10 @@ class Builder {
     }
     Image<double> out(side, side);
     for (std::size_t k = 0; k < samples.size(); ++k) {
-      out.pixels()[k] = samples[k].empty() ? kNaN : clipped_median(samples[k], options_.clip);
+      out.pixels()[k] = samples[k].empty()
+                            ? kNaN
+                            : numerics::clip_about_median(samples[k], kClipSigma,
+                                                          options_.clip ? kClipRounds : 0);
     }
     return out;
   }

@@ -131,6 +131,7 @@ double median_of(std::vector<double> values) {
 
 double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask) {
   std::vector<float> good;
+  good.reserve(mask.pixels().size());
   for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
     if (mask.pixels()[k] == 0) {
       good.push_back(values.pixels()[k]);

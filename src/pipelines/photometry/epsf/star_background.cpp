@@ -12,19 +12,6 @@ namespace {
 
 constexpr int kClipRounds = 5;
 
-double standard_deviation(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  double mean = 0.0;
-  for (const double value : values) {
-    mean += value / n;
-  }
-  double square = 0.0;
-  for (const double value : values) {
-    square += (value - mean) * (value - mean) / n;
-  }
-  return std::sqrt(square);
-}
-
 }  // namespace
 
 LocalBackground local_background(const Image<double>& data, const Image<double>& weight, double x,
@@ -51,15 +38,10 @@ LocalBackground local_background(const Image<double>& data, const Image<double>&
   if (values.size() < enough) {
     return out;
   }
-  for (int round = 0; round < kClipRounds; ++round) {
-    const double median = numerics::median(values);
-    const double reach = options.star_local_bkg_sigma * standard_deviation(values);
-    if (std::erase_if(values, [&](double v) { return std::abs(v - median) > reach; }) == 0) {
-      break;
-    }
-  }
+  const double median =
+      numerics::clip_about_median(values, options.star_local_bkg_sigma, kClipRounds);
   if (values.size() >= enough) {
-    out.value = numerics::median(values);
+    out.value = median;
     out.n_pixels = static_cast<int>(values.size());
     out.status = "ok";
   }

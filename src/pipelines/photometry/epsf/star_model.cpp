@@ -91,6 +91,51 @@ StarModel::Rule StarModel::make_rule(const std::array<double, N>& point,
   return rule;
 }
 
+template <bool Slopes>
+void StarModel::add_residual(double u, double v, PixelValues& values) const {
+  const sky::FieldPsfModel& model = psf_.model();
+  const int reach = psf_.node_reach();
+  const double h = model.node_spacing_pix;
+  if (model.c.empty() || std::abs(u) >= h * (reach + 2) || std::abs(v) >= h * (reach + 2)) {
+    return;
+  }
+  const std::array<double, 4> wu = bspline_weights(u / h);
+  const std::array<double, 4> wv = bspline_weights(v / h);
+  const std::array<double, 4> du = Slopes ? bspline_slopes(u / h) : std::array<double, 4>{};
+  const std::array<double, 4> dv = Slopes ? bspline_slopes(v / h) : std::array<double, 4>{};
+  const int i0 = static_cast<int>(std::floor(u / h)) - 1 + reach;
+  const int j0 = static_cast<int>(std::floor(v / h)) - 1 + reach;
+  const int side = 2 * reach + 1;
+  const auto first = static_cast<std::size_t>(std::max(0, -i0));
+  const auto last = static_cast<std::size_t>(std::clamp(side - i0, 0, 4));
+  PixelValues sum;
+  for (std::size_t b = 0; b < 4; ++b) {
+    const int j = j0 + static_cast<int>(b);
+    if (j < 0 || j >= side) {
+      continue;
+    }
+    double row = 0.0;
+    double row_slope = 0.0;
+    for (std::size_t a = first; a < last; ++a) {
+      const double c =
+          psf_.node_grid()[static_cast<std::size_t>(j * side + i0 + static_cast<int>(a))];
+      row += c * wu[a];
+      if constexpr (Slopes) {
+        row_slope += c * du[a];
+      }
+    }
+    sum.p += row * wv[b];
+    if constexpr (Slopes) {
+      sum.pu += row_slope * wv[b];
+      sum.pv += row * dv[b];
+    }
+  }
+  const double scale = 1.0 / psf_.norm();
+  values.p += scale * sum.p;
+  values.pu += scale / h * sum.pu;
+  values.pv += scale / h * sum.pv;
+}
+
 template <bool Shape>
 PixelValues StarModel::at(double u, double v) const {
   const sky::RadialProfile& profile = psf_.profile();
@@ -105,7 +150,8 @@ PixelValues StarModel::at(double u, double v) const {
     const double a = u1 + rule.first[k];
     const double b = v1 + rule.second[k];
     const double t = scale * (a * a + b * b);
-    const sky::RadialProfile::Value value = profile.value(t);
+    [[maybe_unused]] double s = 0.0;
+    const sky::RadialProfile::Value value = Shape ? profile.value(t, s) : profile.value(t);
     const double f = rule.weight[k] * value.f;
     const double slope = rule.weight[k] * value.df_dt;
     light += f;
@@ -115,7 +161,7 @@ PixelValues StarModel::at(double u, double v) const {
       bend[2] += slope * a * a;
       bend[3] += slope * a * b;
       bend[4] += slope * b * b;
-      light_s += f * profile.half_log(t);
+      light_s += f * s;
     }
   }
   const double g1 = shape_.g1;
@@ -138,7 +184,7 @@ PixelValues StarModel::at(double u, double v) const {
     out.g2 = 2.0 * norm * (g2 * k2_ * t - scale * (first_v + second_u));
     out.kappa = norm * (light - 2.0 * (profile.beta() - 1.0) * light_s);
   }
-  add_residual(u, v, out);
+  add_residual<true>(u, v, out);
   if constexpr (Shape) {
     out.kappa -= norm_slope_ * out.p;
   }
@@ -162,7 +208,7 @@ double StarModel::p(double u, double v) const {
   }
   PixelValues out;
   out.p = peak_ / psf_.norm() * light;
-  add_residual(u, v, out);
+  add_residual<false>(u, v, out);
   return out.p;
 }
 
@@ -195,13 +241,14 @@ WingValues StarModel::wing(double u, double v, double* hats) const {
     const double a = u1 + rule.first[n];
     const double b = v1 + rule.second[n];
     const double t = scale * (a * a + b * b);
-    const sky::RadialProfile::Value value = profile.value(t);
+    double s = 0.0;
+    const sky::RadialProfile::Value value = profile.value(t, s);
     const double light = peak_ * rule.weight[n] * value.f;
     const double slope = rule.weight[n] * value.df_dt;
     sum += light;
     bend_first += slope * a;
     bend_second += slope * b;
-    const double place = profile.half_log(t) * per_knot;
+    const double place = s * per_knot;
     const auto k = static_cast<std::size_t>(place);
     if (k < last) {
       const double part = place - static_cast<double>(k);
@@ -226,41 +273,8 @@ PixelValues StarModel::from_wing(const WingValues& wing, double u, double v) con
   out.p = scale * wing.u0;
   out.pu = scale * wing.du;
   out.pv = scale * wing.dv;
-  add_residual(u, v, out);
+  add_residual<true>(u, v, out);
   return out;
-}
-
-void StarModel::add_residual(double u, double v, PixelValues& values) const {
-  const sky::FieldPsfModel& model = psf_.model();
-  const int reach = psf_.node_reach();
-  const double h = model.node_spacing_pix;
-  if (model.c.empty() || std::abs(u) >= h * (reach + 2) || std::abs(v) >= h * (reach + 2)) {
-    return;
-  }
-  const std::array<double, 4> wu = bspline_weights(u / h);
-  const std::array<double, 4> wv = bspline_weights(v / h);
-  const std::array<double, 4> du = bspline_slopes(u / h);
-  const std::array<double, 4> dv = bspline_slopes(v / h);
-  const int i0 = static_cast<int>(std::floor(u / h)) - 1 + reach;
-  const int j0 = static_cast<int>(std::floor(v / h)) - 1 + reach;
-  const int side = 2 * reach + 1;
-  const double scale = 1.0 / psf_.norm();
-  for (int b = 0; b < 4; ++b) {
-    if (j0 + b < 0 || j0 + b >= side) {
-      continue;
-    }
-    for (int a = 0; a < 4; ++a) {
-      if (i0 + a < 0 || i0 + a >= side) {
-        continue;
-      }
-      const double c = scale * psf_.node_grid()[static_cast<std::size_t>((j0 + b) * side + i0 + a)];
-      const auto ia = static_cast<std::size_t>(a);
-      const auto ib = static_cast<std::size_t>(b);
-      values.p += c * wu[ia] * wv[ib];
-      values.pu += c * du[ia] * wv[ib] / h;
-      values.pv += c * wu[ia] * dv[ib] / h;
-    }
-  }
 }
 
 }  // namespace skyloom::photometry::epsf

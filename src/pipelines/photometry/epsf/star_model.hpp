@@ -67,6 +67,7 @@ class StarModel {
   [[nodiscard]] double second(double u, double v) const {
     return -shape_.g2 * u + (1.0 + shape_.g1) * v;
   }
+  template <bool Slopes>
   void add_residual(double u, double v, PixelValues& values) const;
 
   const sky::FieldPsf& psf_;

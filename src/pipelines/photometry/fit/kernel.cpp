@@ -261,6 +261,7 @@ Result write_result(Scene& scene, const SolveReport& report, const Covariance& c
 
 Result compute(const Input& input) {
   const auto work = input.workspace ? input.workspace : make_workspace();
+  work->trim();
   Scene scene(input, *work);
   SolveReport report = solve(scene, true, 0);
   const int rounds = input.options.noise == Noise::total ? input.options.noise_rounds : 0;

@@ -98,13 +98,13 @@ const sky::PointSource& PsfModel::point(int half) {
 
 const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid, double sigma_pix) {
   if (stamp_.mixture != nullptr && sigma_pix >= stamp_.mixture_from_pix) {
-    auto& wide = mixture_transform_[grid.shape()];
+    auto& wide = mixture_transform_.at(grid.shape());
     if (wide.empty()) {
       wide = sky::mixture_transform(*stamp_.mixture, grid);
     }
     return wide;
   }
-  auto& transform = transform_[grid.shape()];
+  auto& transform = transform_.at(grid.shape());
   if (!transform.empty()) {
     return transform;
   }
@@ -114,7 +114,7 @@ const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid, double s
   }
   planes_->transforms.resize(planes_->stamps.size());
   for (std::size_t k = 0; k < weight_.size(); ++k) {
-    auto& plane = planes_->transforms[k][grid.shape()];
+    auto& plane = planes_->transforms[k].at(grid.shape());
     if (plane.empty()) {
       plane = sky::psf_transform(planes_->stamps[k], grid);
     }
@@ -125,6 +125,27 @@ const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid, double s
     }
   }
   return transform;
+}
+
+void PsfModel::trim(std::size_t bytes) {
+  transform_.trim(bytes);
+  mixture_transform_.trim(bytes);
+}
+
+void PsfTransforms::trim(std::size_t bytes) {
+  std::vector<std::pair<std::uint64_t, sky::GridShape>> by_use;
+  for (const auto& [shape, entry] : entries_) {
+    by_use.emplace_back(entry.used, shape);
+  }
+  std::sort(by_use.rbegin(), by_use.rend());
+  std::size_t kept = 0;
+  for (const auto& [used, shape] : by_use) {
+    const auto at = entries_.find(shape);
+    kept += at->second.values.size() * sizeof(float);
+    if (kept > bytes) {
+      entries_.erase(at);
+    }
+  }
 }
 
 Workspace::Workspace() = default;
@@ -164,6 +185,21 @@ std::shared_ptr<PsfModel> Workspace::psf_at(const std::shared_ptr<const sky::Psf
   std::vector<double> weight(entry.planes->stamps.size());
   psf->plane_weights(x, y, weight);
   return std::make_shared<PsfModel>(entry.planes, std::move(weight));
+}
+
+void Workspace::trim() {
+  constexpr std::size_t kBytes = std::size_t{192} << 20U;  // of all PSFs together
+  const std::size_t share = kBytes / std::max<std::size_t>(prepared_.size(), 1);
+  for (auto& [address, entry] : prepared_) {
+    if (entry.constant) {
+      entry.constant->trim(share);
+    }
+    if (entry.planes) {
+      for (PsfTransforms& transforms : entry.planes->transforms) {
+        transforms.trim(share / entry.planes->transforms.size());
+      }
+    }
+  }
 }
 
 const sky::DftGrid& Workspace::grid(const sky::GridShape& shape) {

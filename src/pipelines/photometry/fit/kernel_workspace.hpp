@@ -3,6 +3,7 @@
 // number of a fit depends on it.
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,7 +36,26 @@ struct PsfExtent {
   PsfExtent(const sky::PsfStamp& stamp, double fwhm);
 };
 
-using PsfTransforms = std::map<sky::GridShape, std::vector<float>>;
+/// Transforms of a PSF, or of one of its planes, by grid.
+class PsfTransforms {
+ public:
+  /// Empty when it was never made, or was let go.
+  std::vector<float>& at(const sky::GridShape& shape) {
+    Entry& entry = entries_[shape];
+    entry.used = ++clock_;
+    return entry.values;
+  }
+  /// Lets those not used for longest go until at most so many bytes are kept.
+  void trim(std::size_t bytes);
+
+ private:
+  struct Entry {
+    std::vector<float> values;
+    std::uint64_t used = 0;
+  };
+  std::map<sky::GridShape, Entry> entries_;
+  std::uint64_t clock_ = 0;
+};
 
 /// A PSF that varies as a weighted sum of stamps.
 struct PsfPlanes {
@@ -57,6 +77,8 @@ class PsfModel {
   /// Transform on a grid as terms of a galaxy of width sigma_pix and more see it (a mixture may
   /// stand for the stamp there), made when first needed.
   const std::vector<float>& transform(const sky::DftGrid& grid, double sigma_pix);
+  /// PsfTransforms::trim() of a PSF without planes.
+  void trim(std::size_t bytes);
   /// Empty when the PSF is a sum of planes.
   [[nodiscard]] const sky::PsfStamp& stamp() const { return stamp_; }
 
@@ -109,6 +131,9 @@ class Workspace {
   /// A PSF at (x, y) of its image. What all places share is kept as long as the PSF lives.
   std::shared_ptr<PsfModel> psf_at(const std::shared_ptr<const sky::Psf>& psf, double x, double y);
   const sky::DftGrid& grid(const sky::GridShape& shape);
+  /// To be called between fits: every size of galaxy leaves transforms of every PSF behind, which
+  /// would add up over the fits of a large field.
+  void trim();
 
   /// Makes room for `count` floats; what was there is lost.
   void need_pixels(Pixels& pixels, std::size_t count);

@@ -23,7 +23,7 @@ std::vector<std::string> FramesStage::inputs(const Config& config) {
       const std::vector<std::string> pixels = surveys::pixel_files(spec);
       files.insert(files.end(), pixels.begin(), pixels.end());
     }
-    if (config.zp.enabled && !entry.gaiaxp_synphot_csv.empty()) {
+    if (config.calibrates(entry)) {
       files.push_back(entry.gaiaxp_synphot_csv);
     }
   }

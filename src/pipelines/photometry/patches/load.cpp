@@ -29,7 +29,7 @@ PatchesStage::Cell load_cell(const Config& config, const Field& field, const Fie
                        [](const FieldPatch& patch, std::size_t cell) { return patch.cell < cell; });
   for (auto patch = first; patch != patches.patches.end() && patch->cell == index; ++patch) {
     out.patches.push_back(*patch);
-    if (config.patch_inputs.include_wcs_in_payload) {
+    if (config.patch_inputs.save_patch_inputs && config.patch_inputs.include_wcs_in_payload) {
       out.wcs.push_back(white_wcs_cards(field, patch->patch.roi));
     }
   }

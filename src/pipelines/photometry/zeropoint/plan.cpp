@@ -10,7 +10,7 @@ namespace skyloom::photometry {
 std::vector<std::string> ZeropointStage::inputs(const Config& config) {
   std::vector<std::string> files;
   for (const FieldEntry& entry : config.field_entries()) {
-    if (config.zp.enabled && !entry.gaiaxp_synphot_csv.empty()) {
+    if (config.calibrates(entry)) {
       files.push_back(entry.gaiaxp_synphot_csv);
     }
   }
