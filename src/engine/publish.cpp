@@ -91,6 +91,7 @@ void write_published(const Published& item, const Products& products, io::Hdf5Wr
     for (const std::string& column : products.columns(item.stage, item.table)) {
       writer.link(item.as + "/" + column, file, "/" + item.table + "/" + column);
     }
+    writer.attribute(item.as, io::kLinkedColumnsName, std::int32_t{1});
     return;
   }
   Table table = item.make ? item.make(products) : products.table(item.stage, item.table);

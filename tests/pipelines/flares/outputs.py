@@ -6,6 +6,7 @@ import sys
 
 import h5py
 import numpy as np
+from astropy.io import fits
 from report_page import blocks, page, pixels, problems
 from runs import call_all, require
 from survey import csv, table
@@ -71,6 +72,10 @@ def exports_and_switches(program, folder):
     require(list(flares["tic"]) == [str(t) for t in table(where / "flares.h5", "flares")["tic"]], "flares.csv")
     require(list(csv(where / "failed.csv")) == ["tic", "sector", "phase", "code", "message"], "failed.csv")
     require(len(csv(where / "sectors.csv")["tic"]) == 4, "sectors.csv")
+    for name, more in (("lc", {"flux", "gp_mu"}), ("recoveries", {"recovered"})):
+        program.run("export", where, "--table", name, "--format", "fits", "--out", folder / f"{name}.fits")
+        with fits.open(folder / f"{name}.fits") as f:
+            require(more <= set(f[1].columns.names), f"linked columns of {name}: {f[1].columns.names}")
     program.run("export", where, "--table", "models", "--format", "fits", "--out", folder / "m.fits")
 
 
