@@ -126,6 +126,7 @@ BlockOutcome inject(Trials<float>& trials, std::span<const std::uint8_t> mask,
   out.recovered.resize(injected.size());
   for (int repeat = 0; repeat < block.repeats; ++repeat) {
     std::vector<Trial> all;
+    all.reserve(static_cast<std::size_t>(sample.count));
     for (int id = 0; id < sample.count; ++id) {
       all.push_back(trial(id, repeat));
     }

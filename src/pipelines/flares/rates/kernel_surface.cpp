@@ -64,6 +64,9 @@ CompletenessSurface fit_surface(std::span<const InjectedOutcome> injected) {
   for (int step = 0; step < kMostSteps && !out.converged; ++step) {
     Terms change{};
     std::array<double, kTerms * kTerms> curvature{};
+    for (std::size_t i = 0; i < kTerms; ++i) {
+      curvature[i * kTerms + i] = kRidge;
+    }
     for (std::size_t k = 0; k < rows.size(); ++k) {
       const double p = fraction(out.coefficients, rows[k]);
       const double off = injected[k].recovered - injected[k].repeats * p;
@@ -75,7 +78,7 @@ CompletenessSurface fit_surface(std::span<const InjectedOutcome> injected) {
         }
       }
     }
-    if (!factor.factor(curvature, static_cast<int>(kTerms), 0.0, kRidge)) {
+    if (!factor.factor(curvature, static_cast<int>(kTerms))) {
       return out;
     }
     factor.solve(change);

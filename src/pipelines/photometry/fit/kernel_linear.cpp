@@ -15,7 +15,7 @@ namespace skyloom::photometry::fit {
 namespace {
 
 /// Keeps A factorable when two sources coincide; moves no flux that the data determine.
-constexpr double kRidge = 1e-9;
+constexpr double kRidge = 1e-7;
 constexpr double kRidgeDegenerate = 1e-6;
 
 }  // namespace
