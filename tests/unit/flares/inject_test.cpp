@@ -133,13 +133,13 @@ TEST_CASE("Blocks of any size have the same flares and outcomes") {
   const QuietCurve curve{time, flux, &windows, numerics::median(flux)};
   TrialRule rule;
   rule.detection.threshold = Trials<float>(trial_networks, curve, rule).probability()[450];
+  Trials<float> trials(trial_networks, curve, rule);
   FlareSample sample;
   sample.count = 30;
   const StarScale star{2e-3, std::nan(""), std::nan("")};
   const Rng rng(1, "inject", "77/3");
   for (const bool together : {false, true}) {
-    const BlockOutcome all =
-        inject(trial_networks, curve, mask, rule, sample, star, {0, 30, 4}, together, rng);
+    const BlockOutcome all = inject(trials, mask, sample, star, {0, 30, 4}, together, rng);
     CHECK(all.flares.size() == 30);
     CHECK(all.recovered.size() == 120);
     const int found = std::accumulate(all.recovered.begin(), all.recovered.end(), 0);
@@ -147,8 +147,7 @@ TEST_CASE("Blocks of any size have the same flares and outcomes") {
     CHECK(found < 120);
     BlockOutcome pieces;
     for (const auto& [first, count] : {std::pair{0, 7}, {7, 22}, {29, 1}}) {
-      const BlockOutcome one =
-          inject(trial_networks, curve, mask, rule, sample, star, {first, count, 4}, together, rng);
+      const BlockOutcome one = inject(trials, mask, sample, star, {first, count, 4}, together, rng);
       for (const InjectedFlare& flare : one.flares) {
         pieces.flares.push_back(flare);
       }
@@ -163,6 +162,5 @@ TEST_CASE("Blocks of any size have the same flares and outcomes") {
     }
   }
   std::fill(mask.begin(), mask.end(), std::uint8_t{1});
-  CHECK_THROWS_AS(inject(trial_networks, curve, mask, rule, sample, star, {0, 30, 4}, false, rng),
-                  UnitError);
+  CHECK_THROWS_AS(inject(trials, mask, sample, star, {0, 30, 4}, false, rng), UnitError);
 }

@@ -110,6 +110,42 @@ TEST_CASE("Completeness curves are found again") {
   }
 }
 
+TEST_CASE("The completeness surface is found again") {
+  const CompletenessSurface truth{0.01, 0.002, {0.5, 2.5, 1.2, -0.1, 0.2, -0.15}, true};
+  const int samples = 20;
+  double worst = 0.0;
+  for (std::uint64_t k = 0; k < samples; ++k) {
+    const Rng rng(k, "surface", "test");
+    std::vector<InjectedOutcome> injected;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      InjectedOutcome flare{0.002 * std::exp(3.0 * rng.uniform(i, 0)),
+                            0.002 * std::exp(0.7 * rng.normal(i, 1)),
+                            1.0,
+                            33.0,
+                            10,
+                            0};
+      for (std::uint32_t repeat = 2; repeat < 12; ++repeat) {
+        flare.recovered +=
+            rng.uniform(i, repeat) < truth.at(flare.amplitude, flare.duration_d) ? 1 : 0;
+      }
+      injected.push_back(flare);
+    }
+    const CompletenessSurface found = fit_surface(injected);
+    REQUIRE(found.converged);
+    for (const double amplitude : {0.004, 0.01, 0.02}) {
+      for (const double duration : {0.001, 0.002, 0.004}) {
+        worst = std::max(worst,
+                         std::abs(found.at(amplitude, duration) - truth.at(amplitude, duration)));
+      }
+    }
+  }
+  CHECK(worst < 0.03);
+  CHECK_FALSE(fit_surface({}).converged);
+  CHECK(std::isnan(fit_surface({}).at(0.01, 0.002)));
+  std::vector<InjectedOutcome> all(100, InjectedOutcome{0.01, 0.002, 1.0, 33.0, 10, 10});
+  CHECK_FALSE(fit_surface(all).converged);
+}
+
 TEST_CASE("Where nothing can be fitted there is no curve and no limit") {
   Counts counts(kEquivalentDurationBins);
   CHECK_FALSE(fit_curve(counts, true).converged);
