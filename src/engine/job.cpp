@@ -170,9 +170,9 @@ void add_pbs(const JobSettings& job, const JobTask& task, long memory_mb, Values
                 {{"select", select},
                  {"submit", submit_command(Batch::pbs, job, task)},
                  {"folder_plain", task.config_file.parent_path().string()},
-                 {"share", job.shares > 1 ? "${SKYLOOM_SHARE:-$PBS_ARRAY_INDEX}" : ""},
+                 {"share", job.shares > 1 ? "${SKYLOOM_MEMBER:-$PBS_ARRAY_INDEX}" : ""},
                  {"successor", std::string("SKYLOOM_RESTARTS=$((restarts + 1))") +
-                                   (job.shares > 1 ? ",SKYLOOM_SHARE=$share" : "")}});
+                                   (job.shares > 1 ? ",SKYLOOM_MEMBER=$share" : "")}});
 }
 
 const std::string& value_of(std::string_view name, const Values& values) {

@@ -35,9 +35,37 @@ void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version
 namespace skyloom::engine {
 namespace {
 
-/// Texts that resemble the one before: how many bytes they share with it, the rest, and a zero.
+/// Texts that resemble the one before: how many bytes they share with it, the rest, and a zero. No
+/// bytes when all are empty.
 class PackedTexts {
  public:
+  PackedTexts() = default;
+  PackedTexts(const std::vector<Unit>& units, std::string Unit::*text) {
+    if (std::any_of(units.begin(), units.end(),
+                    [text](const Unit& unit) { return !(unit.*text).empty(); })) {
+      for (const Unit& unit : units) {
+        add(unit.*text);
+      }
+    }
+  }
+  /// The next text, in their order.
+  const std::string& next() {
+    if (!bytes_.empty()) {
+      const char* at = bytes_.data() + read_;
+      before_.resize(static_cast<unsigned char>(*at));
+      const std::size_t length = std::strlen(at + 1);
+      before_.append(at + 1, length);
+      read_ += length + 2;
+    }
+    return before_;
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& bytes_;
+  }
+
+ private:
   void add(std::string_view text) {
     constexpr std::ptrdiff_t kMostShared = 255;
     if (text.find('\0') != std::string_view::npos) {
@@ -50,22 +78,7 @@ class PackedTexts {
     bytes_ += '\0';
     before_ = text;
   }
-  /// The next text, in the order they were added.
-  const std::string& next() {
-    const char* at = bytes_.data() + read_;
-    before_.resize(static_cast<unsigned char>(*at));
-    const std::size_t length = std::strlen(at + 1);
-    before_.append(at + 1, length);
-    read_ += length + 2;
-    return before_;
-  }
 
-  template <class Archive>
-  void serialize(Archive& archive, unsigned /*version*/) {
-    archive& bytes_;
-  }
-
- private:
   std::string bytes_;
   std::string before_;
   std::size_t read_ = 0;
@@ -107,11 +120,11 @@ std::string plan_to_bytes(const Plan& plan) {
   Packed packed;
   packed.tables = plan.schema.tables;
   packed.slabs = plan.schema.slabs;
+  packed.keys = {plan.units, &Unit::key};
+  packed.sources = {plan.units, &Unit::source};
+  packed.random_keys = {plan.units, &Unit::random_key};
   for (const Unit& unit : plan.units) {
     packed.costs.push_back(static_cast<float>(unit.cost));
-    packed.keys.add(unit.key);
-    packed.sources.add(unit.source);
-    packed.random_keys.add(unit.random_key);
   }
   return to_bytes(packed);
 }

@@ -225,14 +225,14 @@ int main(int argc, char** argv) {
   resumed.reads_back = true;
   Machine slow_files = machine;
   slow_files.file_bandwidth = 5e9;
-  std::vector<Case> cases{{"photometry 10 fields", 10000, patch_s, 0.3, 20000},
-                          {"photometry 100 fields", 100000, patch_s, 0.3, 20000},
-                          {"photometry 1000 fields", 1000000, patch_s, 0.3, 20000},
-                          {"photometry 10000 fields", 10000000, patch_s, 0.3, 20000},
+  std::vector<Case> cases{{"fit of 10 fields", 10000, patch_s, 0.3, 20000},
+                          {"fit of 100 fields", 100000, patch_s, 0.3, 20000},
+                          {"fit of 1000 fields", 1000000, patch_s, 0.3, 20000},
+                          {"fit of 10000 fields", 10000000, patch_s, 0.3, 20000},
                           {"flares CVZ", 293908, sector_s, 0.3, 50000},
                           {"flares CVZ poorly estimated", 293908, sector_s, 1.0, 50000}};
   if (largest) {
-    cases = {{"photometry 100000 fields", 100000000, patch_s, 0.3, 20000}};
+    cases = {{"fit of 100000 fields", 100000000, patch_s, 0.3, 20000}};
   }
   std::puts(
       "case,units,ranks,chunks_per_rank,cluster,chunks,work_s,loop_s,idle,counter,journal,"

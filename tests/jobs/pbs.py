@@ -107,7 +107,7 @@ def array_members_keep_their_share(_, folder):
     pbs.alter(job, "00:03:00")  # equal to the lead: no time at all
     finish(pbs.start(job, 2), 75)
     later = pbs.jobs()[1]
-    require(not later["array"] and later["variables"]["SKYLOOM_SHARE"] == "2", str(later))
+    require(not later["array"] and later["variables"]["SKYLOOM_MEMBER"] == "2", str(later))
     finish(pbs.start(later["id"]), 0)
     for number in (1, 2):
         run = folder / f"night.{number}of2.run"

@@ -1,9 +1,12 @@
-"""Bad input of the photometry: exit 2, one line that names the culprit, nothing written."""
+"""Bad input of the photometry: exit 2, one line that names the culprit, nothing written. Bad pixels are no
+bad input: they fail units, with their reason, and not the run."""
 
 import os
 import shutil
 import sys
 
+import h5py
+import numpy as np
 from astropy.io import fits
 from runs import call_all, require
 from survey import csv, write_csv
@@ -135,5 +138,26 @@ def bad_fields(program, folder):
             arguments=("--set", f'inputs.fields_file="{where / "fields.csv"}"'))
 
 
+def bad_pixels_fail_units_and_not_the_run(program, folder):
+    where = survey(program, folder)
+    for path in images_of(where):
+        with fits.open(path, mode="update") as image:
+            side = image[0].data.shape[0] // 2
+            image[0].data[:side, :side] = np.nan
+            if path.name == "sci_r.fits":
+                image[0].data[:] = np.nan
+    config, run = where / "photometry.toml", where / "photometry.run"
+    said = program.run("photometry", "run", config, ranks=2, expect=3)
+    require("epsf/r/00000: no_good_data: all pixels masked" in said, said)
+    require("1 failed" in program.run("status", run), program.said)
+    with h5py.File(run / "photometry.h5") as product:
+        good = np.isfinite(product["catalogue/FLUX_g_fit"][()])
+        require(10 < good.sum() < good.size, f"{good.sum()} of {good.size} sources are measured")
+        require(not np.isfinite(product["catalogue/FLUX_r_fit"][()]).any(), "the band without data")
+    program.run("photometry", "run", config, "--set", "run.max_failed_fraction=0.4")
+
+
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [every_bad_image, every_bad_catalogue, every_bad_gaia_table, bad_configuration, bad_fields]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [
+        every_bad_image, every_bad_catalogue, every_bad_gaia_table, bad_configuration, bad_fields,
+        bad_pixels_fail_units_and_not_the_run]))

@@ -35,9 +35,8 @@ def estimates_hold(program, folder):
     require(not run.exists(), "nothing is written")
     estimate = figures(said)
     cpu_s, memory_mb = measured(program, "photometry", "run", config)
-    written_mb = sum(p.stat().st_size for p in run.rglob("*") if p.is_file()) / 1e6
-    pairs = zip(("core seconds", "MB per rank", "MB written"), estimate, (cpu_s, memory_mb,
-                                                                          written_mb), (3, 2, 1.5))
+    pairs = zip(("core seconds", "MB per rank", "MB written"), estimate,
+                (cpu_s, memory_mb, written_mb(run)), (3, 2, 1.5))
     for what, expected, found, factor in pairs:
         print(f"{what}: estimated {expected:.1f}, measured {found:.1f}")
         require(1 / factor < found / expected < factor, f"{what}: {expected} {found}: measure the "
@@ -46,23 +45,26 @@ def estimates_hold(program, folder):
     require(said.count("finished earlier") == 6, said)
 
 
+def written_mb(run):
+    return sum(p.stat().st_size for p in run.rglob("*") if p.is_file()) / 1e6
+
+
 def other_kinds_of_runs_are_foreseen(program, folder):
-    """Saved pixels and forced fits: bytes, and how much work against a plain run."""
-    program.run("simulate", "photometry", "--out", folder / "s", "--size", "tiny")
+    """Saved pixels and forced fits against a plain run: more or less work, and how many bytes more."""
+    program.run("simulate", "photometry", "--out", folder / "s", "--size", "small")
     config = folder / "s" / "photometry.toml"
     plain = figures(program.run("photometry", "run", config, "--dry-run"))
-    for key, more_work, pattern in (("patch_inputs.save_patch_inputs", True, "patches.slabs.h5"),
-                                    ("patch_run.forced", False, "forced.csv")):
-        options = ("--set", f"{key}=true")
-        estimate = figures(program.run("photometry", "run", config, "--dry-run", *options))
-        require((estimate[0] > plain[0]) == more_work and estimate[2] > plain[2],
-                f"{key}: {plain} {estimate}")
-        run = folder / key
-        program.run("photometry", "run", config, "--out", run, *options)
-        require(any(path.name == pattern for path in run.rglob("*")), pattern)
-        written_mb = sum(p.stat().st_size for p in run.rglob("*") if p.is_file()) / 1e6
-        print(f"{key}: estimated {estimate[2]:.1f} MB, written {written_mb:.1f} MB")
-        require(1 / 1.7 < written_mb / estimate[2] < 1.7, f"{key}: {estimate} {written_mb}")
+    saved = ("--set", "patch_inputs.save_patch_inputs=true")
+    estimate = figures(program.run("photometry", "run", config, "--dry-run", *saved))
+    for stage in ("frames", "patches"):
+        program.run("photometry", stage, config, "--out", folder / "plain")
+        program.run("photometry", stage, config, "--out", folder / "saved", *saved)
+    expected, found = estimate[2] - plain[2], written_mb(folder / "saved") - written_mb(folder / "plain")
+    print(f"saved pixels: estimated {expected:.2f} MB, written {found:.2f} MB")
+    require(estimate[0] > plain[0] and 1 / 1.5 < found / expected < 1.5, f"{plain} {estimate} {found}")
+    forced = figures(program.run("photometry", "run", config, "--dry-run", "--set",
+                                 "patch_run.forced=true"))
+    require(forced[0] < plain[0] and forced[2] > plain[2], f"{plain} {forced}")
 
 
 def what_is_left_is_planned(program, folder):

@@ -100,7 +100,7 @@ TEST_CASE("members of an array take their shares into directories of their own")
   script = render_job(Batch::pbs, job, task_of());
   // A directive would make arrays of the successors.
   CHECK_THAT(script, !Contains("#PBS -J") && Contains("qsub -J 1-8%3 /data/night.job\n") &&
-                         Contains(",SKYLOOM_SHARE=$share\" /data/night.job\n"));
+                         Contains(",SKYLOOM_MEMBER=$share\" /data/night.job\n"));
 }
 
 TEST_CASE("a PBS script") {

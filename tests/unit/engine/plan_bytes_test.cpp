@@ -15,7 +15,8 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
   const std::vector<std::string> keys{"f1/patch/00", "f1/patch/01", "f1/patch/01",  "",
                                       "f2",          long_key,      long_key + "a", "f2/\xc3\xa9"};
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    plan.add(keys[i], 0.25 * static_cast<double>(i));
+    plan.add(keys[i], 0.25 * static_cast<double>(i), i == 2 ? "f1.fits" : "");
+    plan.units.back().random_key = keys[keys.size() - 1 - i];
   }
   const Plan back = plan_from_bytes(plan_to_bytes(plan));
   REQUIRE(back.units.size() == keys.size());
@@ -23,9 +24,12 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
     CHECK(back.units[i].index == i);
     CHECK(back.units[i].key == keys[i]);
     CHECK(back.units[i].cost == 0.25 * static_cast<double>(i));
+    CHECK(back.units[i].source == (i == 2 ? "f1.fits" : ""));
+    CHECK(back.units[i].random_key == keys[keys.size() - 1 - i]);
   }
   CHECK(back.schema == plan.schema);
   CHECK(plan_from_bytes(plan_to_bytes(Plan{})).units.empty());
+  plan.units.clear();
   for (int i = 0; i < 10000; ++i) {
     plan.add("field/patch/r" + std::to_string(i), 1.0);
   }
