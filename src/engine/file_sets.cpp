@@ -44,11 +44,22 @@ void write_file(const fs::path& path, const FileContent& content, const FileStam
   writer.attribute("/", "seed", stamp.seed);
   writer.make_group("provenance");
   for (const auto& [name, text] : stamp.provenance) {
-    writer.attribute("provenance", name, std::string_view(text));
+    if (name != "config") {  // it stands in the run directory, and may be longer than the content
+      writer.attribute("provenance", name, std::string_view(text));
+    }
   }
   writer.close();
   io::pass_point("file");
   io::rename_durably(temporary, path);
+}
+
+// The others would wait for a rank that goes its own way.
+FileContent content_of(const FileSet& set, std::size_t i) {
+  try {
+    return set.make(i);
+  } catch (const ConfigError& error) {
+    throw FatalError(set.names[i] + ": " + error.what());
+  }
 }
 
 void create_folder(const fs::path& folder) {
@@ -73,7 +84,7 @@ bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const
          i += step) {
       const fs::path path = folder / set.names[i];
       if (!is_written(path, stamp.hash)) {
-        write_file(path, set.make(i), stamp);
+        write_file(path, content_of(set, i), stamp);
         ++written;
       }
       stopped = must_stop();

@@ -4,7 +4,6 @@
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "skyloom/core/errors.hpp"
@@ -82,7 +81,6 @@ class PipelineRun {
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
   bool write_files(const std::string& hash);
-  void publish_all();
   [[nodiscard]] NamedTexts provenance(const StageDescription* description) const;
   [[nodiscard]] bool is_finished(std::size_t i) const;
   [[nodiscard]] bool must_stop() const;
@@ -434,17 +432,11 @@ NamedTexts PipelineRun::provenance(const StageDescription* description) const {
 
 /// Files beside the products, by all ranks. False when it was stopped on the way.
 bool PipelineRun::write_files(const std::string& hash) {
-  FileStamp stamp;
-  stamp.hash = hash;
-  stamp.seed = static_cast<std::uint64_t>(options_.settings.seed);
   std::string facts;
   parallel::on_root(comm_, [&] { facts = texts_to_bytes(provenance(nullptr)); });
   comm_.broadcast(facts);
-  for (const auto& fact : texts_from_bytes(facts)) {
-    if (fact.first != "config") {  // it stands in the run directory, and is longer than a result
-      stamp.provenance.push_back(fact);
-    }
-  }
+  const FileStamp stamp{hash, static_cast<std::uint64_t>(options_.settings.seed),
+                        texts_from_bytes(facts)};
   const auto stop = [this] {
     return parallel::stop_signalled() || (deadline_s_ > 0 && now_s() >= deadline_s_);
   };
@@ -475,7 +467,7 @@ int PipelineRun::finish() {
   }
   parallel::on_root(comm_, [&] {
     if (!hash.empty()) {
-      publish_all();
+      publish_run(pipeline_, products_, manifest_, provenance(nullptr), log_);
     } else {
       log_.info("{} of {} stages are finished; 'skyloom {} run' does the others", names.size(),
                 stages_.size(), pipeline_.name());
@@ -485,43 +477,6 @@ int PipelineRun::finish() {
   std::string text = std::to_string(status);
   comm_.broadcast(text);
   return std::stoi(text);
-}
-
-void PipelineRun::publish_all() {
-  NamedTexts facts = provenance(nullptr);
-  std::string inputs;
-  std::set<std::string> seen;
-  std::string versions;
-  for (const StageRecord& record : manifest_.stages) {
-    versions += record.description.stage + " " + record.code_version + "\n";
-    for (const auto& [path, fingerprint] : record.description.inputs) {
-      const std::string line = fingerprint + "  " + path + "\n";
-      inputs += seen.insert(line).second ? line : "";
-    }
-  }
-  facts.emplace_back("stage_versions", versions);
-  facts.emplace_back("inputs", inputs);
-  publish(pipeline_, products_, manifest_.stage_order, facts);
-  io::pass_point("published");
-  const fs::path report = products_.directory() / "report.html";
-  std::optional<std::string> page;
-  try {
-    page = drawn_report(pipeline_, products_, {}, log_);
-  } catch (const std::exception& error) {
-    // The products are complete; a picture that cannot be drawn must not look like a failed run.
-    log_.warning("no report: {}", error.what());
-  }
-  if (page) {
-    write_report(*page, products_);
-  }
-  for (const std::string& line : pipeline_.summary_lines(products_)) {
-    log_.info("{}", line);
-  }
-  log_.info("Catalogue: {}",
-            (options_.run_directory / (std::string(pipeline_.name()) + ".h5")).string());
-  if (page) {
-    log_.info("Report: {}", report.string());
-  }
 }
 
 }  // namespace

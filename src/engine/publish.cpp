@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <set>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/hash.hpp"
@@ -89,6 +91,7 @@ void write_published(const Published& item, const Products& products, io::Hdf5Wr
     for (const std::string& column : products.columns(item.stage, item.table)) {
       writer.link(item.as + "/" + column, file, "/" + item.table + "/" + column);
     }
+    writer.attribute(item.as, io::kLinkedColumnsName, std::int32_t{1});
     return;
   }
   Table table = item.make ? item.make(products) : products.table(item.stage, item.table);
@@ -200,6 +203,40 @@ void publish(const Pipeline& pipeline, const Products& products,
     std::error_code ignored;
     fs::create_directories(file.parent_path(), ignored);
     io::write_table(file, exported_table(pipeline, products, exported), exported.format);
+  }
+}
+
+void publish_run(const Pipeline& pipeline, const Products& products, const Manifest& manifest,
+                 std::vector<std::pair<std::string, std::string>> facts, Log& log) {
+  std::string inputs;
+  std::set<std::string> seen;
+  std::string versions;
+  for (const StageRecord& record : manifest.stages) {
+    versions += record.description.stage + " " + record.code_version + "\n";
+    for (const auto& [path, fingerprint] : record.description.inputs) {
+      const std::string line = fingerprint + "  " + path + "\n";
+      inputs += seen.insert(line).second ? line : "";
+    }
+  }
+  facts.emplace_back("stage_versions", versions);
+  facts.emplace_back("inputs", inputs);
+  publish(pipeline, products, manifest.stage_order, facts);
+  io::pass_point("published");
+  std::optional<std::string> page;
+  try {
+    page = drawn_report(pipeline, products, {}, log);
+  } catch (const std::exception& error) {
+    // The products are complete; a picture that cannot be drawn must not look like a failed run.
+    log.warning("no report: {}", error.what());
+  }
+  const std::string report = page ? write_report(*page, products).string() : "";
+  for (const std::string& line : pipeline.summary_lines(products)) {
+    log.info("{}", line);
+  }
+  log.info("Catalogue: {}",
+           (products.directory() / (std::string(pipeline.name()) + ".h5")).string());
+  if (!report.empty()) {
+    log.info("Report: {}", report);
   }
 }
 

@@ -73,9 +73,13 @@ std::optional<std::size_t> Hdf5File::Impl::table_rows(const std::string& name) c
     return std::nullopt;
   }
   const h5::Group opened = group(name);
+  const bool linked =
+      h5::check(H5Aexists(opened.get(), kLinkedColumnsName), in(name + " attribute")) > 0;
   std::optional<std::size_t> rows;
   for (const std::string& member : h5::members(opened.get())) {
-    if (h5::kind_of(opened.get(), member) != H5O_TYPE_DATASET) {
+    const bool is_column = h5::kind_of(opened.get(), member) == H5O_TYPE_DATASET ||
+                           (linked && has(name + "/" + member));
+    if (!is_column) {
       return std::nullopt;
     }
     const h5::Dataset column(H5Dopen2(opened.get(), member.c_str(), H5P_DEFAULT), in(member));

@@ -105,8 +105,8 @@ int main(int argc, char** argv) {
   sample.count = block.count;
   BlockOutcome outcome;
   const double injections = seconds_of([&] {
-    outcome = inject(trial_networks, quiet, mask, {}, sample, star, block, false,
-                     Rng(1, "injections", "benchmark"));
+    Trials<float> trials(trial_networks, quiet, {});
+    outcome = inject(trials, mask, sample, star, block, false, Rng(1, "inject", "benchmark"));
   });
   int recovered = 0;
   for (const std::uint8_t one : outcome.recovered) {

@@ -6,7 +6,7 @@ crash_harness.py EXAMPLE_PROGRAM KILLS [SEED]
 Moments: a random time, or a named point of the program (skyloom/io/accident.hpp) at which one rank
 stops. Ways: SIGKILL to a rank, to all, to mpirun; SIGTERM and SIGUSR1; a rank stuck in input or output
 (SIGSTOP) that is killed at last; a rank that dies with half of a record written. Photometry of the tiny
-field is disturbed with the program $SKYLOOM.
+field and flares of the tiny survey are disturbed with the program $SKYLOOM.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from runs import MPIRUN, children_of, require, scratch
 POINTS = [("start", 1), ("mpi", 1), ("opened", 1), ("planned", 2), ("recovered", 2), ("unit", 12),
           ("slabs", 8), ("write", 30), ("read", 30), ("sync", 8), ("rename", 8),
           ("assembly.read", 2), ("assembly.slabs", 2), ("assembly.written", 2), ("assembled", 2),
-          ("staged", 2), ("between", 2), ("publish", 1), ("published", 1)]
+          ("staged", 2), ("between", 2), ("file", 3), ("publish", 1), ("published", 1)]
 WAYS = ["kill one", "kill all", "kill mpirun", "term", "usr1", "stuck"]
 LIMIT_S = 120.0
 
@@ -222,7 +222,8 @@ def main():
     with scratch() as folder:
         surveys = [
             (Survey(folder, example, "example", "full",
-                    ["accident.sleep_ms=4", "cut.steps=3"]), kills - kills // 4),
+                    ["accident.sleep_ms=4", "cut.steps=3"]), kills - 2 * (kills // 4)),
+            (Survey(folder, os.environ["SKYLOOM"], "flares", "tiny", ["injection.block_flares=4"]), kills // 4),
             (Survey(folder, os.environ["SKYLOOM"], "photometry", "tiny",
                     ["patch_inputs.save_patch_inputs=true"]), kills // 4)]
         done = sum(campaign(survey, share, choice, folder) for survey, share in surveys)

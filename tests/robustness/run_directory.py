@@ -151,6 +151,9 @@ def commands_without_mpi(program, folder):
     require("exists already" in said, said)
     require("| `cut.units` |" in program.run("config", "example", "--markdown"), program.said)
     program.run("simulate", "example", "--out", folder / "s", expect=2)
+    require(program.run("example", "describe", config) == "6 units\n", program.said)
+    program.run("example", "describe", config, "--out", folder / "text", "--set", "cut.units=0", expect=3)
+    require((folder / "text").read_text() == "0 units\n", "a tool and its exit status")
     run = folder / "run"
     program.run("example", "run", config, "--out", run)
     (run / "report.html").unlink()

@@ -5,7 +5,7 @@ transits of DS Tuc A. The published networks on the same files are printed besid
 An event counts as found when a block overlaps it within 3 cadences; it can be found when one of its
 cadences has a window. A block has no support when it overlaps no listed event, accepted or without
 verdict, and fewer than 2 points of the block +- 2 lie above 2.5 sigma over a running median of 121
-points (61 for fast rotators), sigma from the differences of neighbouring points."""
+points (61 for UV Ceti, which rotates in 5.4 hours), sigma from the differences of neighbouring points."""
 
 import csv
 import json
@@ -17,9 +17,9 @@ from runs import Program, scratch
 from survey import Checks, need_data, table
 
 data = need_data("flares_real")
-published = [os.path.join(need_data("flares"), f"ensemble_{name}_b0.73.h5") for name in ("s0002_i0200", "s0018_i0350")]
+PUBLISHED = {"published s0018": ["s0018_i0350"], "published s0002, s0018": ["s0002_i0200", "s0002_i1000", "s0018_i0350"]}
 check = Checks()
-FAST_ROTATORS = {29928567, 410214986}
+UV_CETI = 29928567
 NULL_STAR, TRANSITS = 25155310, 410214986
 PERIOD, EPOCH, DURATION = 8.138268, 1332.30997, 3.18 / 24
 
@@ -58,7 +58,7 @@ def score(run_folder, name):
         mine = (flares["tic"] == tic) & (flares["sector"] == sector)
         blocks = list(zip(flares["start"][mine], flares["stop"][mine]))
         listed = vetted.get((tic, sector), [])
-        baseline = running_median(flux, 61 if tic in FAST_ROTATORS else 121)
+        baseline = running_median(flux, 61 if tic == UV_CETI else 121)
         differences = np.diff(flux)
         sigma = 1.4826 * np.median(np.abs(differences - np.median(differences))) / np.sqrt(2)
         found = valid = lonely = 0
@@ -83,18 +83,19 @@ def score(run_folder, name):
     return total
 
 
-def run(program, folder, name, models):
-    config = folder / f"{name}.toml"
-    config.write_text(f"[inputs]\nlight_curves = [{json.dumps(data)}]\n[network]\nmodels = {json.dumps(models)}\n")
-    program.run("flares", "detect", config, "--out", folder / name, ranks=2, timeout=200)
-    return score(folder / name, name)
+def run(program, folder, name, networks):
+    config = folder / "flares.toml"
+    config.write_text(f"[inputs]\nlight_curves = [{json.dumps(data)}]\n[network]\nmodels = {json.dumps(networks)}\n")
+    program.run("flares", "detect", config, "--out", folder / f"run{len(networks)}", ranks=2, timeout=200)
+    return score(folder / f"run{len(networks)}", name)
 
 
 with scratch() as folder:
     program = Program(os.environ["SKYLOOM"], folder)
-    theirs = run(program, folder, "published", published)
-    check(theirs["valid"] == 49, f"{theirs['valid']} events accepted by eye have a window")
+    for name, networks in PUBLISHED.items():
+        run(program, folder, name, [os.path.join(need_data("flares"), f"ensemble_{n}_b0.73.h5") for n in networks])
     ours = run(program, folder, "shipped", [])
+    check(ours["valid"] == 49, f"{ours['valid']} events accepted by eye have a window")
     check(ours["found"] >= 42, f"shipped ensemble: {ours['found']} of {ours['valid']} found, at least 42")
     check(ours["unsupported"] <= 4, f"shipped ensemble: {ours['unsupported']} blocks without support, at most 4")
     check(ours["null"] == 0, f"shipped ensemble: {ours['null']} flares on the quiet star")

@@ -11,11 +11,11 @@ LAYERS = ("conv1d", "max_pooling1d", "dropout", "conv1d_1", "max_pooling1d_1", "
 CADENCE = 120.0 / 86400.0
 
 
-def write_light_curve(path, tic, sector, flux, time=None, quality=None, cards=None):
-    """A file in the SPOC layout; errors are 1 in 1000 of the median."""
+def write_light_curve(path, tic, sector, flux, time=None, quality=None, cards=None, error=None):
+    """A file in the SPOC layout; errors are 1 in 1000 of the median unless given."""
     n = len(flux)
     time = 1500.0 + CADENCE * np.arange(n) if time is None else time
-    error = np.full(n, 1e-3 * (np.nanmedian(flux) if np.any(np.isfinite(flux)) else 1.0))
+    error = error if error is not None else np.full(n, 1e-3 * (np.nanmedian(flux) if np.any(np.isfinite(flux)) else 1.0))
     primary = fits.PrimaryHDU()
     for name, value in {"TELESCOP": "TESS", "TICID": tic, "SECTOR": sector, "CAMERA": 1, "CCD": 2,
                         "RA_OBJ": 10.0, "DEC_OBJ": -20.0, "TESSMAG": 11.0, **(cards or {})}.items():

@@ -57,7 +57,7 @@ def differences(one, two):
 def run_differences(one, two):
     """Differences of the products of two run directories."""
     one, two = pathlib.Path(one), pathlib.Path(two)
-    names = [{p.name for p in folder.glob("*.h5")} for folder in (one, two)]
+    names = [{str(p.relative_to(folder)) for p in folder.rglob("*.h5")} for folder in (one, two)]
     lines = [f"{name}: in one directory only" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
         lines.extend(f"{name}{line}" for line in differences(one / name, two / name))

@@ -9,6 +9,7 @@
 
 #include "skyloom/core/log.hpp"
 #include "skyloom/core/table.hpp"
+#include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/engine/products.hpp"
 
@@ -35,6 +36,10 @@ std::string product_identity(const Products& products, const std::string& stage)
 void publish(const Pipeline& pipeline, const Products& products,
              const std::vector<std::string>& stages,
              const std::vector<std::pair<std::string, std::string>>& provenance);
+
+/// publish(), the report, and the lines that are said at the end of a run.
+void publish_run(const Pipeline& pipeline, const Products& products, const Manifest& manifest,
+                 std::vector<std::pair<std::string, std::string>> facts, Log& log);
 
 /// The report as HTML. Figures that could not be drawn are warnings.
 /// @throws ConfigError for options that cannot be met

@@ -93,7 +93,8 @@ void write_fits_table(const std::filesystem::path& path, const Table& table,
 void check_fits_sums(const std::filesystem::path& path);
 /// Writes the primary HDU and the table `extname` of a file with only some of its columns (names
 /// case-blind, in the order of the file; absent ones are no error), without
-/// the checksums of the original, to a temporary name, then renames. @throws ConfigError when there is no such table
+/// the checksums of the original, to a temporary name, then renames. @throws ConfigError when there
+/// is no such table
 void copy_fits_columns(const std::filesystem::path& from, const std::filesystem::path& to,
                        const std::string& extname, const std::vector<std::string>& columns);
 

@@ -20,6 +20,10 @@
 
 namespace skyloom::io {
 
+/// Attribute of a group whose members are links to the columns of a table in other files: such a
+/// group counts as a table.
+inline constexpr const char* kLinkedColumnsName = "linked_columns";
+
 /// A file open for reading. Calls from several threads are serialised (the library is not
 /// thread-safe).
 class Hdf5File {

@@ -48,10 +48,8 @@ std::optional<SectorName> sector_of_name(const std::string& path);
 
 /// A file that ends in .csv is text: lines "# NAME = value" with the cards of a SPOC file (TICID
 /// and SECTOR may be told by the file name instead), then the columns time_btjd, flux, flux_err and
-/// quality.
-/// @throws ConfigError (file, what is wrong) for a missing file, one without a table LIGHTCURVE,
-/// the
-///   cards TICID and SECTOR or the needed columns, and for a cadence other than two minutes
+/// quality. @throws ConfigError (file, what is wrong) for a missing file, one without a table
+/// LIGHTCURVE, star and sector or the needed columns, and for a cadence other than two minutes
 LightCurveHeader read_light_curve_header(const std::string& path);
 
 /// Drops rows without TIME, with a bit of `quality_bits` in QUALITY, or without flux; reads no

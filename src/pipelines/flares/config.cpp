@@ -3,6 +3,7 @@
 #include "pipelines/flares/config_injection.hpp"
 #include "pipelines/flares/fetch.hpp"
 #include "skyloom/core/errors.hpp"
+#include "skyloom/engine/products.hpp"
 
 namespace skyloom::flares {
 namespace {
@@ -102,6 +103,14 @@ void declare(ConfigSpec& spec, Config& c) {
 void check(const Config& c) {
   if (c.inputs.light_curves.empty() && c.inputs.targets.empty() && c.inputs.cache_dir.empty()) {
     throw ConfigError("inputs.light_curves", "missing", "light curves, or folders with them");
+  }
+  for (const std::string& run : c.inputs.runs) {
+    for (const char* stage : {"detect", "gp", "inject"}) {
+      if (!engine::Products(run).has(stage)) {
+        throw ConfigError(run, std::string("has no product of the stage ") + stage,
+                          "a run directory whose stages up to inject are finished (inputs.runs)");
+      }
+    }
   }
   if (!(c.injection.ffd_energy_min < c.injection.ffd_energy_max)) {
     throw ConfigError("injection.ffd_energy_min", "is not below injection.ffd_energy_max",

@@ -6,6 +6,7 @@
 
 #include "pipelines/flares/detect/stage.hpp"
 #include "pipelines/flares/fetch.hpp"
+#include "pipelines/flares/forecast.hpp"
 #include "pipelines/flares/gp/stage.hpp"
 #include "pipelines/flares/inject/stage.hpp"
 #include "pipelines/flares/rates/stage.hpp"
@@ -13,7 +14,9 @@
 #include "pipelines/flares/sector_files.hpp"
 #include "pipelines/flares/sectors.hpp"
 #include "pipelines/flares/simulate.hpp"
+#include "pipelines/flares/star_files.hpp"
 #include "pipelines/flares/stored.hpp"
+#include "pipelines/flares/tables.hpp"
 #include "skyloom/core/errors.hpp"
 
 namespace skyloom::flares {
@@ -45,9 +48,14 @@ class Flares final : public engine::Pipeline {
                                    const engine::ReportOptions& options) const override {
     return flares::report(config_, products, options);
   }
+  [[nodiscard]] std::vector<engine::StageForecast> forecast() const override {
+    return flares::forecast(config_);
+  }
   [[nodiscard]] std::vector<engine::FileSet> file_sets(
       const engine::Products& products) const override;
-  [[nodiscard]] std::vector<std::string> folders() const override { return {kSectorFolder}; }
+  [[nodiscard]] std::vector<std::string> folders() const override {
+    return {kSectorFolder, kStarFolder};
+  }
   void take_share(std::size_t index, std::size_t count) override {
     take_share_of_sectors(config_, index, count);
   }
@@ -68,43 +76,6 @@ class Flares final : public engine::Pipeline {
   Config config_;
 };
 
-/// /sectors with the place of every sector in /lc.
-Table sectors_with_places(const engine::Products& products) {
-  Table out = products.table("detect", "sectors");
-  std::vector<std::int64_t> first;
-  for (const StoredSector& sector : stored_sectors(products)) {
-    first.push_back(static_cast<std::int64_t>(sector.first_cadence));
-  }
-  out.add_column({"first_cadence", Type::int64, "", "row of /lc where the sector begins"},
-                 std::move(first));
-  return out;
-}
-
-/// The flares of all sectors: above the Gaussian process, or, where it failed, above the median.
-Table all_flares(const engine::Products& products) {
-  const Table& above_median = products.table("detect", "flares");
-  const Table& above_model = products.table("gp", "flares");
-  const Table& models = products.table("gp", "models");
-  std::set<std::pair<std::int64_t, std::int32_t>> modelled;
-  for (std::size_t i = 0; i < models.rows(); ++i) {
-    modelled.emplace(models.get<std::int64_t>("tic")[i], models.get<std::int32_t>("sector")[i]);
-  }
-  Table out(above_model.schema());
-  std::vector<std::string> level;
-  std::size_t next = 0;
-  for (const StoredSector& sector : stored_sectors(products)) {
-    const bool has_model = modelled.contains({sector.tic, sector.sector});
-    const std::size_t first = has_model ? next : sector.first_flare;
-    out.append(has_model ? above_model : above_median, first, first + sector.flares);
-    level.insert(level.end(), sector.flares, has_model ? "gp" : "median");
-    next += has_model ? sector.flares : 0;
-  }
-  out.add_column({"quiet_level", Type::text, "",
-                  "what amplitude and duration are measured above: gp, or median where it failed"},
-                 std::move(level));
-  return out;
-}
-
 std::vector<engine::Published> Flares::published() const {
   return {{"gp", "flares", "flares", false, all_flares},
           {"detect", "sectors", "sectors", false, sectors_with_places},
@@ -120,7 +91,8 @@ std::vector<engine::Published> Flares::published() const {
           {"rates", "sample_rates", "sample_rates"},
           {"rates", "ffd", "ffd"},
           {"rates", "completeness", "completeness"},
-          {"rates", "completeness_map", "completeness_map"}};
+          {"rates", "completeness_map", "completeness_map"},
+          {"rates", "completeness_surface", "completeness_surface"}};
 }
 
 std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products) const {
@@ -128,13 +100,20 @@ std::vector<engine::FileSet> Flares::file_sets(const engine::Products& products)
   if (config_.output.per_sector) {
     sets.push_back(sector_files(config_, products));
   }
+  if (config_.output.per_star) {
+    sets.push_back(star_files(config_, products));
+  }
   return sets;
 }
 
 std::vector<engine::Export> Flares::exports() const {
-  return {{"flares", "flares.csv", "csv"},
-          {"sectors", "sectors.csv", "csv"},
-          {"star_rates", "star_rates.csv", "csv"}};
+  return {
+      {"flares", "flares.csv", "csv"},
+      {"sectors", "sectors.csv", "csv"},
+      {"star_rates", "star_rates.csv", "csv"},
+      {.table = "failed", .file = "failed.csv", .format = "csv", .make = [](const auto& products) {
+         return failed_units({"detect", "gp", "inject", "rates"}, products);
+       }}};
 }
 
 std::vector<std::string> Flares::summary_lines(const engine::Products& products) const {

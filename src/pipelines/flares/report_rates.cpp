@@ -177,13 +177,13 @@ web::Section completeness_section(const ReportInput& input, std::vector<std::str
   section.draw("completeness map",
                [&]() -> std::vector<web::Block> { return {completeness_map(map)}; });
   const Table& table = input.products.table("rates", "completeness");
-  for (const auto& [quantity, label] :
-       {std::pair{"amplitude", "amplitude"},
-        std::pair{"equivalent_duration", "equivalent duration [s]"}}) {
-    section.draw(std::string("completeness in ") + label, [&]() -> std::vector<web::Block> {
+  const auto add = [&](const std::string& quantity, const std::string& label) {
+    section.draw("completeness in " + label, [&]() -> std::vector<web::Block> {
       return {completeness_chart(table, quantity, label)};
     });
-  }
+  };
+  add("amplitude", "amplitude");
+  add("equivalent_duration", "equivalent duration [s]");
   return section.take();
 }
 

@@ -144,6 +144,7 @@ void add_model_facts(const Sources& in, const Table& model,
     return;
   }
   std::vector<double> values;
+  values.reserve(names.size());
   for (const std::string& name : names) {
     values.push_back(model.get<double>(name).front());
   }

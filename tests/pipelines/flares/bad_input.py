@@ -5,10 +5,11 @@ import json
 import os
 import sys
 
+import h5py
 import numpy as np
 from light_curves import CADENCE, spoc_name, write_light_curve, write_network
 from runs import call_all, require
-from survey import table
+from survey import csv, table
 
 N = 1500
 
@@ -65,6 +66,28 @@ def bad_light_curves(program, folder):
     program.run("flares", "run", config, "--out", folder / "run", "--set", "run.max_failed_fraction=0.9")
 
 
+def without_errors(program, folder):
+    """No Gaussian process without errors: flares stand above the median, and the file says how far it came."""
+    write_network(folder / "w.h5")
+    write_light_curve(folder / spoc_name(11, 1), 11, 1, quiet(), error=np.full(N, np.nan))
+    write_light_curve(folder / spoc_name(12, 1), 12, 1, quiet())
+    config = write_config(folder, [folder / spoc_name(11, 1), folder / spoc_name(12, 1)], [folder / "w.h5"],
+                          detection="threshold = 0.0", run="max_failed_fraction = 1.0")
+    program.run("flares", "run", config, "--out", folder / "run", ranks=2, timeout=200)
+    flares = table(folder / "run" / "flares.h5", "flares")
+    require(flares["tic"].tolist() == [11, 12] and flares["quiet_level"].tolist() == ["median", "gp"], str(flares))
+    with h5py.File(folder / "run" / "flares.h5") as f:
+        mu = f["lc/gp_mu"][...]
+        require(np.isnan(mu[:N]).all() and np.isfinite(mu[N:]).all(), "the process is missing where it failed")
+    with h5py.File(folder / "run" / "sectors" / "11_1.h5") as f:
+        require(f.attrs["state"] == 1 and np.isnan(f["lc/gp_mu"][...]).all() and len(f["flares/start"]) == 1 and
+                "values" not in f["lc/gp"].attrs, "mask without a process")
+    failed = csv(folder / "run" / "failed.csv")
+    gp = [i for i, phase in enumerate(failed["phase"]) if phase == "gp"]
+    require(len(gp) == 1 and failed["tic"][gp[0]] == "11" and failed["sector"][gp[0]] == "1" and
+            failed["code"][gp[0]] == "no_good_data", str(failed))
+
+
 def refused(program, folder, config, *hints):
     said = program.run("flares", "run", config, "--out", folder / "run", expect=2, ranks=2)
     lines = [line for line in said.splitlines() if line.startswith("skyloom: ")]
@@ -115,4 +138,4 @@ def bad_selections(program, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, bad_networks, bad_selections]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, bad_networks, bad_selections]))

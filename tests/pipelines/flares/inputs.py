@@ -56,7 +56,7 @@ def targets_select(program, folder):
     inputs = 'light_curves = ["tree"]\ntargets = "t.csv"'
     chosen = [STARS[0], STARS[1], STARS[3]]
     require(searched(program, folder, inputs) == chosen, "stars of the target list")
-    parts = [searched(program, folder, inputs, "--set", f"run.shard={i}/2", name=f"p{i}") for i in (0, 1)]
+    parts = [searched(program, folder, inputs, "--set", f"run.shard={i}/2", name=f"p{i}") for i in (1, 2)]
     require(sorted(parts[0] + parts[1]) == chosen and len(parts[0]) == 2, f"shares: {parts}")
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import h5py
-from products import differences, run_differences
+from products import run_differences
 from runs import call_all, kill_one_rank, require, wait_for
 
 
@@ -16,11 +16,8 @@ def survey(program, folder):
 
 
 def require_equal(one, two):
+    require(len(list((one / "sectors").glob("*.h5"))) == 4, "a file of every sector")
     found = run_differences(one, two)
-    names = sorted(p.name for p in (one / "sectors").iterdir())
-    require(names == sorted(p.name for p in (two / "sectors").iterdir()), "the same files of sectors")
-    for name in names:
-        found += [f"{name}{line}" for line in differences(one / "sectors" / name, two / "sectors" / name)]
     require(not found, "products differ: " + "; ".join(found[:5]))
 
 

@@ -311,20 +311,18 @@ TEST_CASE("Trials are recovered where the full evaluation recovers them") {
 }
 
 TEST_CASE("Flares injected together are searched in one light curve") {
-  const Sector sector(1800, 3);
-  const TrialRule rule;
+  const Sector sector(1400, 3);
+  TrialRule rule;
   const std::vector<Trial> one = some_trials(sector, 1, 77);
-  CHECK((recovered_together<double>(sector.trial_networks, sector.curve(), rule, one).front() !=
-         0) == recovered_by_definition(sector, rule, one.front()));
-  const std::vector<Trial> many = some_trials(sector, 40, 78);
-  const std::vector<std::uint8_t> together =
-      recovered_together<double>(sector.trial_networks, sector.curve(), rule, many);
-  CHECK(together.size() == many.size());
-  TrialRule peer = rule;
-  peer.criterion = Criterion::peer;
-  peer.mode = GapRule::peer;
-  CHECK((recovered_together<double>(sector.trial_networks, sector.curve(), peer, one).front() !=
-         0) == recovered_by_definition(sector, peer, one.front()));
+  const Trials<double> trials(sector.trial_networks, sector.curve(), rule);
+  CHECK((trials.recovered_together(one).front() != 0) ==
+        recovered_by_definition(sector, rule, one.front()));
+  CHECK(trials.recovered_together(some_trials(sector, 40, 78)).size() == 40);
+  rule.criterion = Criterion::peer;
+  rule.mode = GapRule::peer;
+  const Trials<double> peer(sector.trial_networks, sector.curve(), rule);
+  CHECK((peer.recovered_together(one).front() != 0) ==
+        recovered_by_definition(sector, rule, one.front()));
 }
 
 TEST_CASE("Single precision decides as double precision does") {

@@ -80,3 +80,18 @@ TEST_CASE("The ends of a big file are in its fingerprint") {
     CHECK(io::fingerprint(path) == before);
   }
 }
+
+TEST_CASE("A quick fingerprint sees the size and both ends") {
+  const Scratch scratch;
+  std::string content(300 * 1024, 'x');
+  const std::string before = io::quick_fingerprint(scratch.file("a", content));
+  CHECK(before.size() == 16);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{64 * 1024 - 1}, content.size() - 1}) {
+    std::string changed = content;
+    changed[at] = 'y';
+    CHECK(io::quick_fingerprint(scratch.file("a", changed)) != before);
+  }
+  CHECK(io::quick_fingerprint(scratch.file("a", content + "x")) != before);
+  CHECK_NOTHROW(io::quick_fingerprint(scratch.file("empty", "")));
+  CHECK_THROWS_AS(io::quick_fingerprint(scratch / "absent"), ConfigError);
+}

@@ -28,6 +28,11 @@ std::unique_ptr<DetectStage::Context> DetectStage::open(const Config& config,
         "on either side of {}",
         config.detection.threshold, context->ensemble.list.recipe, meant);
   }
+  // Only the first rank has looked for light curves.
+  if (config.found && config.found->without > 0) {
+    log.warning("{} of {} targets have no light curve", config.found->without,
+                config.found->targets);
+  }
   return context;
 }
 

@@ -7,9 +7,6 @@ std::unique_ptr<GpStage::Context> GpStage::open(const Config& /*config*/,
   auto context = std::make_unique<Context>();
   context->products = &before;
   context->sectors = stored_sectors(before);
-  const Table& flares = before.table("detect", "flares");
-  context->start = flares.get<std::int32_t>("start");
-  context->stop = flares.get<std::int32_t>("stop");
   return context;
 }
 
@@ -17,9 +14,14 @@ GpStage::Input GpStage::load(const Config& /*config*/, Context& context, const e
   Input input;
   input.sector = context.sectors.at(unit.index);
   input.curve = stored_light_curve(*context.products, input.sector);
-  for (std::size_t i = 0; i < input.sector.flares; ++i) {
-    const std::size_t row = input.sector.first_flare + i;
-    input.blocks.push_back({context.start[row], context.stop[row]});
+  const auto read = [&](const char* column) {
+    return context.products->range<std::int32_t>("detect", column, input.sector.first_flare,
+                                                 input.sector.flares);
+  };
+  const std::vector<std::int32_t> start = read("flares/start");
+  const std::vector<std::int32_t> stop = read("flares/stop");
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    input.blocks.push_back({start[i], stop[i]});
   }
   return input;
 }

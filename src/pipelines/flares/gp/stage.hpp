@@ -21,8 +21,6 @@ struct GpStage {
   struct Context {
     const engine::Products* products = nullptr;
     std::vector<StoredSector> sectors;  ///< of every unit
-    std::vector<std::int32_t> start;    ///< of every row of /flares of `detect`
-    std::vector<std::int32_t> stop;
   };
   struct Input {
     StoredSector sector;

@@ -99,11 +99,10 @@ double band_luminosity(double teff_k, double radius) {
          (below(1000e-9) - below(600e-9));
 }
 
-BlockOutcome inject(std::span<const TrialNetwork<float>> networks, const QuietCurve& curve,
-                    std::span<const std::uint8_t> mask, const TrialRule& rule,
+BlockOutcome inject(Trials<float>& trials, std::span<const std::uint8_t> mask,
                     const FlareSample& sample, const StarScale& star, const InjectionBlock& block,
                     bool together, const Rng& rng) {
-  const std::vector<int> eligible = eligible_cadences(curve.windows->predicted, mask);
+  const std::vector<int> eligible = eligible_cadences(trials.curve().windows->predicted, mask);
   if (eligible.empty()) {
     throw UnitError(Reason::no_good_data, "no cadence outside flares has a window");
   }
@@ -112,25 +111,26 @@ BlockOutcome inject(std::span<const TrialNetwork<float>> networks, const QuietCu
     return Trial{draw_cadence(eligible, rng, id, repeat), flare.amplitude, flare.duration_d};
   };
   BlockOutcome out;
-  std::vector<Trial> trials;
+  std::vector<Trial> injected;
   for (int k = 0; k < block.count; ++k) {
     out.flares.push_back(draw_flare(sample, star, rng, block.first + k));
     for (int repeat = 0; repeat < block.repeats; ++repeat) {
-      trials.push_back(trial(block.first + k, repeat));
-      out.cadence.push_back(trials.back().cadence);
+      injected.push_back(trial(block.first + k, repeat));
+      out.cadence.push_back(injected.back().cadence);
     }
   }
   if (!together) {
-    out.recovered = Trials<float>(networks, curve, rule).recovered(trials);
+    out.recovered = trials.recovered(injected);
     return out;
   }
-  out.recovered.resize(trials.size());
+  out.recovered.resize(injected.size());
   for (int repeat = 0; repeat < block.repeats; ++repeat) {
     std::vector<Trial> all;
+    all.reserve(static_cast<std::size_t>(sample.count));
     for (int id = 0; id < sample.count; ++id) {
       all.push_back(trial(id, repeat));
     }
-    const std::vector<std::uint8_t> found = recovered_together<float>(networks, curve, rule, all);
+    const std::vector<std::uint8_t> found = trials.recovered_together(all);
     for (int k = 0; k < block.count; ++k) {
       out.recovered[static_cast<std::size_t>(k * block.repeats + repeat)] =
           found[static_cast<std::size_t>(block.first + k)];

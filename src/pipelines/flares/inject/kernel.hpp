@@ -78,8 +78,7 @@ struct BlockOutcome {
 ///   the whole sample, so that the result does not depend on the block)
 /// @param mask of the flares that the light curve has
 /// @throws UnitError when no cadence is eligible
-BlockOutcome inject(std::span<const TrialNetwork<float>> networks, const QuietCurve& curve,
-                    std::span<const std::uint8_t> mask, const TrialRule& rule,
+BlockOutcome inject(Trials<float>& trials, std::span<const std::uint8_t> mask,
                     const FlareSample& sample, const StarScale& star, const InjectionBlock& block,
                     bool together, const Rng& rng);
 

@@ -74,10 +74,9 @@ std::vector<double> sample_bounds(const std::vector<double>& dense, const auto& 
 
 template <class Real>
 std::vector<Real> rounded_up(const std::vector<double>& values) {
-  std::vector<Real> out;
-  for (const double value : values) {
-    out.push_back(static_cast<Real>(kRoundUp * value));
-  }
+  std::vector<Real> out(values.size());
+  std::transform(values.begin(), values.end(), out.begin(),
+                 [](double value) { return static_cast<Real>(kRoundUp * value); });
   return out;
 }
 

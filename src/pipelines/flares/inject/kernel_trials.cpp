@@ -168,7 +168,6 @@ void Trials<Real>::collect(std::vector<Running>& running) {
       }
     }
   }
-  asked_ += questions_.size();
 }
 
 template <class Real>
@@ -308,32 +307,31 @@ std::vector<std::uint8_t> Trials<Real>::recovered(std::span<const Trial> trials)
 }
 
 template <class Real>
-std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<Real>> networks,
-                                             const QuietCurve& curve, const TrialRule& rule,
-                                             std::span<const Trial> trials) {
-  const int n = static_cast<int>(curve.flux.size());
-  std::vector<double> flux(curve.flux.begin(), curve.flux.end());
+std::vector<std::uint8_t> Trials<Real>::recovered_together(std::span<const Trial> trials) const {
+  const int n = static_cast<int>(curve_.flux.size());
+  std::vector<double> flux(curve_.flux.begin(), curve_.flux.end());
   for (const Trial& trial : trials) {
-    const auto [begin, end] = stretch(rule, curve, trial, 0, n);
+    const auto [begin, end] = stretch(rule_, curve_, trial, 0, n);
     for (int i = begin; i < end; ++i) {
-      flux[static_cast<std::size_t>(i)] += curve.quiet_median * added_flux(rule, curve, trial, i);
+      flux[static_cast<std::size_t>(i)] +=
+          curve_.quiet_median * added_flux(rule_, curve_, trial, i);
     }
   }
   const double median =
-      rule.mode == GapRule::peer ? numerics::median(flux) : curve.windows->median_flux;
+      rule_.mode == GapRule::peer ? numerics::median(flux) : curve_.windows->median_flux;
   const std::vector<Real> y = normalised<Real>(flux, median);
   NetworkWorkspace<Real> work;
   std::vector<std::vector<double>> models;
-  for (const TrialNetwork<Real>& network : networks) {
+  for (const TrialNetwork<Real>& network : networks_) {
     models.push_back(
-        flare_probability<Real>(network.network(), y, *curve.windows, rule.edge, work));
+        flare_probability<Real>(network.network(), y, *curve_.windows, rule_.edge, work));
   }
-  const std::vector<double> p = combined(models, rule.combine);
-  const std::vector<FlareBlock> blocks = find_flares(p, curve.windows->gaps, rule.detection);
+  const std::vector<double> p = combined(models, rule_.combine);
+  const std::vector<FlareBlock> blocks = find_flares(p, curve_.windows->gaps, rule_.detection);
   std::vector<std::uint8_t> out;
   for (const Trial& trial : trials) {
     const int at = trial.cadence;
-    if (rule.criterion == Criterion::peer) {
+    if (rule_.criterion == Criterion::peer) {
       out.push_back(p[static_cast<std::size_t>(at - 1)] > kPeerThreshold &&
                     p[static_cast<std::size_t>(at)] > kPeerThreshold);
       continue;
@@ -347,11 +345,5 @@ std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<Real>>
 
 template class Trials<float>;
 template class Trials<double>;
-template std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<float>>,
-                                                      const QuietCurve&, const TrialRule&,
-                                                      std::span<const Trial>);
-template std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<double>>,
-                                                      const QuietCurve&, const TrialRule&,
-                                                      std::span<const Trial>);
 
 }  // namespace skyloom::flares

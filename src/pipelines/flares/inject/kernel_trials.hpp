@@ -58,10 +58,12 @@ class Trials {
   /// on its trial only.
   [[nodiscard]] std::vector<std::uint8_t> recovered(std::span<const Trial> trials);
 
+  /// The same with all trials added at once to one light curve, which is searched as a whole.
+  [[nodiscard]] std::vector<std::uint8_t> recovered_together(std::span<const Trial> trials) const;
+
   /// Probabilities of the quiet light curve, as the detection has them.
   [[nodiscard]] const std::vector<double>& probability() const { return probability_; }
-  /// Windows that were asked for since the beginning.
-  [[nodiscard]] std::size_t asked() const { return asked_; }
+  [[nodiscard]] const QuietCurve& curve() const { return curve_; }
 
  private:
   struct Running;
@@ -85,13 +87,6 @@ class Trials {
   std::vector<WindowQuestion> questions_;     // of a round, by curve
   std::vector<std::vector<double>> answers_;  // (network, question)
   TrialWorkspace<Real> work_;
-  std::size_t asked_ = 0;
 };
-
-/// The same with all trials added at once to one light curve.
-template <class Real>
-std::vector<std::uint8_t> recovered_together(std::span<const TrialNetwork<Real>> networks,
-                                             const QuietCurve& curve, const TrialRule& rule,
-                                             std::span<const Trial> trials);
 
 }  // namespace skyloom::flares

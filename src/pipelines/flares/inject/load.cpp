@@ -19,10 +19,15 @@ InjectStage::Input InjectStage::load(const Config& config, Context& context,
                                      const engine::Unit& unit) {
   const std::vector<InjectionBlock> blocks = injection_blocks(config, context.sectors.size());
   Input input;
-  input.sector = context.sectors.at(unit.index / blocks.size());
+  const StoredSector& sector = context.sectors.at(unit.index / blocks.size());
+  if (!context.quiet || context.quiet->sector.row != sector.row) {
+    context.quiet = std::make_unique<QuietSector>();
+    context.quiet->sector = sector;
+    context.quiet->curve = stored_light_curve(*context.products, sector);
+  }
+  input.quiet = context.quiet.get();
   input.block = blocks[unit.index % blocks.size()];
-  input.curve = stored_light_curve(*context.products, input.sector);
-  input.context = &context;
+  input.networks = context.networks;
   return input;
 }
 

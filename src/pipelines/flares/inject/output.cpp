@@ -36,18 +36,22 @@ void name_rows(const InjectStage::Result& result, Table& table) {
 }  // namespace
 
 InjectStage::Result InjectStage::compute(const Config& config, const Input& input, const Rng& rng) {
-  const StoredLightCurve& curve = input.curve;
-  const Windows windows = find_windows(curve.time, curve.flux, config.gap_rule());
-  const QuietCurve quiet{curve.time, curve.flux, &windows, quiet_median(curve)};
-  const StarScale star{input.sector.median_flux_err / input.sector.median_flux, input.sector.teff_k,
-                       band_luminosity(input.sector.teff_k, input.sector.radius)};
+  QuietSector& quiet = *input.quiet;
+  const StoredLightCurve& curve = quiet.curve;
+  const StoredSector& sector = quiet.sector;
+  if (!quiet.trials) {
+    quiet.windows = find_windows(curve.time, curve.flux, config.gap_rule());
+    const QuietCurve seen{curve.time, curve.flux, &quiet.windows, quiet_median(curve)};
+    quiet.trials = std::make_unique<Trials<float>>(input.networks, seen, config.trial_rule());
+  }
+  const StarScale star{sector.median_flux_err / sector.median_flux, sector.teff_k,
+                       band_luminosity(sector.teff_k, sector.radius)};
   Result result;
-  result.sector = input.sector;
+  result.sector = sector;
   result.block = input.block;
   result.time = curve.time;
-  result.outcome =
-      inject(input.context->networks, quiet, curve.flare, config.trial_rule(),
-             config.flare_sample(), star, input.block, config.injection.simultaneous, rng);
+  result.outcome = inject(*quiet.trials, curve.flare, config.flare_sample(), star, input.block,
+                          config.injection.simultaneous, rng);
   return result;
 }
 

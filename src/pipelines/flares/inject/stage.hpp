@@ -21,17 +21,24 @@ struct InjectStage {
   static constexpr std::string_view name = "inject";
   using Config = flares::Config;
 
+  /// A sector and, after its first block, its quiet light curve as the networks see it.
+  struct QuietSector {
+    StoredSector sector;
+    StoredLightCurve curve;
+    Windows windows;
+    std::unique_ptr<Trials<float>> trials;
+  };
   struct Context {
     const engine::Products* products = nullptr;
     std::vector<StoredSector> sectors;
     Ensemble ensemble;
     std::vector<TrialNetwork<float>> networks;
+    std::unique_ptr<QuietSector> quiet;  ///< of the last unit: blocks of a sector are neighbours
   };
   struct Input {
-    StoredSector sector;
-    StoredLightCurve curve;
+    QuietSector* quiet = nullptr;
     InjectionBlock block;
-    const Context* context = nullptr;
+    std::span<const TrialNetwork<float>> networks;
   };
   struct Result {
     StoredSector sector;

@@ -15,18 +15,34 @@ constexpr double kLinearSteepness = 0.37;  // [1/s]
 constexpr double kLinearMiddle = 4.5;      // [s]
 constexpr double kLogSteepness = 5.0;      // [1/dex]
 
+constexpr int kWeightings = 4;
+constexpr double kSettled = 1e-9;  // relative change of chi^2
+
 struct Point {
   double x = 0.0;
   double fraction = 0.0;
+  double trials = 0.0;
   double weight = 0.0;
 };
 
-/// Parameters (steepness, middle[, ceiling]).
+/// 1 / variance of a fraction of so many trials when c is expected.
+double binomial_weight(double c, double trials) {
+  return trials / (c * (1.0 - c) + 0.5 / trials);
+}
+
+/// Parameters (ln steepness, middle[, ceiling]).
 class Logistic final : public numerics::LeastSquaresProblem {
  public:
   Logistic(std::vector<Point> points, bool free_ceiling)
       : points_(std::move(points)), n_(free_ceiling ? 3 : 2) {}
 
+  /// Errors that the curve itself expects: those of the observed fractions are smallest where
+  /// chance made them extreme.
+  void weight_by(std::span<const double> p) {
+    for (Point& point : points_) {
+      point.weight = binomial_weight(ceiling(p) * rise(p, point.x), point.trials);
+    }
+  }
   [[nodiscard]] int size() const override { return n_; }
   double value(std::span<const double> p) override {
     double sum = 0.0;
@@ -63,17 +79,57 @@ class Logistic final : public numerics::LeastSquaresProblem {
     return n_ == 3 ? p[2] : kFixedCeiling;
   }
   static double rise(std::span<const double> p, double x) {
-    return 1.0 / (1.0 + std::exp(-p[0] * (x - p[1])));
+    return 1.0 / (1.0 + std::exp(-std::exp(p[0]) * (x - p[1])));
   }
   [[nodiscard]] std::array<double, 3> slopes(std::span<const double> p, double x) const {
     const double r = rise(p, x);
-    const double s = ceiling(p) * r * (1.0 - r);
-    return {s * (x - p[1]), -s * p[0], r};
+    const double s = ceiling(p) * r * (1.0 - r) * std::exp(p[0]);
+    return {s * (x - p[1]), -s, r};
   }
 
   std::vector<Point> points_;
   int n_;
 };
+
+/// @param crossing where the fractions first reach 0.5, NaN when they do not
+CompletenessCurve fitted(std::vector<Point> points, double crossing, CompletenessCurve out) {
+  const double last = points.back().x;
+  std::vector<double> x{std::log(kLinearSteepness),
+                        std::isnan(crossing) ? kLinearMiddle : crossing};
+  std::vector<double> lower{-14.0, -1e7};
+  std::vector<double> upper{14.0, 1e7};
+  numerics::LeastSquaresOptions options;
+  options.max_iterations = 200;
+  options.step_limit = {1.0, std::max(1.0, std::abs(x[1]))};
+  if (out.logarithmic) {
+    x = {std::log(kLogSteepness), std::isnan(crossing) ? last : crossing, 0.9};
+    lower = {-5.0, -20.0, 1e-3};
+    upper = {6.0, 20.0, 1.0};
+    options.step_limit = {1.0, 0.5, 0.2};
+  }
+  double before = std::numeric_limits<double>::infinity();
+  options.monitor = [&](const numerics::Step& step) {
+    const bool settled = before - step.value <= kSettled * step.value;
+    before = step.value;
+    return settled ? numerics::Verdict::converged : numerics::Verdict::proceed;
+  };
+  Logistic problem(std::move(points), out.logarithmic);
+  for (int weighting = 0; weighting < kWeightings; ++weighting) {
+    if (weighting > 0) {
+      problem.weight_by(x);
+    }
+    before = std::numeric_limits<double>::infinity();
+    const numerics::LeastSquaresResult found =
+        numerics::minimize_lm(problem, x, lower, upper, options);
+    x = found.x;
+    out.converged = found.outcome != numerics::Outcome::failed &&
+                    found.outcome != numerics::Outcome::max_iterations;
+  }
+  out.steepness = std::exp(x[0]);
+  out.middle = x[1];
+  out.ceiling = out.logarithmic ? x[2] : kFixedCeiling;
+  return out;
+}
 
 }  // namespace
 
@@ -140,41 +196,20 @@ CompletenessCurve fit_curve(const Counts& counts, bool logarithmic) {
       continue;
     }
     const double middle = counts.bins.middle(bin);
-    const double error = fraction_error(counts.recovered[b], counts.trials[b]);
+    const auto n = static_cast<double>(counts.trials[b]);
+    const double fraction = static_cast<double>(counts.recovered[b]) / n;
     points.push_back(
-        {logarithmic ? middle : std::pow(10.0, middle),
-         static_cast<double>(counts.recovered[b]) / static_cast<double>(counts.trials[b]),
-         1.0 / (error * error)});
+        {logarithmic ? middle : std::pow(10.0, middle), fraction, n, binomial_weight(fraction, n)});
     trials += counts.trials[b];
     recovered += counts.recovered[b];
-    if (std::isnan(crossing) && points.back().fraction >= 0.5) {
-      crossing = middle;
+    if (std::isnan(crossing) && fraction >= 0.5) {
+      crossing = points.back().x;
     }
   }
   if (points.size() < 4 || recovered == 0 || recovered == trials) {
     return out;
   }
-  const double highest = counts.bins.edge(counts.bins.count);
-  std::vector<double> start{kLinearSteepness, kLinearMiddle};
-  std::vector<double> lower{1e-6, -1e6};
-  std::vector<double> upper{1e6, 1e7};
-  if (logarithmic) {
-    start = {kLogSteepness, std::isnan(crossing) ? points.back().x : crossing, 0.9};
-    lower = {1e-3, counts.bins.low - 5.0, 1e-3};
-    upper = {200.0, highest + 5.0, 1.0};
-  }
-  Logistic problem(std::move(points), logarithmic);
-  numerics::LeastSquaresOptions options;
-  options.max_iterations = 200;
-  const numerics::LeastSquaresResult found =
-      numerics::minimize_lm(problem, start, lower, upper, options);
-  out.steepness = found.x[0];
-  out.middle = found.x[1];
-  out.ceiling = logarithmic ? found.x[2] : kFixedCeiling;
-  out.converged = found.outcome != numerics::Outcome::failed &&
-                  found.outcome != numerics::Outcome::max_iterations &&
-                  std::isfinite(out.steepness) && std::isfinite(out.middle);
-  return out;
+  return fitted(std::move(points), crossing, out);
 }
 
 std::vector<double> smoothed_fractions(const Counts& counts, std::int64_t least) {

@@ -55,7 +55,8 @@ struct CompletenessCurve {
   [[nodiscard]] double log10_half() const;
 };
 
-/// Least squares (Levenberg-Marquardt) with binomial weights. `logarithmic`: x = log10 of the
+/// Least squares (Levenberg-Marquardt) with binomial weights, those of the curve itself in the end.
+/// `logarithmic`: x = log10 of the
 /// value, ceiling free up to 1; otherwise x the value and the ceiling 0.96, from (0.37, 4.5), as in
 /// published analyses. Not converged when bins with trials are fewer than the parameters, or when
 /// everything or nothing is recovered.

@@ -84,6 +84,7 @@ void StarSearch::add(const SectorSearch& sector) {
     rates.trials += flare.repeats;
     rates.recovered += flare.recovered;
   }
+  injected_.insert(injected_.end(), sector.injected.begin(), sector.injected.end());
   rates.linear = fit_curve(counts, false);
   rates.logarithmic = fit_curve(counts, true);
   rates.log10_ed50 = (options_.logarithmic ? rates.logarithmic : rates.linear).log10_half();

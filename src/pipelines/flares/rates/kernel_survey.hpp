@@ -9,18 +9,9 @@
 #include <vector>
 
 #include "pipelines/flares/rates/kernel.hpp"
+#include "pipelines/flares/rates/kernel_surface.hpp"
 
 namespace skyloom::flares {
-
-/// An injected flare and how many of its repeats were found.
-struct InjectedOutcome {
-  double amplitude = 0.0;
-  double duration_d = 0.0;
-  double equivalent_duration_s = 0.0;
-  double log10_energy_erg = 0.0;  ///< NaN = unknown
-  int repeats = 0;
-  int recovered = 0;
-};
 
 /// One sector: what was injected, what was found, for how long.
 struct SectorSearch {
@@ -94,6 +85,8 @@ class StarSearch {
   [[nodiscard]] const std::vector<SectorRates>& sectors() const { return sectors_; }
   [[nodiscard]] const Completeness& completeness() const { return completeness_; }
   [[nodiscard]] const StarSample& sample() const { return sample_; }
+  /// Of all its injections.
+  [[nodiscard]] CompletenessSurface surface() const { return fit_surface(injected_); }
   [[nodiscard]] const std::vector<FlareEvent>& flares() const { return flares_; }
 
  private:
@@ -101,6 +94,7 @@ class StarSearch {
   std::vector<SectorRates> sectors_;
   std::vector<FlareEvent> flares_;
   std::vector<std::size_t> first_flare_;  // of every sector
+  std::vector<InjectedOutcome> injected_;
   Completeness completeness_;
   StarSample sample_;
 };

@@ -12,7 +12,6 @@ namespace skyloom::flares {
 namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
-constexpr const char* kStages[] = {"detect", "gp", "inject"};
 
 using SectorKey = std::pair<std::int64_t, int>;
 
@@ -47,7 +46,7 @@ std::vector<std::string> RatesStage::inputs(const Config& config) {
   std::vector<std::string> files;
   for (const std::string& run : config.inputs.runs) {
     const engine::Products products(run);
-    for (const char* stage : kStages) {
+    for (const std::string& stage : needs()) {
       files.push_back(products.path(stage).string());
     }
   }
@@ -58,12 +57,6 @@ RatedRuns::RatedRuns(const Config& config, const engine::Products& own) {
   runs_.push_back(&own);
   for (const std::string& run : config.inputs.runs) {
     others_.push_back(std::make_unique<engine::Products>(run));
-    for (const char* stage : kStages) {
-      if (!others_.back()->has(stage)) {
-        throw ConfigError(run, std::string("has no product of the stage ") + stage,
-                          "a run directory whose stages up to inject are finished (inputs.runs)");
-      }
-    }
     runs_.push_back(others_.back().get());
   }
   for (std::size_t run = 0; run < runs_.size(); ++run) {

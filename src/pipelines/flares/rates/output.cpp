@@ -135,6 +135,14 @@ void RatesStage::append(const Config& /*config*/, const Result& result, engine::
   set_combined(table, row, result.rates, star.sectors().size());
   append_points(rows.table("ffd"), tic, result.rates.points);
   append_completeness(rows, tic, star.completeness());
+  const CompletenessSurface surface = star.surface();
+  Table& surfaces = rows.table("completeness_surface");
+  const std::size_t at = surfaces.add_row();
+  surfaces.set(at, "tic", tic);
+  surfaces.set(at, "amp_centre", surface.amplitude_centre);
+  surfaces.set(at, "fwhm_centre", surface.duration_centre);
+  surfaces.set(at, "coefficients", std::span<const double>(surface.coefficients));
+  surfaces.set(at, "converged", surface.converged);
 }
 
 }  // namespace skyloom::flares

@@ -105,7 +105,19 @@ engine::Plan RatesStage::plan(const Config& config, const engine::Products& befo
                                  {"amp_high", Type::float64, "", "upper edge"},
                                  {"fwhm_low", Type::float64, "d", "lower edge in duration"},
                                  {"fwhm_high", Type::float64, "d", "upper edge"}},
-                                completeness_columns())}};
+                                completeness_columns())},
+      {"completeness_surface",
+       {kStar,
+        {"amp_centre", Type::float64, "", "amplitude whose logarithm is subtracted"},
+        {"fwhm_centre", Type::float64, "d", "duration whose logarithm is subtracted"},
+        {"coefficients",
+         Type::float64,
+         "",
+         "of 1, a, d, a^2, a d, d^2 in the logit of the completeness, a = ln(amp / amp_centre), d "
+         "= "
+         "ln(fwhm / fwhm_centre)",
+         {6}},
+        {"converged", Type::boolean, "", "it was fitted"}}}};
   for (const auto& [first, last] : runs.stars()) {
     plan.add("star/" + std::to_string(runs.sectors()[first].stored.tic),
              static_cast<double>(last - first));

@@ -34,9 +34,7 @@ struct RatedSector {
 /// The finished runs that rates are made from.
 class RatedRuns {
  public:
-  /// @throws ConfigError for a run without the products of `detect`, `gp` and `inject`, and when
-  /// two
-  ///   runs have the same sector
+  /// @throws ConfigError when two runs have the same sector
   RatedRuns(const Config& config, const engine::Products& own);
 
   /// By star and sector.
@@ -44,6 +42,9 @@ class RatedRuns {
   /// [first, last) of the sectors of every star.
   [[nodiscard]] const std::vector<std::pair<std::size_t, std::size_t>>& stars() const {
     return stars_;
+  }
+  [[nodiscard]] const engine::Products& products(const RatedSector& sector) const {
+    return *runs_[sector.run];
   }
   [[nodiscard]] SectorSearch read(const Config& config, const RatedSector& sector) const;
 

@@ -49,7 +49,7 @@ def series_probability(models, series, window, **options):
     """Median over models at the cadences with a window, NaN elsewhere. @param series as models want it"""
     cadences = np.flatnonzero(window)
     result = np.full(window.size, np.nan)
-    each = [1.0 / (1.0 + np.exp(-logits(model, series, cadences - 100, **options))) for model in models]
+    each = [0.5 + 0.5 * np.tanh(0.5 * logits(model, series, cadences - 100, **options)) for model in models]
     result[cadences] = np.median(each, axis=0)
     return result
 

@@ -67,14 +67,21 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a chunk holds. The defaults are the training population."""
+    """What a chunk holds. The defaults are the population PLAIN."""
 
     length: int = CHUNK
     flare_chance: float = 0.75
     flare_every: float = 600.0        # mean distance of flares after the first [cadences]
     active_chance: float = 0.20       # chance of a chunk full of flares
     active_every: float = 90.0
-    every_nuisance: bool = False
+    transit_chance: float = 0.20
+    rounded_transits: bool = False    # with limb darkening, and more of short ingress
+    edge_windows: int = 6             # drawn near the begin and the end of transits
+
+
+PLAIN = Recipe()
+TRANSITS = Recipe(transit_chance=0.30, rounded_transits=True, edge_windows=12)
+POPULATIONS = {"plain": PLAIN, "transits": TRANSITS}
 
 
 def _rotation(rng, t, sigma):
@@ -109,18 +116,20 @@ def _fast_variable(rng, t):
     return height * (np.abs(np.sin(np.pi * (t / period + rng.random())))**rng.uniform(0.6, 1.5) - 0.5)
 
 
-def _transits(rng, t, sigma_e):
+def _transits(rng, t, sigma_e, rounded):
     """@return the dips and the cadences at which they begin and end."""
     depth = min(sigma_e * log_uniform(rng, 1, 40), 0.3) if rng.random() < 0.80 else log_uniform(rng, 0.02, 0.5)
     duration, period = log_uniform(rng, 20, 220), log_uniform(rng, 150, 4000)
-    ingress = max(log_uniform(rng, 0.04, 0.50) * duration, 1.0)
+    part = log_uniform(rng, 0.04, 0.50) if rounded else rng.uniform(0.04, 0.50)
+    ingress = max(part * duration, 1.0)
     period = max(period, 1.5 * duration)
     # The piece looks at a random phase, but always so that one transit can be in it.
     first = rng.uniform(0.0, min(period, t[-1]))
     away = np.abs(np.mod(t - first + 0.5 * period, period) - 0.5 * period)
     dip = -depth * np.clip((0.5 * duration - away) / ingress, 0.0, 1.0)
-    # Limb darkening bends the bottom.
-    dip *= 1.0 - rng.uniform(0.0, 0.4) * (1.0 - np.sqrt(np.clip(1.0 - (2.0 * away / duration)**2, 0.0, 1.0)))
+    if rounded:
+        inside = np.sqrt(np.clip(1.0 - (2.0 * away / duration)**2, 0.0, 1.0))
+        dip *= 1.0 - rng.uniform(0.0, 0.4) * (1.0 - inside)
     borders = np.concatenate([first + side + period * np.arange(-4, 5) for side in (-0.5 * duration, 0.5 * duration)])
     borders = borders[(borders > t[0]) & (borders < t[-1])]
     return dip, np.searchsorted(t, borders).tolist()
@@ -231,30 +240,29 @@ def _red_noise(rng, n, rms, tau):
     return rms * noise
 
 
-def simulate_chunk(rng, recipe=Recipe()):
+def simulate_chunk(rng, recipe=PLAIN):
     n = recipe.length
     sigma = 1e-3 * log_uniform(rng, 0.04, 20)
-    chance = lambda p: rng.random() < p or recipe.every_nuisance
-    red = chance(0.7)
+    red = rng.random() < 0.7
     rms, tau = sigma * log_uniform(rng, 0.1, 2.5), log_uniform(rng, 5, 400)
     sigma_e = math.sqrt(sigma**2 + (rms**2 * min(1.0, 12.0 / tau) if red else 0.0))
-    t, jumps = _time(rng, n, chance(0.20))
+    t, jumps = _time(rng, n, rng.random() < 0.20)
 
     d = _red_noise(rng, n, rms, tau) if red else np.zeros(n)
     chunk = Chunk(d, sigma, sigma_e, np.full(n, NEGATIVE, dtype=np.int8))
-    if chance(0.85):
+    if rng.random() < 0.85:
         d += _rotation(rng, t, sigma)
     if rng.random() < 0.10:
         d += _fast_variable(rng, t)
-    if chance(0.30):
-        dips, chunk.edges = _transits(rng, t, sigma_e)
+    if rng.random() < recipe.transit_chance:
+        dips, chunk.edges = _transits(rng, t, sigma_e, recipe.rounded_transits)
         d += dips
-    if chance(0.12):
+    if rng.random() < 0.12:
         d += _steps(rng, t, jumps, sigma_e)
-    if chance(0.15):
+    if rng.random() < 0.15:
         wave, chunk.bumps = _bumps(rng, t, sigma_e)
         d += wave
-    if chance(0.35):
+    if rng.random() < 0.35:
         wave, chunk.outliers = _outliers(rng, n, sigma_e)
         d += wave
     if rng.random() < 0.5:
@@ -277,7 +285,7 @@ def robust_noise(x):
     return 1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2.0)
 
 
-def _draw(rng, chunk):
+def _draw(rng, chunk, edge_windows):
     """Cadences whose windows are used, without IGNORED ones."""
     inside = np.zeros(chunk.label.size, dtype=bool)
     inside[CENTRE:chunk.label.size - (WINDOW - CENTRE) + 1] = True
@@ -301,17 +309,17 @@ def _draw(rng, chunk):
         pick(np.flatnonzero(negative), 7),
         pick(near(chunk.bumps), 4),
         pick(near([(i - 2, i + 2) for i in chunk.outliers]), 3),
-        pick(near([(i - 12, i + 12) for i in chunk.edges]), 12),
+        pick(near([(i - 12, i + 12) for i in chunk.edges]), edge_windows),
     ])
 
 
-def training_set(seed, chunks):
+def training_set(seed, chunks, recipe=PLAIN):
     """Windows without white noise, (m, 200) float32; noise per window; sigma_pp of its chunk; labels (m)."""
     rng = np.random.default_rng(seed)
     windows, noise, scale, labels = [], [], [], []
     for _ in range(chunks):
-        chunk = simulate_chunk(rng)
-        cadences = _draw(rng, chunk)
+        chunk = simulate_chunk(rng, recipe)
+        cadences = _draw(rng, chunk, recipe.edge_windows)
         sigma_pp = robust_noise(chunk.d + chunk.sigma * rng.standard_normal(chunk.d.size))
         views = np.lib.stride_tricks.sliding_window_view(chunk.d, WINDOW)
         windows.append(views[cadences - CENTRE].astype(np.float32))
