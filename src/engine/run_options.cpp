@@ -16,12 +16,13 @@ void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std:
   spec.table("run", "How the run goes, for every pipeline.");
   spec.add("run.seed", &settings.seed,
            {.help = "seed of all random numbers", .min = 0, .stages = stages});
-  spec.add("run.time_limit_s", &settings.time_limit_s,
-           {.help = "stop when the units in work are done after this time with exit status 75, to be "
-                    "continued by the same command; 0 = job.signal_lead_s before the batch job "
-                    "ends, outside jobs no limit",
-            .unit = "s",
-            .min = 0});
+  spec.add(
+      "run.time_limit_s", &settings.time_limit_s,
+      {.help = "stop when the units in work are done after this time with exit status 75, to be "
+               "continued by the same command; 0 = job.signal_lead_s before the batch job "
+               "ends, outside jobs no limit",
+       .unit = "s",
+       .min = 0});
   spec.add("run.max_failed_fraction", &settings.max_failed_fraction,
            {.help = "largest fraction of the units of a stage that may fail before the run ends "
                     "with exit status 3",

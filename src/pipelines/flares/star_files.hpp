@@ -1,6 +1,6 @@
 #pragma once
-// One HDF5 file per star, stars/TIC_final.h5: its flares, their frequency, completeness and rates of
-// its sectors, and the outcomes of all injections.
+// One HDF5 file per star, stars/TIC_final.h5: its flares, their frequency, completeness and rates
+// of its sectors, and the outcomes of all injections.
 
 #include "pipelines/flares/config.hpp"
 #include "skyloom/engine/file_sets.hpp"
