@@ -11,7 +11,7 @@
 #include "skyloom/core/table.hpp"
 #include "skyloom/io/fits.hpp"
 
-#include "light_curve_csv.hpp"
+#include "light_curve_formats.hpp"
 
 namespace skyloom::surveys {
 namespace {
@@ -77,6 +77,14 @@ std::int64_t leading_number(std::string_view text, std::size_t digits) {
   return std::stoll(std::string(text.substr(0, digits)));
 }
 
+bool is_plain(const std::string& path) {
+  return is_csv(path) || is_npy(path);
+}
+
+PlainLightCurve read_plain(const std::string& path) {
+  return is_csv(path) ? read_csv_light_curve(path) : read_npy_light_curve(path);
+}
+
 /// The kept rows of a table with the columns of a SPOC file.
 LightCurve kept_rows(LightCurveHeader header, const Table& table, int quality_bits) {
   LightCurve out;
@@ -125,7 +133,7 @@ std::optional<SectorName> sector_of_name(const std::string& path) {
       return SectorName{tic, static_cast<int>(sector)};
     }
   }
-  if (is_csv(name)) {
+  if (is_plain(name)) {
     const std::string stem = name.substr(0, name.size() - 4);
     const std::size_t split = stem.find('_');
     constexpr std::size_t kMostDigits = 16;
@@ -142,12 +150,12 @@ std::optional<SectorName> sector_of_name(const std::string& path) {
 }
 
 LightCurveHeader read_light_curve_header(const std::string& path) {
-  return is_csv(path) ? read_csv_light_curve(path).header : header_of(open_table(path));
+  return is_plain(path) ? read_plain(path).header : header_of(open_table(path));
 }
 
 LightCurve read_light_curve(const std::string& path, int quality_bits) {
-  if (is_csv(path)) {
-    CsvLightCurve read = read_csv_light_curve(path);
+  if (is_plain(path)) {
+    PlainLightCurve read = read_plain(path);
     return kept_rows(std::move(read.header), read.table, quality_bits);
   }
   const io::FitsFile file = open_table(path);

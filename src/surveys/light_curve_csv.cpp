@@ -1,5 +1,3 @@
-#include "light_curve_csv.hpp"
-
 #include <array>
 #include <cmath>
 #include <filesystem>
@@ -10,6 +8,8 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/numerics/robust.hpp"
+
+#include "light_curve_formats.hpp"
 
 namespace skyloom::surveys {
 namespace {
@@ -34,10 +34,18 @@ std::map<std::string, std::string> take_cards(std::string& text) {
   return cards;
 }
 
+}  // namespace
+
 void require_two_minutes(const std::vector<double>& time, const std::string& path) {
   std::vector<double> steps;
   for (std::size_t i = 1; i < time.size(); ++i) {
-    steps.push_back(time[i] - time[i - 1]);
+    const double step = time[i] - time[i - 1];
+    if (std::isfinite(step)) {
+      steps.push_back(step);
+    }
+  }
+  if (steps.empty()) {
+    return;  // too short to be searched, which its unit says
   }
   const double step = numerics::median(steps);
   if (std::abs(step - kCadence_d) > 0.05 * kCadence_d) {
@@ -46,13 +54,11 @@ void require_two_minutes(const std::vector<double>& time, const std::string& pat
   }
 }
 
-}  // namespace
-
 bool is_csv(const std::string& path) {
   return same_ignoring_case(std::filesystem::path(path).extension().string(), ".csv");
 }
 
-CsvLightCurve read_csv_light_curve(const std::string& path) {
+PlainLightCurve read_csv_light_curve(const std::string& path) {
   std::string text = io::read_text(path);
   const std::map<std::string, std::string> cards = take_cards(text);
   const auto number = [&](const char* name) {
@@ -73,7 +79,7 @@ CsvLightCurve read_csv_light_curve(const std::string& path) {
     const double value = number(card);
     return value >= 1.0 && value <= 4.0 ? static_cast<int>(value) : 0;
   };
-  CsvLightCurve out;
+  PlainLightCurve out;
   out.header = {path,
                 static_cast<std::int64_t>(needed("TICID", name ? name->tic : 0)),
                 static_cast<int>(needed("SECTOR", name ? name->sector : 0)),

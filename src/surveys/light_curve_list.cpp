@@ -57,11 +57,17 @@ std::vector<std::string> listed(const std::string& list) {
   return out;
 }
 
+/// Others of a folder may be anything: tables of targets, notes, arrays of another kind.
+bool belongs_in_folder(const std::string& name) {
+  return ends_with_any(name, {"_lc.fits", "_lc.fits.gz"}) ||
+         (ends_with_any(name, {".csv", ".npy"}) && sector_of_name(name));
+}
+
 void add_folder(const std::string& folder, std::vector<std::string>& out) {
   constexpr auto kFollow = fs::directory_options::follow_directory_symlink;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, kFollow)) {
     const std::string name = entry.path().filename().string();
-    if (ends_with_any(name, {"_lc.fits", "_lc.fits.gz"}) && entry.is_regular_file()) {
+    if (belongs_in_folder(name) && entry.is_regular_file()) {
       out.push_back(entry.path().string());
     }
   }
@@ -184,7 +190,7 @@ FoundSectors find_sectors(const LightCurveSelection& selection) {
     throw ConfigError(
         "inputs.light_curves",
         wanted ? "hold no light curve of a star that inputs.targets names" : "hold no light curve",
-        "files that end in _lc.fits, or CSV");
+        "files that end in _lc.fits, CSV, or NumPy arrays");
   }
   std::sort(out.files.begin(), out.files.end(), [](const SectorFile& a, const SectorFile& b) {
     return std::tie(a.tic, a.sector, a.path) < std::tie(b.tic, b.sector, b.path);

@@ -17,7 +17,8 @@ std::optional<std::set<std::int64_t>> target_stars(const std::string& targets);
 /// Where light curves are looked for.
 struct LightCurveSelection {
   /// Files, patterns with * ? [], text files (.txt, .lst, .list) with one path per line, and
-  /// folders, whose files that end in _lc.fits (also gz) are taken at any depth.
+  /// folders, of which files that end in _lc.fits (also gz), and those in .csv and .npy whose names
+  /// tell star and sector, are taken at any depth.
   std::vector<std::string> light_curves;
   std::string cache_dir;  ///< one more folder, which need not exist; "" = none
   std::string targets;    ///< CSV with the column TICID, or a list of paths; "" = all

@@ -14,11 +14,13 @@ const std::vector<std::string> kGp{"gp"};
 
 void declare_inputs(ConfigSpec& spec, Config& c) {
   spec.table("inputs", "What is searched. Relative paths are relative to this file.");
-  spec.add("inputs.light_curves", &c.inputs.light_curves,
-           Key{.help = "light curves of sectors: files (SPOC _lc.fits, also gz, or CSV), patterns "
-                       "with * ? [], text files (.txt, .lst, .list) with one path per line, and "
-                       "folders, whose _lc.fits files are taken at any depth",
-               .input_path = true});
+  spec.add(
+      "inputs.light_curves", &c.inputs.light_curves,
+      Key{.help = "light curves of sectors: files (SPOC _lc.fits, also gz, CSV, or NumPy .npy), "
+                  "patterns with * ? [], text files (.txt, .lst, .list) with one path per line, "
+                  "and folders, whose _lc.fits, TIC_SECTOR.csv and TIC_SECTOR.npy files are "
+                  "taken at any depth",
+          .input_path = true});
   spec.add("inputs.runs", &c.inputs.runs,
            Key{.help = "finished run directories whose sectors `rates` takes in beside its own",
                .input_path = true});

@@ -1,4 +1,4 @@
-"""Where light curves come from: folders, files, patterns, lists, CSV, target lists and shares of them."""
+"""Where light curves come from: folders, files, patterns, lists, CSV, NumPy arrays, target lists and shares of them."""
 
 import json
 import os
@@ -76,6 +76,26 @@ def text_files(program, folder):
             "quality flags drop rows")
 
 
+def numpy_files(program, folder):
+    sky(folder)
+    draw = np.random.default_rng(6)
+    rows = np.array([1500 + CADENCE * np.arange(600), 1 + 1e-3 * draw.normal(size=600), np.full(600, 1e-3)])
+    (folder / "arrays").mkdir()
+    np.save(folder / "arrays" / "301_7.npy", rows)
+    np.save(folder / "arrays" / "302_8.npy", np.asfortranarray(rows))
+    np.save(folder / "arrays" / "303_9.npy", rows[:2])
+    np.save(folder / "arrays" / "notes.npy", rows[0])
+    found = searched(program, folder, 'light_curves = ["arrays"]', "--set", "run.max_failed_fraction=1")
+    require(found == [(301, 7), (302, 8)], str(found))
+    curves = table(folder / "run" / "detect.h5", "lc")
+    for name in ("time", "flux", "flux_err", "flare_prob"):
+        first, second = np.split(curves[name], 2)
+        require(first.tobytes() == second.tobytes(), f"{name} does not depend on the order in the file")
+    require(np.array_equal(first, second, equal_nan=True) and np.array_equal(curves["time"][:600], rows[0]), "times")
+    said = program.run("status", folder / "run")
+    require("303_9.npy" in said and "has the shape (2, 600)" in said, said)
+
+
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"], [folders_and_patterns, lists_are_taken_in_order_of_stars,
-                                              targets_select, text_files]))
+                                              targets_select, text_files, numpy_files]))

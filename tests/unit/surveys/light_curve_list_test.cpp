@@ -1,5 +1,8 @@
 #include "skyloom/surveys/light_curve_list.hpp"
 
+#include <cmath>
+#include <cstring>
+
 #include "skyloom/core/errors.hpp"
 #include "skyloom/surveys/light_curve.hpp"
 
@@ -18,6 +21,21 @@ std::string keys(const surveys::FoundSectors& found) {
   return out;
 }
 
+/// A NumPy file as numpy.lib.format describes it.
+std::string npy(char version, const std::string& dictionary, const std::vector<double>& numbers) {
+  const std::string header = dictionary + "\n";
+  const auto length = static_cast<std::uint32_t>(header.size());
+  std::string out = std::string("\x93NUMPY") + version + '\0';
+  out.append(reinterpret_cast<const char*>(&length), version == 1 ? 2 : 4);
+  out += header;
+  return out.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double));
+}
+
+std::string shaped(const std::string& shape, const std::string& type = "<f8",
+                   const std::string& fortran = "False") {
+  return "{'descr': '" + type + "', 'fortran_order': " + fortran + ", 'shape': (" + shape + "), }";
+}
+
 }  // namespace
 
 TEST_CASE("Names tell star and sector") {
@@ -30,6 +48,7 @@ TEST_CASE("Names tell star and sector") {
   // The first -s is not that of the sector.
   CHECK(name("my-stars-s0003-0000000000000007-x_lc.fits") == "7/3");
   CHECK(name("123_45.csv") == "123/45");
+  CHECK(name("/a/123_45.npy") == "123/45");
   CHECK(name("s0001_0000000410214986_lc.fits").empty());
   CHECK(name("tess-s0001-410214986_lc.fits").empty());
   CHECK(name("tess-s0000-0000000410214986_lc.fits").empty());
@@ -108,4 +127,68 @@ TEST_CASE("Light curves as text") {
   CHECK_THAT(problem("1_1.csv", "time_btjd,flux,quality\n1500,1,0\n"), Contains("flux_err"));
   CHECK_THAT(problem("2_1.csv", "time_btjd,flux,flux_err,quality\n1,1,1,0\n2,1,1,0\n"),
              Contains("120 s"));
+}
+
+TEST_CASE("Light curves as NumPy arrays, of every version and order") {
+  const Scratch scratch;
+  const double step = 1.0 / 720.0;
+  const std::vector<double> rows{
+      1500,  1500 + step, 1500 + 2 * step, 1500 + 3 * step, 1, 1.5, NAN, 0.75, 0.25, 0.5,
+      0.125, NAN};
+  std::vector<double> columns;
+  for (std::size_t i = 0; i < 4; ++i) {
+    columns.insert(columns.end(), {rows[i], rows[4 + i], rows[8 + i]});
+  }
+  for (const char version : {'\1', '\2', '\3'}) {
+    for (const bool fortran : {false, true}) {
+      const std::string bytes =
+          npy(version, shaped("3, 4", "<f8", fortran ? "True" : "False"), fortran ? columns : rows);
+      const auto curve = surveys::read_light_curve(scratch.file("12_34.npy", bytes).string());
+      CHECK(curve.header.tic == 12);
+      CHECK(curve.header.sector == 34);
+      CHECK(std::isnan(curve.header.teff_k));
+      CHECK(curve.file_rows == 4);
+      CHECK(curve.row == std::vector<int>{0, 1, 3});
+      CHECK(curve.time == std::vector<double>{rows[0], rows[1], rows[3]});
+      CHECK(curve.flux == std::vector<float>{1.0F, 1.5F, 0.75F});
+      CHECK(curve.flux_err[1] == 0.5F);
+      CHECK(std::isnan(curve.flux_err[2]));
+    }
+  }
+  (void)scratch.file("array.npy", "of something else");
+  (void)scratch.file("7_8.csv", "");
+  CHECK(keys(surveys::find_sectors({{(scratch / ".").string()}, "", ""})) == "7/8 12/34");
+  CHECK(keys(surveys::find_sectors({{(scratch / "1*.npy").string()}, "", ""})) == "12/34");
+}
+
+TEST_CASE("NumPy files that hold anything else are refused in one line") {
+  const Scratch scratch;
+  const std::vector<double> rows{1500, 1500 + 1.0 / 720.0, 1, 1, 0.5, 0.5};
+  const auto problem = [&](const std::string& bytes, const std::string& name = "1_2.npy") {
+    return error_of<ConfigError>(
+        [&] { (void)surveys::read_light_curve(scratch.file(name, bytes).string()); });
+  };
+  const std::string good = npy(1, shaped("3, 2"), rows);
+  CHECK(problem(good).empty());
+  CHECK_THAT(problem(good, "star.npy"), Contains("star.npy") && Contains("TIC_SECTOR.npy"));
+  for (const std::size_t bytes : {0U, 5U, 7U, 9U, 20U, 60U}) {
+    INFO(bytes);
+    CHECK_THAT(problem(good.substr(0, bytes)), Contains("1_2.npy") && Contains("shape (3, cad"));
+  }
+  CHECK_THAT(problem(good.substr(0, good.size() - 1)), Contains("47 bytes") && Contains("48"));
+  CHECK_THAT(problem(good + good), Contains("1_2.npy") && Contains("48"));
+  CHECK_THAT(problem(npy(4, shaped("3, 2"), rows)), Contains("version 4"));
+  for (const char* type : {"<f4", ">f8", "<i8", "|O"}) {
+    CHECK_THAT(problem(npy(1, shaped("3, 2", type), rows)), Contains(type) && Contains("float64"));
+  }
+  CHECK_THAT(
+      problem(npy(1, "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (6,)}", rows)),
+      Contains("descr"));
+  CHECK_THAT(problem(npy(1, "{'descr': '<f8', 'shape': (3, 2)}", rows)), Contains("fortran_order"));
+  for (const char* shape : {"2, 3", "6,", "3, 2, 1", "", "3, -2", "3, 99999999999999999999"}) {
+    CHECK_THAT(problem(npy(1, shaped(shape), rows)), Contains("has the shape"));
+  }
+  CHECK_THAT(problem(npy(1, shaped("3, 2"), {1, 2, 1, 1, 1, 1})), Contains("120 s"));
+  CHECK_THAT(problem(npy(1, shaped("3, 3"), {1500, 1500 + 1.0 / 720.0, 1500, 1, 1, 1, 1, 1, 1})),
+             Contains("does not increase") || Contains("cadences of"));
 }
