@@ -131,8 +131,19 @@ void add_directory_commands(CLI::App& app, CommandLine& line) {
   CLI::App* status = app.add_subcommand("status", "how far a run is, from its files alone");
   status->add_option("DIR", line.target, "run directory")->required();
   CLI::Option* json = status->add_flag("--json", line.json, "for programs");
-  status->add_flag("--watch", line.watch, "again every two seconds, until the run is complete")
-      ->excludes(json);
+  CLI::Option* watch =
+      status->add_flag("--watch", line.watch, "again every two seconds, until the run is complete")
+          ->excludes(json);
+  CLI::Option* units = status
+                           ->add_flag("--units", line.units,
+                                      "one line per object (sector, patch): what is done of it")
+                           ->excludes(json)
+                           ->excludes(watch);
+  status->add_option("PATTERN", line.pattern, "of --units: only keys that it fits (default: *)")
+      ->needs(units);
+  status->footer(
+      "Examples:\n  skyloom status survey/photometry.run --watch\n"
+      "  skyloom status survey/flares.run --units '142052876/*'");
   status->callback([&line] { line.action = Action::status; });
 
   CLI::App* report = app.add_subcommand("report", "draw report.html of a run again");

@@ -30,6 +30,8 @@ struct CommandLine {
   bool markdown = false;
   bool json = false;
   bool watch = false;
+  bool units = false;         ///< of status
+  std::string pattern = "*";  ///< of its units
   std::string format;
   std::string table;
   std::vector<std::string> cutouts;  ///< of report

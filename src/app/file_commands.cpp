@@ -15,6 +15,7 @@
 #include "skyloom/engine/pipeline_run.hpp"
 #include "skyloom/engine/publish.hpp"
 #include "skyloom/engine/status.hpp"
+#include "skyloom/engine/unit_status.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 
@@ -139,6 +140,10 @@ void config_command(const CommandLine& line, const PipelineEntry& entry) {
 void status_command(const CommandLine& line) {
   if (line.watch) {
     watch_status(line.target);
+    return;
+  }
+  if (line.units) {
+    print(engine::object_status_text(engine::read_object_status(line.target), line.pattern));
     return;
   }
   const engine::RunStatus status = engine::read_status(line.target);

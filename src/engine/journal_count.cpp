@@ -52,6 +52,16 @@ std::string key_of(const std::vector<Piece>& starts, std::uint64_t unit, PieceRe
   return key.empty() ? fmt::format("unit {}", unit) : key;
 }
 
+/// "reason: text"
+std::string failure_text(const std::string& payload) {
+  const Outcome outcome = decode_head(payload).outcome;
+  return std::string(to_string(outcome.reason)) + ": " + outcome.text;
+}
+
+std::uint32_t seed_of(const JournalInfo& info) {
+  return checksum(0, std::as_bytes(std::span(info.key.data(), info.key.size())));
+}
+
 void count_pieces(const std::vector<Piece>& pieces, PieceReader& read, std::size_t texts,
                   JournalCount& count) {
   std::vector<Piece> starts;
@@ -70,9 +80,7 @@ void count_pieces(const std::vector<Piece>& pieces, PieceReader& read, std::size
       ++count.failed;
       const std::string payload = count.failures.size() < texts ? read(piece) : std::string();
       if (!payload.empty()) {
-        const Outcome outcome = decode_head(payload).outcome;
-        count.failures.push_back(key_of(starts, piece.unit, read) + ": " +
-                                 std::string(to_string(outcome.reason)) + ": " + outcome.text);
+        count.failures.push_back(key_of(starts, piece.unit, read) + ": " + failure_text(payload));
       }
     }
   }
@@ -90,6 +98,25 @@ void count_pieces(const std::vector<Piece>& pieces, PieceReader& read, std::size
   }
 }
 
+std::vector<Piece> pieces_of(const fs::path& directory, std::uint32_t seed) {
+  return scan_journal_files(directory, list_journal_files(directory), seed, 0, 1).pieces;
+}
+
+void mark_finished(std::vector<Piece> pieces, PieceReader& read, JournalUnits& list) {
+  for (const Piece& piece : winning_pieces(std::move(pieces))) {
+    if (piece.part != 0 || piece.unit >= list.units.size()) {
+      continue;
+    }
+    JournalUnit& unit = list.units[piece.unit];
+    unit.done = true;
+    unit.failed = piece.kind == RecordKind::failed;
+    const std::string payload = unit.failed ? read(piece) : std::string();
+    if (!payload.empty()) {
+      unit.failure = failure_text(payload);
+    }
+  }
+}
+
 }  // namespace
 
 JournalCount count_journal(const fs::path& directory, std::size_t texts) {
@@ -99,17 +126,38 @@ JournalCount count_journal(const fs::path& directory, std::size_t texts) {
   if (info.key.empty()) {
     return count;
   }
-  const std::uint32_t seed =
-      checksum(0, std::as_bytes(std::span(info.key.data(), info.key.size())));
+  const std::uint32_t seed = seed_of(info);
   try {
     PieceReader read(directory, seed);
-    const std::vector<JournalFile> files = list_journal_files(directory);
-    count_pieces(scan_journal_files(directory, files, seed, 0, 1).pieces, read, texts, count);
+    count_pieces(pieces_of(directory, seed), read, texts, count);
   } catch (const FatalError&) {
     // A file that went away: the stage has just been assembled, and its product tells the rest.
     return count;
   }
   return count;
+}
+
+JournalUnits list_journal(const fs::path& directory) {
+  const JournalInfo info = read_journal_info(directory);
+  Plan plan = read_journal_units(directory, info.key);
+  JournalUnits list;
+  list.items = std::move(plan.items);
+  list.units.resize(info.units);
+  for (std::size_t i = 0; i < info.units; ++i) {
+    // Without names, of a stage that was begun by an older program.
+    const bool named = i < plan.units.size();
+    list.units[i].key = named ? std::move(plan.units[i].key) : fmt::format("unit {}", i);
+    list.units[i].items = named ? plan.units[i].items : 0;
+  }
+  try {
+    const std::uint32_t seed = seed_of(info);
+    PieceReader read(directory, seed);
+    mark_finished(pieces_of(directory, seed), read, list);
+  } catch (const FatalError&) {
+    // A file that went away: the stage has just been assembled.
+    return list;
+  }
+  return list;
 }
 
 }  // namespace skyloom::engine

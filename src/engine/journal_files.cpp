@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,12 +16,19 @@
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/posix_file.hpp"
 
+#include "plan_bytes.hpp"
+
 namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::string_view kInfoName = "journal.info";
+constexpr std::string_view kUnitsName = "journal.units";
+
+std::uint32_t checksum_of(const std::string& bytes) {
+  return checksum(0, std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 /// Generation and group of a journal's file name, or nothing.
 std::optional<JournalFile> parse_name(std::string_view name) {
@@ -135,7 +143,25 @@ JournalInfo read_journal_info(const fs::path& directory) {
   return info;
 }
 
+void write_journal_units(const fs::path& directory, const std::string& key, const Plan& plan) {
+  const std::string bytes = unit_list_to_bytes(plan);
+  io::write_atomically(directory / kUnitsName,
+                       fmt::format("{}\n{:08x}\n", key, checksum_of(bytes)) + bytes);
+}
+
+Plan read_journal_units(const fs::path& directory, const std::string& key) {
+  std::ifstream file(directory / kUnitsName, std::ios::binary);
+  std::string whose;
+  std::string sum;
+  if (!std::getline(file, whose) || whose != key || !std::getline(file, sum)) {
+    return {};
+  }
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  return sum == fmt::format("{:08x}", checksum_of(bytes)) ? unit_list_from_bytes(bytes) : Plan{};
+}
+
 void remove_journal_info(const fs::path& directory) {
+  fs::remove(directory / kUnitsName);
   fs::remove(directory / kInfoName);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/engine/unit.hpp"
 #include "skyloom/parallel/comm.hpp"
 
 namespace skyloom::engine {
@@ -44,6 +45,14 @@ struct JournalInfo {
 void write_journal_info(const std::filesystem::path& directory, const JournalInfo& info);
 /// Key "" when there is none.
 JournalInfo read_journal_info(const std::filesystem::path& directory);
+/// <directory>/journal.units: keys and items of the units, for a reader who has no plan.
+/// @param key of the journal
+void write_journal_units(const std::filesystem::path& directory, const std::string& key,
+                         const Plan& plan);
+/// No units when there is no whole file of this key.
+Plan read_journal_units(const std::filesystem::path& directory, const std::string& key);
+
+/// Both.
 void remove_journal_info(const std::filesystem::path& directory);
 
 }  // namespace skyloom::engine

@@ -84,18 +84,49 @@ class PackedTexts {
   std::size_t read_ = 0;
 };
 
+/// What the units count; no numbers when they count nothing.
+struct Counted {
+  std::string items;
+  std::vector<std::uint32_t> of_unit;
+
+  Counted() = default;
+  explicit Counted(const Plan& plan) : items(plan.items) {
+    if (!items.empty()) {
+      for (const Unit& unit : plan.units) {
+        of_unit.push_back(unit.items);
+      }
+    }
+  }
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& items& of_unit;
+  }
+};
+
+struct PackedList {
+  std::uint64_t units = 0;
+  PackedTexts keys;
+  Counted counted;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive& units& keys& counted;
+  }
+};
+
 /// Every rank gets and unpacks millions of units: few large blocks of few bytes.
 struct Packed {
   std::vector<float> costs;
   PackedTexts keys;
   PackedTexts sources;
   PackedTexts random_keys;
+  Counted counted;
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& keys& sources& random_keys& tables& slabs;
+    archive& costs& keys& sources& random_keys& counted& tables& slabs;
   }
 };
 
@@ -114,6 +145,13 @@ T from_bytes(const std::string& bytes) {
   return value;
 }
 
+void take_items(Counted counted, Plan& plan) {
+  for (std::size_t i = 0; i < counted.of_unit.size(); ++i) {
+    plan.units[i].items = counted.of_unit[i];
+  }
+  plan.items = std::move(counted.items);
+}
+
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
@@ -123,6 +161,7 @@ std::string plan_to_bytes(const Plan& plan) {
   packed.keys = {plan.units, &Unit::key};
   packed.sources = {plan.units, &Unit::source};
   packed.random_keys = {plan.units, &Unit::random_key};
+  packed.counted = Counted(plan);
   for (const Unit& unit : plan.units) {
     packed.costs.push_back(static_cast<float>(unit.cost));
   }
@@ -138,6 +177,25 @@ Plan plan_from_bytes(const std::string& bytes) {
     plan.add(packed.keys.next(), cost, packed.sources.next());
     plan.units.back().random_key = packed.random_keys.next();
   }
+  take_items(std::move(packed.counted), plan);
+  return plan;
+}
+
+std::string unit_list_to_bytes(const Plan& plan) {
+  PackedList packed;
+  packed.units = plan.units.size();
+  packed.keys = {plan.units, &Unit::key};
+  packed.counted = Counted(plan);
+  return to_bytes(packed);
+}
+
+Plan unit_list_from_bytes(const std::string& bytes) {
+  auto packed = from_bytes<PackedList>(bytes);
+  Plan plan;
+  for (std::uint64_t i = 0; i < packed.units; ++i) {
+    plan.add(packed.keys.next(), 1.0);
+  }
+  take_items(std::move(packed.counted), plan);
   return plan;
 }
 

@@ -16,6 +16,7 @@
 #include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/accident.hpp"
 
+#include "journal_files.hpp"
 #include "journalled_state.hpp"
 #include "payload.hpp"
 #include "recovery.hpp"
@@ -379,6 +380,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   const std::string key = journal_key(settings.stage_hash, plan.schema);
   Journal journal(comm, settings.directory / name, key, units,
                   contiguous_shares(plan.units, comm.size()));
+  parallel::on_root(comm, [&] { write_journal_units(settings.directory / name, key, plan); });
   report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {

@@ -211,6 +211,9 @@ std::string status_text(const RunStatus& status) {
       out += "  " + suspect + "\n";
     }
   }
+  if (status.state != "complete" || status.failed > 0) {
+    out += "what is done of every object: --units [PATTERN]\n";
+  }
   return out + "next: " + status.next + "\n";
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 import h5py
@@ -143,6 +144,44 @@ def status_tells_how_far(program, folder):
     require("complete" in program.run("status", run), program.said)
 
 
+def states(program, run, *pattern):
+    """Key -> what is said of it, and the line of counts."""
+    lines = program.run("status", run, "--units", *pattern).splitlines()
+    counts = next(line for line in lines if " shown: " in line)
+    return dict(line.split(": ", 1) for line in lines[1:lines.index(counts)]), counts
+
+
+def status_tells_of_every_unit(program, folder):
+    config = survey(program, folder, "full")
+    run = folder / "run"
+    settings = ("example", "run", config, "--out", run, "--set", "accident.broken_unit=4", "--set",
+                "run.max_failed_fraction=0.5")
+    program.run(*settings, "--set", "run.time_limit_s=1", "--set", "accident.sleep_ms=30", ranks=2, expect=75)
+    done = json.loads(program.run("status", run, "--json"))["stages"][0]["done"]
+    shutil.copytree(run, folder / "elsewhere")  # without the process, its locks, and its machine
+    for where in (run, folder / "elsewhere"):
+        found, counts = states(program, where)
+        require(len(found) == 96 and "96 of 96 shown" in counts, counts)
+        require(sum("open" in text for text in found.values()) == 96 - done, f"{done} are done: {found}")
+        require(sum(text == "cut done" for text in found.values()) == done - 1, f"{done} are done: {found}")
+        require(found["unit-0004"].startswith("cut failed (") and "told to fail" in found["unit-0004"], str(found))
+        require("not started, all of it remains: join" in program.said, program.said)
+    require("--units" in program.run("status", run), "a hint: " + program.said)
+    (folder / "elsewhere" / "cut" / "journal.units").write_bytes(b"torn")
+    found, _ = states(program, folder / "elsewhere")
+    require(sum(text == "cut done" for text in found.values()) == done - 1 and "unit 0" in found, str(found))
+    program.run(*settings)
+    found, counts = states(program, run)
+    require(len(found) == 96 + 5 and ": 0 with open units, 1 with failed ones" in counts, counts)
+    require(found["unit-0001"] == "cut done" and found["0"] == "join done", str(found))
+    require(found["unit-0004"].startswith("cut failed ("), "also of a finished stage: " + found["unit-0004"])
+    found, counts = states(program, run, "unit-001?")
+    require(len(found) == 10 and "10 of 101 shown" in counts, counts)
+    said = program.run("status", run, "--units", "nothing*", expect=2)
+    require("nothing*" in said and len(said.splitlines()) == 1, said)
+    program.run("status", folder, "--units", expect=2)
+
+
 def commands_without_mpi(program, folder):
     config = survey(program, folder)
     require("[cut]" in program.run("config", "example"), program.said)
@@ -181,5 +220,6 @@ if __name__ == "__main__":
         foreign_pipeline_is_refused,
         foreign_files_are_not_overwritten,
         status_tells_how_far,
+        status_tells_of_every_unit,
         commands_without_mpi,
     ]))

@@ -150,4 +150,20 @@ struct JournalCount {
 /// Serial; may be called by any process while a run writes. Never throws for damaged records.
 JournalCount count_journal(const std::filesystem::path& directory, std::size_t texts = 10);
 
+/// One unit of a stage that is not finished.
+struct JournalUnit {
+  std::string key;
+  std::uint32_t items = 0;  ///< see Unit
+  bool done = false;        ///< failed ones included
+  bool failed = false;
+  std::string failure;  ///< "reason: text"
+};
+struct JournalUnits {
+  std::string items;               ///< what is counted; see Plan
+  std::vector<JournalUnit> units;  ///< in the order of the plan
+};
+/// Every unit of the plan by name, from the files of a stage's folder. Reads the whole journal; as
+/// count_journal() else.
+JournalUnits list_journal(const std::filesystem::path& directory);
+
 }  // namespace skyloom::engine

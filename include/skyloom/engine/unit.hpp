@@ -4,6 +4,7 @@
 // And the plan of a stage.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,16 @@ struct Unit {
   /// Key of its random numbers; empty = that of the unit. Units that are pieces of one object share
   /// it, so that results do not depend on how the object was cut.
   std::string random_key = {};
+  std::uint32_t items = 0;  ///< how many of Plan::items it does; 0 where they are not counted
 };
 
 /// The units of a stage in their fixed order (rows of the product follow it), and what they write.
 struct Plan {
   std::vector<Unit> units;
   Schema schema;
+  /// What `skyloom status --units` counts of units that are pieces of one object, in the plural,
+  /// such as "injections"; empty = nothing but units.
+  std::string items;
 
   /// Appends a unit with the next index.
   void add(std::string key, double cost, std::string source = {}) {

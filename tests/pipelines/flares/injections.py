@@ -3,9 +3,11 @@ blocks, any interruption and any sharing out; outcomes and rates against a secon
 the definitions."""
 
 import glob
+import json
 import math
 import os
 import pathlib
+import re
 import sys
 
 import h5py
@@ -100,7 +102,16 @@ def killed_while_injecting(program, folder):
     kill_one_rank(process)
     program.wait(process, None)
     require(process.returncode not in (0, 75), f"killed, but exit {process.returncode}")
+    stage = next(s for s in json.loads(program.run("status", out, "--json"))["stages"] if s["name"] == "inject")
+    lines = [line.split(": ", 1) for line in program.run("status", out, "--units", "*/*").splitlines()]
+    sectors = {line[0]: line[1] for line in lines if "inject" in line[-1] and "detect done; gp done; " in line[-1]}
+    require(len(sectors) * 40 == stage["units"], f"one line per sector: {program.said}")
+    remaining = sum(int(n) for n in re.findall(r"(\d+) injections remaining", program.said))
+    require(remaining == 5 * (stage["units"] - stage["done"]) > 0, f"{stage}: {program.said}")
     run(program, config, out, *many, ranks=3)
+    said = program.run("status", out, "--units")
+    require("remaining" not in said and ": 0 with open units" in said and
+            said.count("; inject done") == len(sectors), said)
     require_equal(folder / "ref", out)
 
 

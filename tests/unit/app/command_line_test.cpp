@@ -132,3 +132,13 @@ TEST_CASE("nearest name") {
   CHECK(nearest_name("zzzz", {"frames", "fit"}).empty());
   CHECK(nearest_name("", {"frames"}).empty());
 }
+
+TEST_CASE("the status of units takes a pattern, and nothing else does") {
+  CHECK_FALSE(parse({"status", "a.run"}).command->units);
+  const auto all = parse({"status", "a.run", "--units"}).command;
+  CHECK((all->units && all->target == "a.run" && all->pattern == "*"));
+  const auto one = parse({"status", "--units", "a.run", "12/*"}).command;
+  CHECK((one->units && one->target == "a.run" && one->pattern == "12/*"));
+  CHECK(refusal({"status", "a.run", "12/*"}).find("--units") != std::string::npos);
+  CHECK(refusal({"status", "a.run", "--units", "--json"}).find("--json") != std::string::npos);
+}

@@ -17,7 +17,9 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     plan.add(keys[i], 0.25 * static_cast<double>(i), i == 2 ? "f1.fits" : "");
     plan.units.back().random_key = keys[keys.size() - 1 - i];
+    plan.units.back().items = static_cast<std::uint32_t>(i);
   }
+  plan.items = "steps";
   const Plan back = plan_from_bytes(plan_to_bytes(plan));
   REQUIRE(back.units.size() == keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -26,10 +28,20 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
     CHECK(back.units[i].cost == 0.25 * static_cast<double>(i));
     CHECK(back.units[i].source == (i == 2 ? "f1.fits" : ""));
     CHECK(back.units[i].random_key == keys[keys.size() - 1 - i]);
+    CHECK(back.units[i].items == i);
   }
+  CHECK(back.items == "steps");
+  const Plan list = unit_list_from_bytes(unit_list_to_bytes(plan));
+  REQUIRE(list.units.size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    CHECK(list.units[i].key == keys[i]);
+    CHECK(list.units[i].items == i);
+  }
+  CHECK(list.items == "steps");
   CHECK(back.schema == plan.schema);
   CHECK(plan_from_bytes(plan_to_bytes(Plan{})).units.empty());
   plan.units.clear();
+  plan.items.clear();
   for (int i = 0; i < 10000; ++i) {
     plan.add("field/patch/r" + std::to_string(i), 1.0);
   }

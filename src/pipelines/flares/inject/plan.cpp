@@ -59,6 +59,7 @@ engine::Plan InjectStage::plan(const Config& config, const engine::Products& bef
   const std::vector<StoredSector> sectors = stored_sectors(before);
   const std::vector<std::size_t> repeats{static_cast<std::size_t>(config.injection.n_repeat)};
   engine::Plan plan;
+  plan.items = "injections";
   plan.schema.tables = {injection_schema(repeats),
                         recovery_schema(repeats),
                         {"blocks",
@@ -73,6 +74,7 @@ engine::Plan InjectStage::plan(const Config& config, const engine::Products& bef
       plan.add(fmt::format("{}/{:06d}", sector.key, block.first),
                static_cast<double>(block.count) * block.repeats);
       plan.units.back().random_key = sector.key;
+      plan.units.back().items = static_cast<std::uint32_t>(block.count);
     }
   }
   return plan;
