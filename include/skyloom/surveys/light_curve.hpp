@@ -1,6 +1,6 @@
 #pragma once
-// TESS light curves as the SPOC pipeline writes them (`..._lc.fits`, gz or not), as CSV, or as NumPy
-// arrays: which star, which sector, and the cadences that are good enough to be searched.
+// TESS light curves as the SPOC pipeline writes them (`..._lc.fits`, gz or not), as CSV, or as
+// NumPy arrays: which star, which sector, and the cadences that are good enough to be searched.
 
 #include <cstdint>
 #include <optional>
@@ -42,8 +42,8 @@ struct SectorName {
   std::int64_t tic = 0;
   int sector = 0;
 };
-/// Star and sector that a file name tells: "...-s0001-0000000142052876-..." as SPOC writes it, TIC_SECTOR.csv or
-/// TIC_SECTOR.npy; nullopt for other names.
+/// Star and sector that a file name tells: "...-s0001-0000000142052876-..." as SPOC writes it,
+/// TIC_SECTOR.csv or TIC_SECTOR.npy; nullopt for other names.
 std::optional<SectorName> sector_of_name(const std::string& path);
 
 /// A file that ends in .csv is text: lines "# NAME = value" with the cards of a SPOC file (TICID

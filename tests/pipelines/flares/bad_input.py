@@ -97,6 +97,24 @@ def refused(program, folder, config, *hints):
     require(not (folder / "run").exists(), "nothing is written")
 
 
+def failed_blocks_remain(program, folder):
+    """Energies need a temperature: the blocks of the star without one fail, and status says what is left."""
+    write_network(folder / "w.h5")
+    paths = [folder / spoc_name(tic, 1) for tic in (11, 12)]
+    write_light_curve(paths[0], 11, 1, quiet(), cards={"TEFF": 3400.0, "RADIUS": 0.4})
+    write_light_curve(paths[1], 12, 1, quiet())
+    config = write_config(folder, paths, [folder / "w.h5"], run="max_failed_fraction = 1.0")
+    settings = ("--set", "injection.sample=\"ffd\"", "--set", "injection.n_inject=5", "--set",
+                "injection.block_flares=2")
+    for stage in ("detect", "gp", "inject"):
+        program.run("flares", stage, config, "--out", folder / "run", *settings, timeout=200)
+    said = program.run("status", folder / "run", "--units", "1?/1")
+    require("11/1: detect done; gp done; inject done\n" in said, said)
+    require("12/1: detect done; gp done; inject 0 of 3 done, 3 failed (000000: " in said, said)
+    require("), 5 injections remaining\n" in said, said)
+    require("1 with failed ones" in said and said.endswith("remains: rates\n"), said)
+
+
 def bad_networks(program, folder):
     write_light_curve(folder / spoc_name(11, 1), 11, 1, quiet())
     curves = [folder / spoc_name(11, 1)]
@@ -138,4 +156,5 @@ def bad_selections(program, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, bad_networks, bad_selections]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, failed_blocks_remain,
+                                              bad_networks, bad_selections]))
