@@ -71,8 +71,8 @@ struct Options {
   Noise noise = Noise::sky;
   int noise_rounds = 2;
   /// weak: Gaussian around the start of width 1 px, 0.7 in ln Re, 0.5 in ee, 1.5 in n. It holds
-  /// what the data do not: its precision (but that of n) falls by 1 / (1 + (S/N / S0)^4) with the
-  /// total S/N of the source; S0 is 10 for stars, 25 for galaxies.
+  /// what the data do not: its precision (but that of n) falls by 1 / (1 + (S/N / S0)^8) with the
+  /// total S/N of the source; S0 is 10 for stars, 22 for galaxies.
   ShapePrior shape_prior = ShapePrior::weak;
   Solver solver = Solver::tao_bnls;
   bool forced =

@@ -18,9 +18,9 @@ using numerics::LeastSquaresResult;
 using numerics::Outcome;
 using numerics::Verdict;
 
-/// Total S/N at which the weak prior has half its precision, by type: the more is free, the longer
-/// a shape has several minima.
-constexpr double kFadeSignalToNoise[] = {10.0, 25.0, 25.0, 25.0};
+/// Total S/N at which the weak prior has half its precision, by type: below, the shape of a galaxy
+/// follows the sky of its patch further than a linear correction reaches.
+constexpr double kFadeSignalToNoise[] = {10.0, 22.0, 22.0, 22.0};
 /// Boxes that leave out this many times more, until those of the final accuracy are chosen from the
 /// solution on them. With 6, bright halo sources are held too far off: borders show.
 constexpr double kCoarse = 3.0;
@@ -294,7 +294,7 @@ void fade_prior(Scene& scene) {
     Source& source = scene.sources()[s];
     const double ratio =
         total_signal_to_noise(scene, s) / kFadeSignalToNoise[static_cast<std::size_t>(source.type)];
-    source.prior_scale = 1.0 / (1.0 + std::pow(ratio, 4.0));
+    source.prior_scale = 1.0 / (1.0 + std::pow(ratio, 8.0));
   }
 }
 
