@@ -11,13 +11,12 @@ namespace skyloom::numerics {
 
 namespace {
 
-constexpr int kBundle = 16;
-
-/// The next length that FFTW transforms fast: even, no prime factor above 7.
+/// The next length that FFTW transforms fast: many factors of two, and of the others 3 and 5 alone.
 int fast_length(int at_least) {
-  for (int n = at_least + at_least % 2;; n += 2) {
+  constexpr int kGroup = 64;
+  for (int n = (at_least + kGroup - 1) / kGroup * kGroup;; n += kGroup) {
     int rest = n;
-    for (const int factor : {2, 3, 5, 7}) {
+    for (const int factor : {2, 3, 5}) {
       while (rest % factor == 0) {
         rest /= factor;
       }
@@ -32,6 +31,7 @@ int fast_length(int at_least) {
 
 struct FftLines::Plans {
   float* samples = nullptr;
+  std::ptrdiff_t pitch = 0;
   fftwf_complex* spectrum = nullptr;
   fftwf_plan forward = nullptr;
   fftwf_plan back = nullptr;
@@ -47,11 +47,8 @@ struct FftLines::Plans {
   }
 };
 
-FftLines::FftLines(double sigma, int radius, int samples, int lanes, bool measured)
-    : samples_(samples),
-      length_(fast_length(samples + radius)),
-      lanes_(lanes),
-      plans_(std::make_unique<Plans>()) {
+FftLines::FftLines(double sigma, int radius, int samples, bool measured)
+    : samples_(samples), length_(fast_length(samples + radius)), plans_(std::make_unique<Plans>()) {
   const std::vector<double> weight = gaussian_weights(sigma, radius);
   std::vector<double> cosine(static_cast<std::size_t>(length_));
   for (int i = 0; i < length_; ++i) {
@@ -59,7 +56,7 @@ FftLines::FftLines(double sigma, int radius, int samples, int lanes, bool measur
   }
   for (int f = 0; f <= length_ / 2; ++f) {
     double sum = 0.0;
-    std::int64_t phase = static_cast<std::int64_t>(f) * radius % length_;
+    int phase = static_cast<int>(static_cast<std::int64_t>(f) * radius % length_);
     for (int k = radius; k > 0; --k) {
       sum += 2.0 * weight[static_cast<std::size_t>(radius + k)] *
              cosine[static_cast<std::size_t>(phase)];
@@ -68,40 +65,36 @@ FftLines::FftLines(double sigma, int radius, int samples, int lanes, bool measur
     transform_.push_back(
         static_cast<float>((sum + weight[static_cast<std::size_t>(radius)]) / length_));
   }
-  const std::size_t n = static_cast<std::size_t>(length_) * static_cast<std::size_t>(lanes);
-  const std::size_t half =
-      static_cast<std::size_t>(length_ / 2 + 1) * static_cast<std::size_t>(lanes);
-  plans_->samples = fftwf_alloc_real(n);
-  plans_->spectrum = fftwf_alloc_complex(half);
+  // Lines a multiple of a large power of two apart would share sets of the cache.
+  plans_->pitch = length_ + 16;
+  const std::size_t floats = static_cast<std::size_t>(plans_->pitch) * kLines;
+  plans_->samples = fftwf_alloc_real(floats);
+  plans_->spectrum = fftwf_alloc_complex(static_cast<std::size_t>(length_ / 2 + 1));
   if (plans_->samples == nullptr || plans_->spectrum == nullptr) {
     throw std::bad_alloc();
   }
   const unsigned effort = measured ? FFTW_MEASURE : FFTW_ESTIMATE;
-  plans_->forward = fftwf_plan_many_dft_r2c(1, &length_, lanes, plans_->samples, nullptr, lanes, 1,
-                                            plans_->spectrum, nullptr, lanes, 1, effort);
-  plans_->back = fftwf_plan_many_dft_c2r(1, &length_, lanes, plans_->spectrum, nullptr, lanes, 1,
-                                         plans_->samples, nullptr, lanes, 1, effort);
+  plans_->forward = fftwf_plan_dft_r2c_1d(length_, plans_->samples, plans_->spectrum, effort);
+  plans_->back = fftwf_plan_dft_c2r_1d(length_, plans_->spectrum, plans_->samples, effort);
   if (plans_->forward == nullptr || plans_->back == nullptr) {
     throw std::runtime_error("FFTW has no plan for lines of " + std::to_string(length_));
   }
+  std::fill(plans_->samples, plans_->samples + floats, 0.0F);
 }
 
 FftLines::~FftLines() = default;
 
-float* FftLines::buffer() {
-  return plans_->samples;
+float* FftLines::line(int l) {
+  return plans_->samples + plans_->pitch * l;
 }
 
-void FftLines::convolve() {
-  fftwf_execute(plans_->forward);
+void FftLines::convolve(int l) {
+  fftwf_execute_dft_r2c(plans_->forward, line(l), plans_->spectrum);
   for (int f = 0; f <= length_ / 2; ++f) {
-    float* value = plans_->spectrum[static_cast<std::ptrdiff_t>(f) * lanes_];
-    const float factor = transform_[static_cast<std::size_t>(f)];
-    for (int l = 0; l < 2 * lanes_; ++l) {
-      value[l] *= factor;
-    }
+    plans_->spectrum[f][0] *= transform_[static_cast<std::size_t>(f)];
+    plans_->spectrum[f][1] *= transform_[static_cast<std::size_t>(f)];
   }
-  fftwf_execute(plans_->back);
+  fftwf_execute_dft_c2r(plans_->back, plans_->spectrum, line(l));
 }
 
 void FftGaussian::convolve(ImageView<const float> in, PixelOrigin in_origin, ImageView<float> out,
@@ -112,36 +105,43 @@ void FftGaussian::convolve(ImageView<const float> in, PixelOrigin in_origin, Ima
   const int nx = std::max(in_origin.x + in.width(), out_origin.x + out.width()) - x0;
   const int ny = std::max(in_origin.y + in.height(), out_origin.y + out.height()) - y0;
   if (!rows_ || rows_->samples() != nx) {
-    rows_ = std::make_unique<FftLines>(sigma_, radius_, nx, 1, measured_);
+    rows_ = std::make_unique<FftLines>(sigma_, radius_, nx, measured_);
   }
   if (!columns_ || columns_->samples() != ny) {
-    columns_ = std::make_unique<FftLines>(sigma_, radius_, ny, kBundle, measured_);
+    columns_ = std::make_unique<FftLines>(sigma_, radius_, ny, measured_);
   }
-  const std::size_t pitch =
-      static_cast<std::size_t>((out.width() + kBundle - 1) / kBundle * kBundle);
-  between_.assign(pitch * static_cast<std::size_t>(in.height()), 0.0F);
-  float* line = rows_->buffer();
+  Image<float> between(out.width(), in.height());
+  float* line = rows_->line(0);
   for (int y = 0; y < in.height(); ++y) {
     std::fill(line, line + rows_->length(), 0.0F);
     std::copy(in.row(y).begin(), in.row(y).end(), line + (in_origin.x - x0));
-    rows_->convolve();
-    std::copy(line + (out_origin.x - x0), line + (out_origin.x - x0) + out.width(),
-              between_.begin() + static_cast<std::ptrdiff_t>(pitch) * y);
+    rows_->convolve(0);
+    const float* from = line + (out_origin.x - x0);
+    std::copy(from, from + out.width(), between.view().row(y).begin());
   }
-  float* bundle = columns_->buffer();
-  const std::ptrdiff_t bundle_size = static_cast<std::ptrdiff_t>(columns_->length()) * kBundle;
-  for (int x = 0; x < out.width(); x += kBundle) {
-    std::fill(bundle, bundle + bundle_size, 0.0F);
-    for (int y = 0; y < in.height(); ++y) {
-      const float* from = between_.data() + static_cast<std::ptrdiff_t>(pitch) * y + x;
-      std::copy(from, from + kBundle,
-                bundle + static_cast<std::ptrdiff_t>(in_origin.y - y0 + y) * kBundle);
+  for (int x = 0; x < out.width(); x += FftLines::kLines) {
+    const int count = std::min(FftLines::kLines, out.width() - x);
+    for (int l = 0; l < count; ++l) {
+      std::fill(columns_->line(l), columns_->line(l) + columns_->length(), 0.0F);
     }
-    columns_->convolve();
-    const int count = std::min(kBundle, out.width() - x);
-    for (int y = 0; y < out.height(); ++y) {
-      const float* from = bundle + static_cast<std::ptrdiff_t>(out_origin.y - y0 + y) * kBundle;
-      std::copy(from, from + count, out.row(y).begin() + x);
+    float* lines = columns_->line(0);
+    const std::ptrdiff_t pitch = columns_->line(1) - lines;
+    const float* from = between.pixels().data() + x;
+    float* begin = lines + (in_origin.y - y0);
+    for (int y = 0; y < in.height(); ++y, from += out.width()) {
+      for (int l = 0; l < count; ++l) {
+        begin[l * pitch + y] = from[l];
+      }
+    }
+    for (int l = 0; l < count; ++l) {
+      columns_->convolve(l);
+    }
+    const float* result = lines + (out_origin.y - y0);
+    float* to = out.data() + x;
+    for (int y = 0; y < out.height(); ++y, to += out.stride()) {
+      for (int l = 0; l < count; ++l) {
+        to[l] = result[l * pitch + y];
+      }
     }
   }
 }

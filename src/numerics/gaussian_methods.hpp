@@ -33,27 +33,29 @@ class DirectGaussian {
   std::vector<float> tile_;
 };
 
-/// Lines of one length through FFTW and the transform of the kernel, `lanes` lines at a time.
+/// Lines of one length through FFTW and the transform of the kernel.
 class FftLines {
  public:
+  static constexpr int kLines = 16;
+
   /// @param samples of a line that may hold light or be asked for, together
   /// @param measured let FFTW try its plans: faster, and other last bits from run to run
-  FftLines(double sigma, int radius, int samples, int lanes, bool measured);
+  FftLines(double sigma, int radius, int samples, bool measured);
   ~FftLines();
   FftLines(const FftLines&) = delete;
   FftLines& operator=(const FftLines&) = delete;
 
-  /// Sample i of line l at buffer()[i * lanes + l]; all of length() * lanes floats are read.
-  [[nodiscard]] float* buffer();
+  /// Buffer l < kLines, of length() samples; 0 after construction.
+  [[nodiscard]] float* line(int l);
   [[nodiscard]] int length() const { return length_; }
   [[nodiscard]] int samples() const { return samples_; }
-  void convolve();
+  /// line(l) convolved in place, circular in its length.
+  void convolve(int l);
 
  private:
   struct Plans;
   int samples_;
   int length_;
-  int lanes_;
   std::vector<float> transform_;  ///< of the kernel, over the length
   std::unique_ptr<Plans> plans_;
 };
@@ -72,7 +74,6 @@ class FftGaussian {
   bool measured_;
   std::unique_ptr<FftLines> rows_;
   std::unique_ptr<FftLines> columns_;
-  std::vector<float> between_;
 };
 
 }  // namespace skyloom::numerics

@@ -1,6 +1,6 @@
 // CPU time of the Gaussian convolution on one core: every method over sigma on one image, and the
 // streaming form against FFTW with measured plans (whole lines) on a row of skycells. Usage:
-//   gaussian_benchmark [COLUMNS ROWS] [-s SIGMA] [-r REPEATS]
+//   gaussian_benchmark [COLUMNS ROWS] [-s SIGMA] [-r REPEATS] [-i portable|avx2]
 // Times are the fastest of the repeats, in turn, so that a busy machine slows all methods alike.
 
 #include <algorithm>
@@ -66,13 +66,7 @@ double difference(const Image<float>& a, const Image<float>& b) {
   return worst / scale;
 }
 
-struct Contender {
-  std::string name;
-  GaussianPlan plan;
-  double seconds = 1e30;
-};
-
-void compare_methods(const Image<float>& image, double tolerance) {
+void compare_methods(const Image<float>& image, double tolerance, InstructionSet set) {
   std::printf("methods, tolerance %g: CPU s per Mpx (step)\n%8s %10s %10s %16s\n", tolerance,
               "sigma", "direct", "fft", "multirate");
   const double mpx = 1e-6 * image.width() * image.height();
@@ -86,7 +80,7 @@ void compare_methods(const Image<float>& image, double tolerance) {
         continue;
       }
       const GaussianPlan plan = plan_gaussian({sigma, tolerance, 0, method});
-      GaussianConvolution convolution(plan);
+      GaussianConvolution convolution(plan, set);
       double best = 1e30;
       for (int i = 0; i < 3; ++i) {
         best = std::min(best, seconds_of([&] { convolution(image.view(), out.view()); }));
@@ -100,10 +94,10 @@ void compare_methods(const Image<float>& image, double tolerance) {
   }
 }
 
-void compare_with_fftw(const Image<float>& image, double sigma, int repeats) {
+void compare_with_fftw(const Image<float>& image, double sigma, int repeats, InstructionSet set) {
   const double mpx = 1e-6 * image.width() * image.height();
   const GaussianPlan plan = plan_gaussian({sigma, 1e-6, static_cast<int>(7.84 * sigma)});
-  GaussianConvolution convolution(plan);
+  GaussianConvolution convolution(plan, set);
   FftGaussian opponent(sigma, static_cast<int>(7.84 * sigma), true);
   Image<float> ours(image.width(), image.height());
   Image<float> theirs(image.width(), image.height());
@@ -129,12 +123,15 @@ int main(int argc, char** argv) {
   std::vector<int> size;
   double sigma = 60.0;
   int repeats = 5;
+  InstructionSet set = best_instructions();
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "-s" && i + 1 < argc) {
       sigma = std::atof(argv[++i]);
     } else if (word == "-r" && i + 1 < argc) {
       repeats = std::atoi(argv[++i]);
+    } else if (word == "-i" && i + 1 < argc) {
+      set = std::string(argv[++i]) == "avx2" ? InstructionSet::avx2 : InstructionSet::portable;
     } else {
       size.push_back(std::atoi(argv[i]));
     }
@@ -142,13 +139,14 @@ int main(int argc, char** argv) {
   if (!(size.empty() || size.size() == 2) || !(sigma >= 12.0) || repeats < 1 ||
       (size.size() == 2 && (size[0] < 1 || size[1] < 1))) {
     std::fprintf(stderr,
-                 "usage: gaussian_benchmark [COLUMNS ROWS] [-s SIGMA >= 12] [-r REPEATS]\n");
+                 "usage: gaussian_benchmark [COLUMNS ROWS] [-s SIGMA >= 12] [-r REPEATS] "
+                 "[-i portable|avx2]\n");
     return 2;
   }
   if (size.empty()) {
     size = {13000, 7203};
   }
-  compare_with_fftw(field(size[0], size[1]), sigma, repeats);
-  compare_methods(field(2048, 2048), 1e-6);
+  compare_with_fftw(field(size[0], size[1]), sigma, repeats, set);
+  compare_methods(field(2048, 2048), 1e-6, set);
   return 0;
 }

@@ -57,8 +57,9 @@ struct GaussianPlan {
 };
 
 /// Chooses method and parameters. Multirate takes the cheapest step, width and radius that keep the
-/// bound; `automatic` takes direct below sigma = 12 (where it is faster), else multirate, and fft
-/// where a small radius makes the cut kernel too different from the whole Gaussian.
+/// bound; `automatic` takes direct below sigma = 7.5, else multirate, or where a small `radius`
+/// makes the cut kernel too different from the whole Gaussian, direct up to radius 64 and fft
+/// beyond.
 /// @throws std::invalid_argument sigma or tolerance out of range, or the method asked for cannot
 /// reach the tolerance
 GaussianPlan plan_gaussian(const GaussianRequest& request);
