@@ -35,6 +35,7 @@ Image<double> exact(const Image<float>& in, double sigma, int radius = 0) {
   };
   const int longest = std::max(in.width(), in.height());
   std::vector<double> w;
+  w.reserve(static_cast<std::size_t>(longest));
   for (int k = 0; k < longest; ++k) {
     w.push_back(weight(k));
   }
