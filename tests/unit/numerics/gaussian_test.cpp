@@ -14,51 +14,16 @@
 #include "skyloom/core/random.hpp"
 #include "skyloom/numerics/multirate.hpp"
 
+#include "support/gaussian_reference.hpp"
+
 using namespace skyloom;
 using namespace skyloom::numerics;
+using tests::exact_gaussian;
 
 namespace {
 
 ImageView<const float> seen(const Image<float>& image) {
   return image.view();
-}
-
-/// The definition of gaussian.hpp, term by term. radius 0: as far as the image goes.
-Image<double> exact(const Image<float>& in, double sigma, int radius = 0) {
-  const int reach = radius > 0 ? radius : static_cast<int>(std::ceil(9.0 * sigma));
-  double sum = 0.0;
-  for (int k = -reach; k <= reach; ++k) {
-    sum += std::exp(-0.5 * (k / sigma) * (k / sigma));
-  }
-  const auto weight = [&](int k) {
-    return std::abs(k) > reach ? 0.0 : std::exp(-0.5 * (k / sigma) * (k / sigma)) / sum;
-  };
-  const int longest = std::max(in.width(), in.height());
-  std::vector<double> w;
-  w.reserve(static_cast<std::size_t>(longest));
-  for (int k = 0; k < longest; ++k) {
-    w.push_back(weight(k));
-  }
-  const auto at = [&](int k) { return w[static_cast<std::size_t>(std::abs(k))]; };
-  Image<double> lines(in.width(), in.height());
-  Image<double> out(in.width(), in.height());
-  for (int y = 0; y < in.height(); ++y) {
-    for (int k = 0; k < in.width(); ++k) {
-      const double value = static_cast<double>(in(y, k));
-      for (int x = 0; value != 0.0 && x < in.width(); ++x) {
-        lines(y, x) += at(x - k) * value;
-      }
-    }
-  }
-  for (int y = 0; y < in.height(); ++y) {
-    for (int k = 0; k < in.height(); ++k) {
-      const double factor = at(y - k);
-      for (int x = 0; factor != 0.0 && x < in.width(); ++x) {
-        out(y, x) += factor * lines(k, x);
-      }
-    }
-  }
-  return out;
 }
 
 /// Stars over five decades, half of the image with sky and noise, and a dark hole.
@@ -163,7 +128,7 @@ TEST_CASE("the stated bound of a Gaussian holds for sigma 2 to 200") {
   for (const double sigma :
        {2.0, 3.1, 5.0, 8.0, 11.7, 12.0, 15.0, 20.0, 33.0, 47.0, 60.0, 85.0, 120.0, 200.0}) {
     const Image<float> image = sky(371, 259, seed++);
-    const Image<double> reference = exact(image, sigma);
+    const Image<double> reference = exact_gaussian(image, sigma);
     for (const double tolerance : {1e-6, 1e-4}) {
       for (const GaussianMethod method : {GaussianMethod::automatic, GaussianMethod::direct,
                                           GaussianMethod::fft, GaussianMethod::multirate}) {
@@ -184,7 +149,7 @@ TEST_CASE("the stated bound of a Gaussian holds for sigma 2 to 200") {
 TEST_CASE("rounding alone keeps its share of the bound") {
   for (const double sigma : {2.0, 7.0, 15.0, 33.0, 60.0}) {
     const Image<float> image = sky(263, 241, static_cast<std::uint64_t>(sigma));
-    const Image<double> reference = exact(image, sigma);
+    const Image<double> reference = exact_gaussian(image, sigma);
     for (const GaussianMethod method : {GaussianMethod::direct, GaussianMethod::fft}) {
       const int nothing_cut = static_cast<int>(8.0 * sigma);
       const GaussianPlan plan = plan_gaussian({sigma, 1e-6, nothing_cut, method});
@@ -197,7 +162,7 @@ TEST_CASE("rounding alone keeps its share of the bound") {
 TEST_CASE("a cut Gaussian is the cut one") {
   const Image<float> image = sky(180, 140, 77);
   for (const int radius : {25, 40, 55}) {
-    const Image<double> reference = exact(image, 13.0, radius);
+    const Image<double> reference = exact_gaussian(image, 13.0, radius);
     const GaussianPlan plan = plan_gaussian({13.0, 1e-6, radius, GaussianMethod::fft});
     CHECK(error_of(convolved(image, plan), reference) <= plan.error_bound);
     const GaussianPlan direct = plan_gaussian({13.0, 1e-6, radius, GaussianMethod::direct});
@@ -205,7 +170,7 @@ TEST_CASE("a cut Gaussian is the cut one") {
   }
   const GaussianPlan wide = plan_gaussian({13.0, 1e-6, 80});
   CHECK(wide.method == GaussianMethod::multirate);
-  CHECK(error_of(convolved(image, wide), exact(image, 13.0, 80)) <= wide.error_bound);
+  CHECK(error_of(convolved(image, wide), exact_gaussian(image, 13.0, 80)) <= wide.error_bound);
 }
 
 TEST_CASE("the bound of a Gaussian holds for impulses at every phase") {
@@ -331,7 +296,7 @@ TEST_CASE("instruction sets agree about a Gaussian convolution") {
     if (has_instructions(InstructionSet::avx2)) {
       CHECK(same_bytes(seen(convolved(image, plan, InstructionSet::avx2)), seen(best)));
     }
-    const Image<double> reference = exact(image, request.sigma);
+    const Image<double> reference = exact_gaussian(image, request.sigma);
     CHECK(error_of(convolved(image, plan, InstructionSet::portable), reference) <=
           plan.error_bound);
   }
@@ -358,8 +323,8 @@ TEST_CASE("pixels without a value are dark or made up for") {
     Image<float> whole(220, 190);
     convolution.with_missing(seen(image), dark.view(), MissingData::zero, min_weight);
     convolution.with_missing(seen(image), whole.view(), MissingData::normalise, min_weight);
-    const Image<double> light = exact(filled, request.sigma);
-    const Image<double> weight = exact(valid, request.sigma);
+    const Image<double> light = exact_gaussian(filled, request.sigma);
+    const Image<double> weight = exact_gaussian(valid, request.sigma);
     double worst_dark = 0.0;
     double worst_whole = 0.0;
     std::size_t wrong = 0;
