@@ -59,18 +59,14 @@ int main(int argc, char** argv) {
   for (std::uint64_t i = 0; i < kRows; ++i) {
     stored.push_back(stored_row(g, i));
   }
-  std::vector<std::vector<float>> bands(kBands,
-                                        std::vector<float>(static_cast<std::size_t>(g.width)));
-  const std::vector<std::span<const float>> views(bands.begin(), bands.end());
   const std::vector<double> weights(kBands, 0.25);
   std::vector<float> image(static_cast<std::size_t>(g.width));
   const auto make_row = [&](int row) {
+    std::vector<StoredBand> bands;
     for (int b = 0; b < kBands; ++b) {
-      const std::vector<std::int16_t>& from = stored[static_cast<std::size_t>((row + b) % kRows)];
-      std::transform(from.begin(), from.end(), bands[static_cast<std::size_t>(b)].begin(),
-                     [&](std::int16_t q) { return table[static_cast<std::size_t>(q + 32768)]; });
+      bands.push_back({table, stored[static_cast<std::size_t>((row + b) % kRows)]});
     }
-    sum_bands(views, weights, MissingPixel::nan, image);
+    sum_bands(std::span<const StoredBand>(bands), weights, MissingPixel::nan, image);
   };
   const auto combine = [&](int x, int y) {
     CellDecimation decimation(gaussian, g, x, y, {}, false);

@@ -22,6 +22,9 @@ struct BandScaling {
   double exptime_s = 1.0;
 };
 
+/// Different values of a 16-bit integer.
+inline constexpr int kTableSize = 65536;
+
 /// weight times counts per second of every 16-bit integer, in order from -32768; NaN for `blank`.
 /// @throws UnitError (bad_input) when a value is not finite: these cards do not belong to pixels
 std::vector<float> band_table(const BandScaling& scaling, double weight);
@@ -36,6 +39,17 @@ enum class MissingPixel : std::uint8_t {
 /// @param bands rows of the weighted bands, NaN where there is no value; all as long as out
 /// @param weights of the bands, for renormalise
 void sum_bands(std::span<const std::span<const float>> bands, std::span<const double> weights,
+               MissingPixel missing, std::span<float> out);
+
+/// A band as it is stored: its table and a row of its integers.
+struct StoredBand {
+  std::span<const float> table;
+  std::span<const std::int16_t> row;
+};
+
+/// The same for 1 to 5 bands by their tables, without the floats in between.
+/// @throws std::invalid_argument another number of bands
+void sum_bands(std::span<const StoredBand> bands, std::span<const double> weights,
                MissingPixel missing, std::span<float> out);
 
 }  // namespace skyloom::skycells

@@ -22,6 +22,26 @@ bool is_made(ColumnZone zone, PaddedSides padded) {
   return zone == ColumnZone::pad_left ? padded.left : zone != ColumnZone::pad_right || padded.right;
 }
 
+/// @return how many of the values are NaN
+std::int64_t mark_missing(std::span<const float> values, std::span<std::uint64_t> bits) {
+  std::int64_t count = 0;
+  for (std::size_t word = 0; word < bits.size(); ++word) {
+    const std::span<const float> part =
+        values.subspan(64 * word, std::min<std::size_t>(64, values.size() - 64 * word));
+    // Nearly all words are whole; asking first is what vectorises.
+    int any = 0;
+    for (const float v : part) {
+      any |= v != v ? 1 : 0;
+    }
+    for (std::size_t i = 0; any != 0 && i < part.size(); ++i) {
+      const auto missing = static_cast<std::uint64_t>(std::isnan(part[i]) ? 1 : 0);
+      bits[word] |= missing << i;
+      count += static_cast<std::int64_t>(missing);
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 PixelRange rows_of(RowZone zone, const CellGeometry& g) {
@@ -136,13 +156,9 @@ void CellDecimation::add_row(int row, std::span<const float> values) {
     finite_[i] = std::isnan(values[i]) ? 0.0F : values[i];
   }
   if (own) {
-    const std::span<std::uint64_t> bits = cell_.missing.row(row);
-    const float* from = values.data() - columns_.first;
-    for (int x = 0; x < geometry_.width; ++x) {
-      const auto missing = static_cast<std::uint64_t>(std::isnan(from[x]) ? 1 : 0);
-      bits[static_cast<std::size_t>(x / 64)] |= missing << (x % 64);
-      cell_.missing_pixels += static_cast<std::int64_t>(missing);
-    }
+    cell_.missing_pixels += mark_missing(values.subspan(static_cast<std::size_t>(-columns_.first),
+                                                        static_cast<std::size_t>(geometry_.width)),
+                                         cell_.missing.row(row));
   }
   add_zones(row, light_);
   if (with_weight_) {

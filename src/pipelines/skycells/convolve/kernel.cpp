@@ -68,8 +68,30 @@ void add_patch(const Patch& patch, NodeRange rows, NodeRange columns, Image<doub
   }
 }
 
-bool bit_at(std::span<const std::uint64_t> bits, int x) {
-  return (bits[static_cast<std::size_t>(x / 64)] >> (x % 64) & 1U) != 0;
+/// Bits first .. last - 1 of a row, moved `shift` places on, into another.
+void copy_bits(std::span<const std::uint64_t> from, int first, int last, int shift,
+               std::span<std::uint64_t> to) {
+  if (first >= last) {
+    return;
+  }
+  const int begin = first + shift;
+  const int end = last + shift;
+  const auto word_of = [&](int w) {
+    return w < 0 || w >= static_cast<int>(from.size()) ? std::uint64_t{0}
+                                                       : from[static_cast<std::size_t>(w)];
+  };
+  for (int word = begin / 64; word <= (end - 1) / 64; ++word) {
+    const int source = 64 * word - shift;
+    const int low = source >= 0 ? source / 64 : -((63 - source) / 64);
+    const int rest = source - 64 * low;
+    const std::uint64_t bits =
+        rest == 0 ? word_of(low) : word_of(low) >> rest | word_of(low + 1) << (64 - rest);
+    std::uint64_t mask = ~std::uint64_t{0};
+    mask &= begin > 64 * word ? ~std::uint64_t{0} << (begin - 64 * word) : mask;
+    mask &= end < 64 * (word + 1) ? ~std::uint64_t{0} >> (64 * (word + 1) - end) : mask;
+    std::uint64_t& target = to[static_cast<std::size_t>(word)];
+    target = (target & ~mask) | (bits & mask);
+  }
 }
 
 }  // namespace
@@ -147,15 +169,8 @@ void ConvolvedCell::restore_missing(const Surroundings& around) {
       }
       const int left = counts(ColumnZone::left, *cell, around, rules_) ? 0 : g.overlap - g.edge;
       const int right = g.width - (counts(ColumnZone::right, *cell, around, rules_) ? 0 : g.edge);
-      const std::span<const std::uint64_t> source = cell->missing.row(from_row);
-      const int first = std::max(left, -shift);
-      const int last = std::min(right, g.width - shift);
-      for (int x = first; x < last; ++x) {
-        if (!bit_at(source, x)) {
-          const int to = x + shift;
-          bits[static_cast<std::size_t>(to / 64)] &= ~(std::uint64_t{1} << (to % 64));
-        }
-      }
+      copy_bits(cell->missing.row(from_row), std::max(left, -shift),
+                std::min(right, g.width - shift), shift, bits);
     }
   }
 }
