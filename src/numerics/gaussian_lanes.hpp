@@ -10,7 +10,7 @@
 namespace skyloom::numerics::lanes {
 
 inline constexpr int kTapGroup = 16;    ///< taps of a decimation come in whole groups
-inline constexpr int kChunk = 16;       ///< taps of a direct sum that are added before the next
+inline constexpr int kChunk = 8;        ///< taps of a direct sum that are added before the next
 inline constexpr int kChunkPad = 3;     ///< zeros before and after the weights of a chunk
 inline constexpr int kTileRows = 4;     ///< rows of a register tile
 inline constexpr int kColumnPad = 128;  ///< widths of direct sums are whole multiples
