@@ -24,6 +24,7 @@ target_link_libraries(skyloom_petsc INTERFACE ${PETSC_LINK_LIBRARIES} MPI::MPI_C
 
 pkg_check_modules(CFITSIO REQUIRED IMPORTED_TARGET cfitsio>=4.0)
 pkg_check_modules(WCSLIB REQUIRED IMPORTED_TARGET wcslib>=7.0)
+pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
 find_package(LAPACK REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS serialization)
 find_package(tomlplusplus 3.3 REQUIRED)

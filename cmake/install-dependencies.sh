@@ -8,7 +8,7 @@ build-essential cmake ninja-build pkg-config git ca-certificates
 openmpi-bin libopenmpi-dev libhdf5-openmpi-dev hdf5-tools libpetsc-real-dev
 libcfitsio-dev wcslib-dev libopenblas0-serial libboost-serialization-dev
 libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev
-libsep-dev zlib1g-dev libbz2-dev libssl-dev libcurl4-openssl-dev
+libsep-dev libfftw3-dev zlib1g-dev libbz2-dev libssl-dev libcurl4-openssl-dev
 catch2 libbenchmark-dev npm
 "
 # Reading our products without us, drawing pages, checking style, a batch system: only the tests need
