@@ -65,7 +65,7 @@ std::string text_member(const json& object, const std::string& file, const std::
 
 /// Object under a key that may be absent: then an empty one.
 json object_member(const json& object, const std::string& file, const std::string& key) {
-  const json value = object.value(key, json::object());
+  json value = object.value(key, json::object());
   if (!value.is_object()) {
     refuse(file, key, "is " + shown(value), "an object");
   }
