@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/random.hpp"
 #include "skyloom/io/files.hpp"
 
 #include "unit/io/scratch.hpp"
@@ -279,4 +280,43 @@ TEST_CASE("Zarr: integers that do not fit are refused", "[zarr]") {
                (void)array.read<std::uint16_t>({1, 2, 1, 2});
              }),
              Contains("holds -1"));
+}
+
+TEST_CASE("Zarr: flipped bytes are refused or read, nothing else", "[zarr]") {
+  const Scratch scratch;
+  const auto codec = GENERATE(as<std::string>{}, "blosc", "zstd", "zlib", "gzip");
+  CAPTURE(codec);
+  ZarrSpec spec;
+  spec.format = GENERATE(2, 3);
+  spec.codec = codec;
+  spec.chunk_height = 20;
+  spec.chunk_width = 30;
+  spec.header = "EXPTIME = 3";
+  write_zarr(scratch / "a", spec, ramp);
+  const bool is_3 = spec.format == 3;
+  const Rng rng(7, "flips", codec);
+  int refused = 0;
+  int flips = 0;
+  for (const std::string& name :
+       {std::string(is_3 ? "c/0/0" : "0.0"), std::string(is_3 ? "zarr.json" : ".zarray")}) {
+    const std::string whole = io::read_text(scratch / ("a/" + name));
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      std::string changed = whole;
+      const auto at =
+          static_cast<std::size_t>(rng.uniform(i, 0.0, static_cast<double>(whole.size())));
+      changed[at] = static_cast<char>(changed[at] ^ static_cast<char>(rng.bits(i, 1)[0] % 255 + 1));
+      write_file(scratch / ("a/" + name), changed);
+      // Any other exception ends the test.
+      const std::string text = error_of<ConfigError>([&] {
+        const io::ZarrArray array(scratch / "a");
+        (void)array.attribute("header");
+        (void)array.read<float>({0, std::min(array.width(), 9), 0, std::min(array.height(), 9)});
+      });
+      CHECK(text.find('\n') == std::string::npos);
+      refused += !text.empty();
+      ++flips;
+    }
+    write_file(scratch / ("a/" + name), whole);
+  }
+  CHECK(refused > flips / 4);
 }
