@@ -8,13 +8,13 @@ build-essential cmake ninja-build pkg-config git ca-certificates
 openmpi-bin libopenmpi-dev libhdf5-openmpi-dev hdf5-tools libpetsc-real-dev
 libcfitsio-dev wcslib-dev libopenblas0-serial libboost-serialization-dev
 libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev
-libsep-dev libfftw3-dev zlib1g-dev libbz2-dev libssl-dev libcurl4-openssl-dev
+libsep-dev libfftw3-dev zlib1g-dev libzstd-dev libblosc-dev libbz2-dev libssl-dev libcurl4-openssl-dev
 catch2 libbenchmark-dev npm
 "
 # Reading our products without us, drawing pages, checking style, a batch system: only the tests need
 # these.
 [ "${SKYLOOM_WITHOUT_TEST_TOOLS:-0}" = 1 ] || packages="$packages
-python3-numpy python3-h5py python3-astropy chromium fonts-dejavu-core clang-format clang-tidy
+python3-numpy python3-h5py python3-astropy python3-zarr chromium fonts-dejavu-core clang-format clang-tidy
 slurm-wlm munge shellcheck
 "
 

@@ -246,7 +246,9 @@ Image<float> FitsFile::read(const Box& box) const {
 }
 
 Image<std::int64_t> FitsFile::read_integers(const Box& box) const {
-  return impl_->read<std::int64_t>(box, 0, TLONGLONG, nullptr);
+  // CFITSIO decompresses tiles to long, but not to LONGLONG.
+  static_assert(sizeof(long) == sizeof(std::int64_t));
+  return impl_->read<std::int64_t>(box, 0, TLONG, nullptr);
 }
 
 Image<float> FitsFile::read() const {

@@ -1,0 +1,458 @@
+// Planes of skycells: FITS files as PS1 writes them, Zarr stores with the same pixels, real
+// cut-outs.
+
+#include "skyloom/surveys/skycell_image.hpp"
+
+#include <cmath>
+#include <iostream>
+#include <limits>
+#include <memory>
+#include <random>
+
+#include <fitsio.h>
+
+#include "skyloom/core/errors.hpp"
+#include "skyloom/core/table.hpp"
+#include "skyloom/io/files.hpp"
+#include "skyloom/io/fits.hpp"
+#include "skyloom/sky/wcs.hpp"
+
+#include "unit/io/scratch.hpp"
+#include "unit/io/zarr_store.hpp"
+
+using namespace skyloom;
+using Catch::Contains;
+using surveys::SkycellFormat;
+using surveys::SkycellPlane;
+using surveys::SkycellReader;
+
+namespace {
+
+const std::string kData = SKYLOOM_TEST_DATA;
+constexpr int kWidth = 53;
+constexpr int kHeight = 41;
+constexpr std::int16_t kBlank = 32767;
+constexpr double kBzero = 3.632529139519;
+constexpr double kBscale = 2.115535619667e-4;
+constexpr double kBsoften = 221.8863810555;
+constexpr double kBoffset = 7.172080516815;
+constexpr double kExptime = 720.0;
+
+/// The cards of a real stack, with its old spelling of the PC matrix and without RADESYS.
+std::vector<std::string> stack_cards() {
+  return {"TESS_ID = 'RINGS.V3'",
+          "SKYCELL = 'skycell.1405.053'",
+          "CTYPE1  = 'RA---TAN'",
+          "CTYPE2  = 'DEC--TAN'",
+          "CRVAL1  =                 332.",
+          "CRVAL2  =                   2.",
+          "CRPIX1  =               11760.",
+          "CRPIX2  =                 242.",
+          "CDELT1  = 6.94444461259988E-05",
+          "CDELT2  = 6.94444461259988E-05",
+          "PC001001=                  -1.",
+          "PC001002=                   0.",
+          "PC002001=                   0.",
+          "PC002002=                   1.",
+          "HIERARCH FPA.FILTER = 'i.00000 ' / Filter used (instrument name)"};
+}
+
+std::vector<std::string> scaling_cards() {
+  return {"EXPTIME =                 720. / Exposure time (sec)", "BSOFTEN =       221.8863810555",
+          "BOFFSET =       7.172080516815"};
+}
+
+std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+/// A stored pixel: sky noise, bright ones, and a blank border of three.
+std::int16_t stored(int y, int x) {
+  const bool is_border = std::min(x, y) < 3 || x >= kWidth - 3 || y >= kHeight - 3;
+  const int noise = (x * 7919 + y * 104729) % 9001 - 17000;
+  return is_border ? kBlank : static_cast<std::int16_t>(x == 20 && y == 21 ? 32000 : noise);
+}
+
+double scaled(int y, int x) {
+  return kBzero + kBscale * stored(y, x);
+}
+
+/// Counts per second after the formula, written out once more.
+double expected_flux(int y, int x) {
+  const double a = 1.0857362047581294;
+  return (kBoffset + kBsoften * (std::exp(scaled(y, x) / a) - std::exp(-scaled(y, x) / a))) /
+         kExptime;
+}
+
+std::uint16_t mask_bits(int y, int x) {
+  return static_cast<std::uint16_t>(x == 5 ? 0x8000 | 0x0020 : (x * y) % 7 == 0 ? 0x1000 : 0);
+}
+
+/// Writes 16-bit integers with these cards, tile-compressed row by row where asked for.
+template <class T>
+void write_shorts(const std::filesystem::path& path, bool compressed,
+                  const std::vector<std::string>& cards, T (*value)(int, int)) {
+  constexpr bool kMask = std::is_same_v<T, std::uint16_t>;
+  int status = 0;
+  fitsfile* file = nullptr;
+  fits_create_file(&file, ("!" + path.string()).c_str(), &status);
+  if (compressed) {
+    fits_set_compression_type(file, RICE_1, &status);
+    long tile[] = {kWidth, 1};
+    fits_set_tile_dim(file, 2, tile, &status);
+  }
+  long sides[] = {kWidth, kHeight};
+  fits_create_img(file, kMask ? USHORT_IMG : SHORT_IMG, 2, sides, &status);
+  if (!kMask) {
+    double bzero = kBzero;
+    double bscale = kBscale;
+    int blank = kBlank;
+    fits_write_key(file, TDOUBLE, "BZERO", &bzero, nullptr, &status);
+    fits_write_key(file, TDOUBLE, "BSCALE", &bscale, nullptr, &status);
+    fits_write_key(file, TINT, "BLANK", &blank, nullptr, &status);
+    fits_set_bscale(file, 1.0, 0.0, &status);
+  }
+  for (std::string card : cards) {
+    card.resize(80, ' ');
+    fits_write_record(file, card.c_str(), &status);
+  }
+  std::vector<T> pixels;
+  for (int y = 0; y < kHeight; ++y) {
+    for (int x = 0; x < kWidth; ++x) {
+      pixels.push_back(value(y, x));
+    }
+  }
+  fits_write_img(file, kMask ? TUSHORT : TSHORT, 1, static_cast<LONGLONG>(pixels.size()),
+                 pixels.data(), &status);
+  fits_close_file(file, &status);
+  REQUIRE(status == 0);
+}
+
+void check_flux(const SkycellReader& reader) {
+  for (const Box& box : {Box{0, kWidth, 0, kHeight}, Box{4, 30, 17, 29}}) {
+    const Image<float> flux = reader.read_flux(box);
+    REQUIRE(flux.width() == box.width());
+    for (int y = box.y0; y < box.y1; ++y) {
+      for (int x = box.x0; x < box.x1; ++x) {
+        const float got = flux(y - box.y0, x - box.x0);
+        if (stored(y, x) == kBlank) {
+          REQUIRE(std::isnan(got));
+        } else {
+          // v has single precision, which the sinh of up to 9.6 multiplies.
+          const double allowed = 1e-6 * (std::abs(expected_flux(y, x)) + kBsoften / kExptime);
+          REQUIRE(std::abs(got - expected_flux(y, x)) < allowed);
+        }
+      }
+    }
+  }
+}
+
+std::string joined(const std::vector<std::string>& cards) {
+  std::string out;
+  for (std::string card : cards) {
+    card.resize(80, ' ');
+    out += card;
+  }
+  return out;
+}
+
+std::string complaint(const std::filesystem::path& path, SkycellFormat format,
+                      SkycellPlane plane = SkycellPlane::image) {
+  const std::string text =
+      error_of<ConfigError>([&] { SkycellReader(std::filesystem::path(path), format, plane); });
+  CHECK(text.find('\n') == std::string::npos);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("Skycell image: 16-bit asinh FITS, compressed or not", "[skycell]") {
+  const Scratch scratch;
+  const bool compressed = GENERATE(false, true);
+  CAPTURE(compressed);
+  const std::filesystem::path path = scratch / "i.fits";
+  write_shorts(path, compressed, stack_cards() + scaling_cards(), stored);
+  const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
+  const surveys::SkycellHeader& header = reader.header();
+  CHECK(header.width == kWidth);
+  CHECK(header.height == kHeight);
+  CHECK(header.exptime_s == kExptime);
+  CHECK_FALSE(header.scaling.linear);
+  CHECK(header.scaling.bsoften == kBsoften);
+  CHECK(header.scaling.boffset == kBoffset);
+  REQUIRE(header.integers.has_value());
+  CHECK(header.integers->bzero == kBzero);
+  CHECK(header.integers->bscale == kBscale);
+  CHECK(header.integers->blank == kBlank);
+  CHECK(reader.text("SKYCELL") == "skycell.1405.053");
+  CHECK(reader.text("FPA.FILTER") == "i.00000");
+  CHECK_FALSE(reader.text("RADESYS").has_value());
+  check_flux(reader);
+  // The old PC matrix counts, or x would be mirrored; the frame is FK5.
+  const surveys::Skycell cell = surveys::tessellation_cell({1405, 5, 3});
+  const double x = 100.0;
+  const double y = 4000.0;
+  double ra[2];
+  double dec[2];
+  sky::Wcs(reader.wcs_cards(), "i").to_sky({&x, 1}, {&y, 1}, {&ra[0], 1}, {&dec[0], 1});
+  sky::Wcs(cell.wcs_cards(), "cell").to_sky({&x, 1}, {&y, 1}, {&ra[1], 1}, {&dec[1], 1});
+  CHECK(sky::separation_arcsec(ra[0], dec[0], ra[1], dec[1]) < 1e-7);
+  CHECK_THAT(reader.wcs_cards(), Contains("RADESYS = 'FK5"));
+}
+
+TEST_CASE("Skycell image: variances are squares of counts per second", "[skycell]") {
+  const Scratch scratch;
+  write_shorts(scratch / "wt.fits", true, stack_cards() + scaling_cards(), stored);
+  const auto flux = [&](SkycellPlane plane) {
+    return SkycellReader(scratch / "wt.fits", SkycellFormat::fits, plane)
+        .read_flux({0, kWidth, 0, kHeight})(21, 20);
+  };
+  CHECK(flux(SkycellPlane::variance) == Approx(flux(SkycellPlane::image) / kExptime).epsilon(1e-6));
+}
+
+TEST_CASE("Skycell image: a Zarr store has the same pixels", "[skycell]") {
+  const Scratch scratch;
+  ZarrSpec spec;
+  spec.format = GENERATE(2, 3);
+  spec.codec = "zstd";
+  spec.width = kWidth;
+  spec.height = kHeight;
+  spec.chunk_height = 16;
+  spec.chunk_width = 16;
+  spec.header = joined(stack_cards() + scaling_cards());
+  const std::filesystem::path folder = scratch / "1405/skycell.1405.053/i";
+  const auto value = [](int y, int x) {
+    return stored(y, x) == kBlank ? std::numeric_limits<double>::quiet_NaN() : scaled(y, x);
+  };
+  write_zarr(folder, spec, value);
+  const SkycellReader reader(folder, SkycellFormat::zarr, SkycellPlane::image);
+  CHECK(reader.header().exptime_s == kExptime);
+  CHECK(reader.header().rows_per_read == 16);
+  CHECK_FALSE(reader.header().integers.has_value());
+  CHECK(reader.text("FPA.FILTER") == "i.00000");
+  check_flux(reader);
+  spec.dtype = "<u2";
+  spec.fill = "0";
+  spec.header = "";
+  const std::filesystem::path mask = scratch / "1405/skycell.1405.053/i_mask";
+  write_zarr(mask, spec, [](int y, int x) { return static_cast<double>(mask_bits(y, x)); });
+  const Image<std::uint16_t> bits =
+      SkycellReader(mask, SkycellFormat::zarr, SkycellPlane::mask).read_mask({3, 40, 2, 41});
+  for (int y = 2; y < 41; ++y) {
+    for (int x = 3; x < 40; ++x) {
+      REQUIRE(bits(y - 2, x - 3) == mask_bits(y, x));
+    }
+  }
+  CHECK_THAT(complaint(mask, SkycellFormat::zarr), Contains("i_mask: has no attribute header"));
+  spec.header = "EXPTIME = 3";
+  write_zarr(mask, spec, value);
+  CHECK_THAT(complaint(mask, SkycellFormat::zarr),
+             Contains("attribute header has 11 characters: FITS cards of 80"));
+}
+
+TEST_CASE("Skycell image: masks of all kinds of numbers", "[skycell]") {
+  const Scratch scratch;
+  const Box all{0, kWidth, 0, kHeight};
+  const auto path = scratch / "mask.fits";
+  const auto mask = [&] { return SkycellReader(path, SkycellFormat::fits, SkycellPlane::mask); };
+  for (const bool compressed : {false, true}) {
+    write_shorts(path, compressed, stack_cards(), mask_bits);
+    const Image<std::uint16_t> bits = mask().read_mask(all);
+    for (int y = 0; y < kHeight; ++y) {
+      for (int x = 0; x < kWidth; ++x) {
+        REQUIRE(bits(y, x) == mask_bits(y, x));
+      }
+    }
+  }
+  // Cut-outs of the archive's server: floats, NaN where nothing is set.
+  Image<float> floats(2, 1, std::numeric_limits<float>::quiet_NaN());
+  floats(0, 1) = 4128.0F;
+  io::write_fits_image(path, floats.view(), {});
+  CHECK(mask().read_mask({0, 2, 0, 1})(0, 0) == 0);
+  CHECK(mask().read_mask({0, 2, 0, 1})(0, 1) == 4128);
+  for (const float wrong : {0.5F, 70000.0F, 1e20F, -40000.0F}) {
+    floats(0, 0) = wrong;
+    io::write_fits_image(path, floats.view(), {});
+    CHECK_THAT(error_of<ConfigError>([&] {
+                 (void)mask().read_mask({0, 2, 0, 1});
+               }),
+               Contains("mask.fits: holds "));
+  }
+}
+
+TEST_CASE("Skycell image: cards that are missing or senseless", "[skycell]") {
+  const Scratch scratch;
+  const auto path = scratch / "i.fits";
+  const auto with = [&](const std::vector<std::string>& cards) {
+    write_shorts(path, true, stack_cards() + cards, stored);
+    return complaint(path, SkycellFormat::fits);
+  };
+  const std::string exptime = scaling_cards()[0];
+  const std::string bsoften = scaling_cards()[1];
+  const std::string boffset = scaling_cards()[2];
+  CHECK(with({exptime, bsoften, boffset}).empty());
+  CHECK(with({exptime}).empty());
+  CHECK_THAT(with({bsoften, boffset}), Contains("i.fits: bad or missing EXPTIME"));
+  CHECK_THAT(with({"EXPTIME = 0.0"}), Contains("bad or missing EXPTIME"));
+  CHECK_THAT(with({exptime, bsoften}), Contains("BSOFTEN without BOFFSET"));
+  CHECK_THAT(with({exptime, boffset}), Contains("BOFFSET without BSOFTEN"));
+  CHECK_THAT(with({exptime, boffset, "BSOFTEN = -3.0"}), Contains("bad BOFFSET or BSOFTEN"));
+  CHECK_THAT(complaint(scratch / "absent.fits", SkycellFormat::fits), Contains("absent.fits"));
+  // Values for which sinh overflows single precision.
+  write_shorts(path, false, stack_cards() + scaling_cards(), stored);
+  CHECK(with({exptime, boffset, "BSOFTEN = 1E38"}).empty());
+  CHECK_THAT(error_of<ConfigError>([&] {
+               (void)SkycellReader(path, SkycellFormat::fits, SkycellPlane::image)
+                   .read_flux({0, kWidth, 0, kHeight});
+             }),
+             Contains("a pixel becomes infinite"));
+}
+
+TEST_CASE("Skycell image: truncated files", "[skycell]") {
+  const Scratch scratch;
+  const auto path = scratch / "i.fits";
+  write_shorts(path, GENERATE(false, true), stack_cards() + scaling_cards(), stored);
+  const std::string whole = io::read_text(path);
+  for (const std::size_t kept : {std::size_t{0}, std::size_t{1000}, whole.size() - 2880}) {
+    CAPTURE(kept);
+    write_file(path, whole.substr(0, kept));
+    CHECK_THAT(complaint(path, SkycellFormat::fits), Contains("i.fits"));
+  }
+}
+
+TEST_CASE("Skycell image: asinh against its inverse", "[skycell]") {
+  const surveys::AsinhScaling scaling{false, kBoffset, kBsoften};
+  const double a = 2.5 / std::log(10.0);
+  for (const double counts : {-1e5, -300.0, 0.0, kBoffset, kBoffset + 1e-6, 12.0, 4e3, 2e7}) {
+    const double v = a * std::asinh((counts - kBoffset) / (2.0 * kBsoften));
+    CHECK(scaling.counts(v) == Approx(counts).epsilon(1e-13).margin(1e-10));
+  }
+  std::vector<float> values{std::numeric_limits<float>::quiet_NaN(), 0.0F};
+  CHECK(surveys::undo_asinh(scaling, 0.5, values));
+  CHECK(std::isnan(values[0]));
+  CHECK(values[1] == static_cast<float>(0.5 * kBoffset));
+  CHECK(surveys::AsinhScaling{}.counts(-17.5) == -17.5);
+}
+
+TEST_CASE("Skycell files: folders and names", "[skycell]") {
+  const Scratch scratch;
+  const std::filesystem::path root = scratch / "root";
+  const surveys::SkycellId id{635, 0, 9};
+  const auto found = [&](SkycellFormat format, const std::string& band, SkycellPlane plane) {
+    const auto path = surveys::find_skycell_plane(root, format, id, band, plane);
+    return path ? path->lexically_relative(root).string() : "";
+  };
+  const std::string file = "skycell.0635.009.stk.";
+  CHECK(found(SkycellFormat::fits, "r", SkycellPlane::image).empty());
+  CHECK(surveys::expected_skycell_plane(root, SkycellFormat::fits, id, "r", SkycellPlane::mask) ==
+        root / "0635/009/rings.v3.skycell.0635.009.stk.r.unconv.mask.fits");
+  const std::pair<std::string, SkycellPlane> written[] = {
+      {"0635/009/rings.v3." + file + "r.unconv.fits", SkycellPlane::image},
+      {"0635/rings.v3." + file + "i.unconv.mask.fits", SkycellPlane::mask},
+      {"rings.v3.skycell/0635/009/rings.v3." + file + "z.unconv.wt.fits", SkycellPlane::variance},
+      {file + "y.unconv.fits.fz", SkycellPlane::image}};
+  for (const auto& [path, plane] : written) {
+    write_file(root / path, "x");
+    const std::string band(1, path[path.find(".unconv") - 1]);
+    CHECK(found(SkycellFormat::fits, band, plane) == path);
+  }
+  CHECK(found(SkycellFormat::fits, "r", SkycellPlane::mask).empty());
+  ZarrSpec spec;
+  write_zarr(root / "0635/skycell.0635.009/r", spec, [](int, int) { return 1.0; });
+  spec.format = 2;
+  write_zarr(root / "635/rings.v3.skycell.0635.009/i_mask", spec, [](int, int) { return 1.0; });
+  CHECK(found(SkycellFormat::zarr, "r", SkycellPlane::image) == "0635/skycell.0635.009/r");
+  CHECK(found(SkycellFormat::zarr, "i", SkycellPlane::mask) ==
+        "635/rings.v3.skycell.0635.009/i_mask");
+  CHECK(found(SkycellFormat::zarr, "r", SkycellPlane::variance).empty());
+}
+
+TEST_CASE("Skycell image: real stack cut-outs", "[skycell]") {
+  const std::string folder = kData + "/ps1_real/";
+  if (!std::filesystem::exists(folder + "PS1_r.fits")) {
+    std::cout << "skipped: " << folder << " is not there\n";
+    return;
+  }
+  const Table reference = io::read_csv(folder + "sep_reference.csv");
+  const surveys::Skycell cell = surveys::tessellation_cell({1329, 0, 5});
+  int measured = 0;
+  for (const auto& [band, exptime] : {std::pair("g", 860.0), std::pair("r", 720.0),
+                                      std::pair("i", 1860.0), std::pair("z", 720.0)}) {
+    CAPTURE(band);
+    const SkycellReader reader(folder + "PS1_" + band + ".fits", SkycellFormat::fits,
+                               SkycellPlane::image);
+    const surveys::SkycellHeader& header = reader.header();
+    CHECK(header.exptime_s == exptime);
+    CHECK(header.scaling.linear);
+    CHECK_FALSE(header.integers.has_value());
+    CHECK(surveys::parse_skycell_name(reader.text("SKYCELL").value_or("")) == cell.id);
+    CHECK(reader.text("FPA.FILTER").value_or("").substr(0, 1) == band);
+    // The cut-out lies on the pixel grid that the ring table gives the cell.
+    const double x0 = cell.crpix[0] - to_number(reader.text("CRPIX1").value_or(""));
+    const double y0 = cell.crpix[1] - to_number(reader.text("CRPIX2").value_or(""));
+    CHECK((x0 == 811.0 && y0 == 3923.0));
+    const double pixel[2][2] = {{0.0, 239.0}, {0.0, 239.0}};
+    const double in_cell[2][2] = {{x0, x0 + 239.0}, {y0, y0 + 239.0}};
+    double ra[2][2];
+    double dec[2][2];
+    sky::Wcs(reader.wcs_cards(), band).to_sky(pixel[0], pixel[1], ra[0], dec[0]);
+    sky::Wcs(cell.wcs_cards(), band).to_sky(in_cell[0], in_cell[1], ra[1], dec[1]);
+    for (int corner = 0; corner < 2; ++corner) {
+      CHECK(sky::separation_arcsec(ra[0][corner], dec[0][corner], ra[1][corner], dec[1][corner]) <
+            1e-5);
+    }
+    // Aperture magnitudes of another program, from counts per second and zero point 25.
+    const Image<float> flux = reader.read_flux({0, 240, 0, 240});
+    for (std::size_t row = 0; row < reference.rows(); ++row) {
+      if (reference.texts("survey")[row] != "PS1" || reference.texts("band")[row] != band) {
+        continue;
+      }
+      const double x = reference.numbers("x")[row];
+      const double y = reference.numbers("y")[row];
+      const double background = reference.numbers("background")[row] / exptime;
+      constexpr double kRadius = 8.0;
+      double sum = 0.0;
+      for (int j = 0; j < 240; ++j) {
+        for (int i = 0; i < 240; ++i) {
+          sum += std::hypot(i - x, j - y) <= kRadius ? flux(j, i) - background : 0.0;
+        }
+      }
+      const double mag = surveys::kSkycellZeroPoint - 2.5 * std::log10(sum);
+      // The other program took a local background, which holds some of the galaxy's light.
+      const bool is_galaxy = reference.numbers("source")[row] == 0.0;
+      CHECK(std::abs(mag - reference.numbers("mag_ab")[row]) < (is_galaxy ? 0.05 : 0.13));
+      ++measured;
+    }
+  }
+  CHECK(measured == 8);
+}
+
+TEST_CASE("Skycell image: names of mask bits in a real header", "[skycell]") {
+  const std::string path = kData + "/ps1/H1413+117_10x10arcsec_55664.39704_r_sci.fits";
+  if (!std::filesystem::exists(path)) {
+    std::cout << "skipped: " << path << " is not there\n";
+    return;
+  }
+  const SkycellReader warp(path, SkycellFormat::fits, SkycellPlane::mask);
+  const auto bits = surveys::skycell_mask_bits(warp);
+  REQUIRE(bits.size() == 18);
+  // What a header without such cards stands for is the same.
+  const Scratch scratch;
+  write_shorts(scratch / "mask.fits", true, stack_cards(), mask_bits);
+  CHECK(surveys::skycell_mask_bits(
+            SkycellReader(scratch / "mask.fits", SkycellFormat::fits, SkycellPlane::mask)) == bits);
+  // Warps are linear, and blank where masked.
+  const SkycellReader image(path, SkycellFormat::fits, SkycellPlane::image);
+  CHECK(image.header().scaling.linear);
+  CHECK(image.header().exptime_s == 40.0);
+}
+
+TEST_CASE("Skycell image: names of mask bits that are none", "[skycell]") {
+  const Scratch scratch;
+  write_shorts(scratch / "mask.fits", true,
+               {"MSKNUM  = 2", "MSKNAM00= 'A'", "MSKVAL00= 4", "MSKNAM01= 'B'"}, mask_bits);
+  const SkycellReader mask(scratch / "mask.fits", SkycellFormat::fits, SkycellPlane::mask);
+  CHECK_THAT(error_of<ConfigError>([&] { (void)surveys::skycell_mask_bits(mask); }),
+             Contains("mask.fits: MSKVAL01 is \"\""));
+}
