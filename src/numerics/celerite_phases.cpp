@@ -18,38 +18,11 @@ struct Fills {
   void (*sin)(const double*, double, double*, std::size_t);
 };
 
-namespace portable {
-#include "celerite_phases.inc"
-}  // namespace portable
-
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#include "celerite_phases.inc"
-}  // namespace avx2
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
-namespace avx512 {
-#include "celerite_phases.inc"
-}  // namespace avx512
-#pragma GCC pop_options
-#endif
+#define SKYLOOM_VARIANTS_OF "numerics/celerite_phases.inc"
+#include "skyloom/numerics/instruction_sets.inc"
 
 const Fills& best() {
-  static const Fills* const kBest = [] {
-#if defined(__x86_64__)
-    if (has_instructions(InstructionSet::avx512)) {
-      return &avx512::kFills;
-    }
-    if (has_instructions(InstructionSet::avx2)) {
-      return &avx2::kFills;
-    }
-#endif
-    return &portable::kFills;
-  }();
+  static const Fills* const kBest = widest(&portable::kFills, &avx2::kFills, &avx512::kFills);
   return *kBest;
 }
 

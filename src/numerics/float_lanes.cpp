@@ -6,8 +6,6 @@
 #include <immintrin.h>
 #endif
 
-// The same source three times, chosen once per process; see sky/render_lanes.cpp.
-
 namespace skyloom::numerics {
 
 namespace {
@@ -22,44 +20,12 @@ struct Kernels {
                             int, double*, std::ptrdiff_t);
 };
 
-namespace portable {
-#define SKYLOOM_LANES 4
-#include "float_lanes.inc"
-#undef SKYLOOM_LANES
-}  // namespace portable
-
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#define SKYLOOM_LANES 8
-#include "float_lanes.inc"
-#undef SKYLOOM_LANES
-}  // namespace avx2
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
-namespace avx512 {
-#define SKYLOOM_LANES 16
-#include "float_lanes.inc"
-#undef SKYLOOM_LANES
-}  // namespace avx512
-#pragma GCC pop_options
-#endif
+#define SKYLOOM_VARIANTS_OF "numerics/float_lanes.inc"
+#include "skyloom/numerics/instruction_sets.inc"
 
 const Kernels& best() {
-  static const Kernels* const kBest = [] {
-#if defined(__x86_64__)
-    if (has_instructions(InstructionSet::avx512)) {
-      return &avx512::kKernels;
-    }
-    if (has_instructions(InstructionSet::avx2)) {
-      return &avx2::kKernels;
-    }
-#endif
-    return &portable::kKernels;
-  }();
+  static const Kernels* const kBest =
+      widest(&portable::kKernels, &avx2::kKernels, &avx512::kKernels);
   return *kBest;
 }
 

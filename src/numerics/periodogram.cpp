@@ -27,39 +27,13 @@ struct Sums {
   double c, s, cc, cs, yc, ys;
 };
 
-// The same source three times, chosen once per process.
-namespace portable {
-#include "periodogram_sums.inc"
-}  // namespace portable
-
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#include "periodogram_sums.inc"
-}  // namespace avx2
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
-namespace avx512 {
-#include "periodogram_sums.inc"
-}  // namespace avx512
-#pragma GCC pop_options
-#endif
+#define SKYLOOM_VARIANTS_OF "numerics/periodogram_sums.inc"
+#include "skyloom/numerics/instruction_sets.inc"
 
 using SumsAndAdvance = void (*)(Block*, std::size_t, Sums&);
 
 SumsAndAdvance best() {
-#if defined(__x86_64__)
-  if (has_instructions(InstructionSet::avx512)) {
-    return avx512::sums_and_advance;
-  }
-  if (has_instructions(InstructionSet::avx2)) {
-    return avx2::sums_and_advance;
-  }
-#endif
-  return portable::sums_and_advance;
+  return widest(&portable::sums_and_advance, &avx2::sums_and_advance, &avx512::sums_and_advance);
 }
 
 std::vector<Block> make_blocks(std::span<const double> time, std::span<const double> y, double mean,

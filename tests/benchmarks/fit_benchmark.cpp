@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,15 +16,12 @@
 
 #include "skyloom/sky/field_psf.hpp"
 
+#include "cpu_time.hpp"
 #include "support/fit_patch.hpp"
 
 namespace {
 
-double cpu_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
+using skyloom::benchmarks::cpu_seconds;
 
 double median_of(std::vector<double> v) {
   std::sort(v.begin(), v.end());

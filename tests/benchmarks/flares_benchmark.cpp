@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <vector>
 
@@ -19,23 +18,13 @@
 #include "skyloom/surveys/keras_network.hpp"
 #include "skyloom/surveys/light_curve.hpp"
 
+#include "cpu_time.hpp"
+
 using namespace skyloom;
+using namespace skyloom::benchmarks;
 using namespace skyloom::flares;
 
 namespace {
-
-double cpu_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-template <class Work>
-double seconds_of(const Work& work) {
-  const double start = cpu_seconds();
-  work();
-  return cpu_seconds() - start;
-}
 
 std::vector<double> unmasked(const std::vector<double>& values,
                              const std::vector<std::uint8_t>& mask) {

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <vector>
 
@@ -15,25 +14,14 @@
 #include "skyloom/numerics/gaussian.hpp"
 #include "skyloom/numerics/multirate.hpp"
 
+#include "cpu_time.hpp"
 #include "numerics/gaussian_methods.hpp"
 
 using namespace skyloom;
+using namespace skyloom::benchmarks;
 using namespace skyloom::numerics;
 
 namespace {
-
-double cpu_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-template <class Work>
-double seconds_of(const Work& work) {
-  const double start = cpu_seconds();
-  work();
-  return cpu_seconds() - start;
-}
 
 /// A field like that of the skycells: stars over five decades, sky and noise in a quarter.
 Image<float> field(int width, int height) {

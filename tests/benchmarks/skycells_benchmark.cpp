@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
@@ -13,23 +12,13 @@
 #include "pipelines/skycells/convolve/kernel.hpp"
 #include "skyloom/core/random.hpp"
 
+#include "cpu_time.hpp"
+
 using namespace skyloom;
+using namespace skyloom::benchmarks;
 using namespace skyloom::skycells;
 
 namespace {
-
-double cpu_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-template <class Work>
-double seconds_of(const Work& work) {
-  const double start = cpu_seconds();
-  work();
-  return cpu_seconds() - start;
-}
 
 constexpr int kBands = 4;
 
