@@ -128,14 +128,6 @@ void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
   }
 }
 
-// Times and host names differ between ranks, and a collective file must not: rank 0's count.
-std::vector<std::pair<std::string, std::string>> of_root(
-    const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts) {
-  std::string bytes = encode_texts(texts);
-  comm.broadcast(bytes);
-  return decode_texts(bytes);
-}
-
 void write_product(const parallel::Comm& comm, const Schema& schema, const Block& block,
                    const SlabFile* slabs, const fs::path& path,
                    const ProductAttributes& attributes) {

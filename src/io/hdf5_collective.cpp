@@ -16,7 +16,7 @@ constexpr std::size_t kMaxAttributeBytes = 60000;
 // Rows go out in rounds of at most this much per rank, so that no count of MPI-IO overflows.
 constexpr std::size_t kRoundBytes = std::size_t{256} << 20;
 // Of an array that is written in rounds.
-constexpr std::size_t kArrayBytes = std::size_t{32} << 20;
+constexpr std::size_t kArrayBytes = std::size_t{8} << 20;
 
 h5::Properties creation_of_file() {
   h5::Properties list(H5Pcreate(H5P_FILE_CREATE), "file properties");
@@ -73,6 +73,62 @@ std::vector<hsize_t> chunk_of(const std::vector<hsize_t>& shape) {
   }
   return chunk;
 }
+
+/// An array cut into pieces of bounded size that are contiguous and made of whole chunks: lines of
+/// one plane of the last two axes, or a part of a one-dimensional array.
+struct Pieces {
+  struct Piece {
+    std::vector<hsize_t> start;
+    std::vector<hsize_t> count;
+    std::uint64_t first = 0;  ///< element
+    std::size_t bytes = 0;
+  };
+
+  Pieces(const std::vector<hsize_t>& sides, std::size_t element_bytes)
+      : shape(sides), element(element_bytes) {
+    const std::size_t axes = shape.size();
+    const std::size_t split = axes >= 2 ? axes - 2 : 0;
+    lines = shape[split];
+    line_elements = axes >= 2 ? shape[axes - 1] : 1;
+    std::uint64_t planes = 1;
+    for (std::size_t i = 0; i < split; ++i) {
+      planes *= shape[i];
+    }
+    const std::uint64_t step = chunk_of(shape)[split];
+    const std::uint64_t step_bytes = step * line_elements * element;
+    lines_each = step_bytes == 0 ? 0 : step * std::max<std::uint64_t>(1, kArrayBytes / step_bytes);
+    per_plane = lines_each == 0 ? 0 : (lines + lines_each - 1) / lines_each;
+    count = planes * per_plane;
+  }
+
+  [[nodiscard]] Piece piece(std::uint64_t index) const {
+    const std::size_t axes = shape.size();
+    const std::size_t split = axes >= 2 ? axes - 2 : 0;
+    Piece out{std::vector<hsize_t>(axes, 0), std::vector<hsize_t>(axes, 1)};
+    std::uint64_t plane = index / per_plane;
+    const std::uint64_t line = index % per_plane * lines_each;
+    out.first = (plane * lines + line) * line_elements;
+    for (std::size_t i = split; i-- > 0;) {
+      out.start[i] = plane % shape[i];
+      plane /= shape[i];
+    }
+    out.start[split] = line;
+    out.count[split] = std::min(lines_each, lines - line);
+    if (axes >= 2) {
+      out.count[axes - 1] = line_elements;
+    }
+    out.bytes = out.count[split] * line_elements * element;
+    return out;
+  }
+
+  std::vector<hsize_t> shape;
+  std::size_t element;
+  std::uint64_t lines = 0;
+  std::uint64_t line_elements = 0;
+  std::uint64_t lines_each = 0;
+  std::uint64_t per_plane = 0;
+  std::uint64_t count = 0;
+};
 
 /// Where the rows of this rank lie among those of all.
 struct RowRange {
@@ -328,37 +384,37 @@ void Hdf5Writer::create_array(const SlabArray& array) {
   }
 }
 
-void Hdf5Writer::write_array(
-    const SlabArray& array,
-    const std::function<void(std::size_t, std::size_t, std::span<std::byte>)>& read) {
+void Hdf5Writer::write_array(const SlabArray& array,
+                             const std::function<void(std::uint64_t, std::span<std::byte>)>& read) {
   const std::lock_guard lock(h5::library_mutex());
   const std::vector<hsize_t> shape = h5::to_hsize(array.shape);
-  Column rows{array.name, array.type, "", "", {array.shape.begin() + 1, array.shape.end()}};
-  const std::size_t row_bytes = rows.elements() * size_of(array.type);
-  const std::uint64_t total = array.shape[0];
-  const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && total * row_bytes > 0);
-  if (total * row_bytes == 0) {
-    return;
-  }
+  const Pieces pieces(shape, size_of(array.type));
+  const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && pieces.count > 0);
   const h5::Datatype type = h5::array_type(array.type);
-  const std::uint64_t step = chunk_of(shape)[0];
-  const std::uint64_t steps = (total + step - 1) / step;
+  const h5::Space space(H5Dget_space(dataset.get()), "dataspace");
   const auto ranks = static_cast<std::uint64_t>(impl_->comm == nullptr ? 1 : impl_->comm->size());
   const auto rank = static_cast<std::uint64_t>(impl_->comm == nullptr ? 0 : impl_->comm->rank());
-  const std::uint64_t last = std::min<std::uint64_t>(total, steps * (rank + 1) / ranks * step);
-  const std::uint64_t round = std::max<std::uint64_t>(1, kArrayBytes / (row_bytes * step)) * step;
-  const std::uint64_t most = (steps + ranks - 1) / ranks * step;
   std::vector<std::byte> buffer;
-  std::uint64_t first = std::min(last, steps * rank / ranks * step);
-  for (std::uint64_t done = 0; done < most; done += round) {
-    const std::uint64_t count = std::min(round, last - first);
-    buffer.resize(std::max<std::size_t>(1, count * row_bytes));
-    if (count > 0) {
-      read(first, first + count, {buffer.data(), count * row_bytes});
+  // Every rank takes part in every round.
+  for (std::uint64_t round = 0; round < pieces.count; round += ranks) {
+    const bool mine = round + rank < pieces.count;
+    const Pieces::Piece piece = pieces.piece(mine ? round + rank : 0);
+    const h5::Space memory(
+        H5Screate_simple(static_cast<int>(shape.size()), piece.count.data(), nullptr),
+        "memory space");
+    buffer.resize(piece.bytes);
+    if (mine) {
+      read(piece.first, buffer);
+      h5::check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, piece.start.data(), nullptr,
+                                    piece.count.data(), nullptr),
+                "selection");
+    } else {
+      h5::check(H5Sselect_none(memory.get()), "empty selection");
+      h5::check(H5Sselect_none(space.get()), "empty selection");
     }
-    impl_->write_rows(dataset.get(), type.get(), rows, reinterpret_cast<const char*>(buffer.data()),
-                      {first, count, total, round}, row_bytes);
-    first += count;
+    h5::check(H5Dwrite(dataset.get(), type.get(), memory.get(), space.get(), impl_->transfer.get(),
+                       buffer.data()),
+              impl_->in("array " + array.name + " cannot be written"));
   }
 }
 

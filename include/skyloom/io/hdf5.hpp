@@ -60,9 +60,12 @@ class Hdf5File {
   [[nodiscard]] Image<float> read_plane(std::string_view dataset, std::size_t plane,
                                         const Box& box) const;
 
-  /// Rows [first, last) along the slowest axis of a numeric dataset as values of `type` (booleans
-  /// as bytes), row-major; `out` is as long as they are. @throws FatalError when they are not
-  /// inside
+  /// The box of `count` elements from `start` along every axis of a numeric dataset as values of
+  /// `type` (booleans as bytes), row-major; `out` is as long as they are. @throws FatalError when
+  /// it is not inside
+  void read_box(std::string_view dataset, Type type, std::span<const std::size_t> start,
+                std::span<const std::size_t> count, std::span<std::byte> out) const;
+  /// The same of rows [first, last) along the slowest axis.
   void read_rows(std::string_view dataset, Type type, std::size_t first, std::size_t last,
                  std::span<std::byte> out) const;
 
@@ -102,11 +105,11 @@ class Hdf5Writer {
   /// Position of such a dataset's first byte in the file.
   [[nodiscard]] std::uint64_t array_offset(std::string_view name) const;
   /// Creates a dataset and fills it: compressed when array.deflate says so, in chunks that no two
-  /// ranks share. Every rank writes one contiguous part along the slowest axis and calls
-  /// `read(first, last, bytes)` for the rows it comes to, in rounds of bounded size.
-  void write_array(const SlabArray& array,
-                   const std::function<void(std::size_t first, std::size_t last,
-                                            std::span<std::byte> bytes)>& read);
+  /// ranks share. Every rank calls `read(first, bytes)` for the contiguous elements from `first` on
+  /// that it comes to, in rounds of bounded size.
+  void write_array(
+      const SlabArray& array,
+      const std::function<void(std::uint64_t first, std::span<std::byte> bytes)>& read);
   /// Writes /<group>/<column> alone; the rows of the ranks follow each other in rank order.
   void write_column(std::string_view group, const Column& column, const ColumnData& values);
   void make_group(std::string_view name);
