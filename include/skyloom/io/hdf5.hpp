@@ -84,6 +84,14 @@ class Hdf5File {
 /// True when the file exists and opens as HDF5.
 bool is_hdf5(const std::filesystem::path& path);
 
+/// Size of the rows of a table that one process adds.
+struct TableExtent {
+  std::uint64_t rows = 0;
+  std::vector<std::size_t> widths;  ///< bytes of the widest text of every column
+
+  void add(const Table& table);
+};
+
 /// A file being written: by this process alone, or by all ranks of a communicator, and then every
 /// call is collective with the same arguments but for the rows of a table. Callers write to a
 /// temporary name and rename after close().
@@ -99,6 +107,11 @@ class Hdf5Writer {
   /// Writes /<name>/<column> for every column. The rows of the ranks follow each other in rank
   /// order; a rank may have none. Texts become fixed-length UTF-8 as wide as the widest.
   void write_table(const Table& rows);
+  /// The same in parts, for tables that are larger than memory: begin_table says what this rank
+  /// will add in all, add_rows (the table by its name) writes what comes next of it; every rank
+  /// calls it equally often. Several tables may be open.
+  void begin_table(const TableSchema& schema, const TableExtent& mine);
+  void add_rows(const Table& rows);
   /// Creates an uncompressed, fully allocated dataset without values (whoever creates it fills it
   /// in place) with its unit and description; parent groups appear.
   void create_array(const SlabArray& array);
