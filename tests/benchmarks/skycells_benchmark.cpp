@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
     zones = std::min(zones, seconds_of([&] { combine(5, 5); }) - alone);
     std::vector<ConvolvedCell> cell;
     coarse =
-        std::min(coarse, seconds_of([&] { cell.emplace_back(gaussian, g, RowRules{}, around); }));
+        std::min(coarse, seconds_of([&] { cell.emplace_back(gaussian, g, RimRules{}, around); }));
     fine = std::min(fine, seconds_of([&] {
                       for (int row = 0; row < g.height; row += 128) {
                         const int rows = std::min(128, g.height - row);
