@@ -2,6 +2,7 @@
 // Configuration of the skycells pipeline: one field per TOML key, with its default.
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "skyloom/surveys/skycell_rows.hpp"
 
 namespace skyloom::skycells {
+
+struct Survey;
 
 struct Config {
   struct Inputs {
@@ -84,6 +87,8 @@ struct Config {
     int oversample = 1;
     std::vector<int> ignore_mask_bits{12};
   } downsample;
+
+  mutable std::shared_ptr<const Survey> found;  ///< see found_survey()
 
   /// "sector_SSSS/camera_C/ccd_K": below folders of the input and of the run directory.
   [[nodiscard]] std::string detector_folder() const;
