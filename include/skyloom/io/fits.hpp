@@ -47,6 +47,11 @@ class FitsFile {
   [[nodiscard]] Image<float> read() const;
   /// The same of an integer image without loss of bits, such as a mask; blanks as stored.
   [[nodiscard]] Image<std::int64_t> read_integers(const Box& box) const;
+  /// Whole rows of an image of 16-bit integers as they are stored, without BZERO and BSCALE; those
+  /// compressed by RICE_1 row by row are decoded by rice.hpp.
+  /// @param out as wide as the image, inside it from first_row on
+  /// @throws ConfigError naming the file when it cannot be read, or holds other numbers
+  void read_stored(int first_row, ImageView<std::int16_t> out) const;
   /// Plane of a 3-D image (0-based along the slowest axis).
   [[nodiscard]] Image<float> read_plane(int plane) const;
   [[nodiscard]] int planes() const;
