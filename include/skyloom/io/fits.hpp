@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,6 +77,21 @@ int fits_hdu_named(const std::filesystem::path& path, const std::string& extname
 /// Keyword and value. A double that is not finite becomes a card without value; COMMENT and HISTORY
 /// append a line of text.
 using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::string>>;
+
+/// An HDU to be written: an image, or only cards. Integers are stored as they are, unsigned ones
+/// with the BZERO of FITS; cards BZERO, BSCALE and BLANK say what they stand for.
+struct FitsImage {
+  std::variant<std::monostate, ImageView<const float>, ImageView<const std::int16_t>,
+               ImageView<const std::uint16_t>, ImageView<const std::int32_t>>
+      pixels;
+  std::vector<FitsCard> cards;
+  /// Tile-compressed, a row per tile: integers as they are, floats quantised to a sixteenth of the
+  /// noise. Such an image stands behind an empty primary HDU.
+  bool rice = false;
+};
+/// Writes images as HDUs in this order, to a temporary name, then renames. A path that ends in .gz
+/// is compressed as a whole. @throws FatalError
+void write_fits_images(const std::filesystem::path& path, std::span<const FitsImage> images);
 
 /// Writes one image HDU (float32) with cards, to a temporary name, then renames.
 /// @param compress "" or "rice" (tile-compressed)
