@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/skycells/simulate_maps.hpp"
 #include "pipelines/skycells/simulate_sky.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
@@ -67,6 +68,17 @@ void write_plane(const SimulatedSky& sky, const surveys::Skycell& cell, std::siz
   io::write_fits_images(folder / (stem + ".mask.fits"), {&mask, 1});
 }
 
+/// Offsets and region of interest as `downsample` reads them: all of the detector.
+std::string offsets_text(const DetectorGrid& grid) {
+  return fmt::format(
+      "{{\n  \"sector\": {}, \"camera\": {}, \"ccd\": {},\n"
+      "  \"x_min\": 0, \"x_max\": {}, \"y_min\": 0, \"y_max\": {},\n  \"groups\": [\n"
+      "    {{\"group_dx\": 0.0, \"group_dy\": 0.0}},\n"
+      "    {{\"group_dx\": 0.25, \"group_dy\": -0.5}},\n"
+      "    {{\"group_dx\": -1.0, \"group_dy\": 0.125}}\n  ]\n}}\n",
+      kSector, kCamera, kCcd, grid.width, grid.height);
+}
+
 std::string toml_text(const SimulationOptions& options, const SkyOptions& sky) {
   const surveys::RowRules& rules = sky.rules;
   std::string text = fmt::format(
@@ -80,6 +92,7 @@ std::string toml_text(const SimulationOptions& options, const SkyOptions& sky) {
         "radius = {}\n",
         rules.overlap, rules.edge, rules.pad, rules.pad / 8.0, rules.pad - rules.edge);
   }
+  text += "\n[downsample]\nenabled = false\njobs = \"offsets.json\"\n";
   return text + fmt::format("\n[run]\nseed = {}\n", options.seed);
 }
 
@@ -88,8 +101,10 @@ std::string toml_text(const SimulationOptions& options, const SkyOptions& sky) {
 void simulate(const SimulationOptions& options) {
   const SimulatedSky sky = make_sky(sky_options(options.size, options.seed));
   const fs::path data = options.folder / "data";
-  const fs::path mapping = data / "skycell_pixel_mapping" / fmt::format("sector_{:04}", kSector) /
-                           fmt::format("camera_{}", kCamera) / fmt::format("ccd_{}", kCcd);
+  const fs::path detector = fs::path(fmt::format("sector_{:04}", kSector)) /
+                            fmt::format("camera_{}", kCamera) / fmt::format("ccd_{}", kCcd);
+  const std::string stem = fmt::format("tess_s{:04}_{}_{}", kSector, kCamera, kCcd);
+  const fs::path mapping = data / "skycell_pixel_mapping" / detector;
   make_folder(mapping);
   for (const surveys::Skycell& cell : sky.list.cells) {
     const fs::path folder = data / "ps1_skycells" / cell.id.projection_text() / cell.id.cell_text();
@@ -98,9 +113,16 @@ void simulate(const SimulationOptions& options) {
       write_plane(sky, cell, band, folder);
     }
   }
-  io::write_atomically(
-      mapping / fmt::format("tess_s{:04}_{}_{}_master_skycells_list.csv", kSector, kCamera, kCcd),
-      io::csv_text(metadata_table(sky)));
+  io::write_atomically(mapping / (stem + "_master_skycells_list.csv"),
+                       io::csv_text(metadata_table(sky)));
+  const DetectorGrid grid = detector_grid(sky);
+  write_registration(sky, grid, mapping, stem, 1);
+  if (options.size == "tiny") {
+    const fs::path fine = data / "skycell_pixel_mapping" / "oversampling_2" / detector;
+    make_folder(fine);
+    write_registration(sky, grid, fine, stem, 2);
+  }
+  io::write_atomically(options.folder / "offsets.json", offsets_text(grid));
   io::write_atomically(options.folder / "truth.csv", io::csv_text(truth_table(sky)));
   io::write_atomically(options.folder / "skycells.toml", toml_text(options, sky.options));
 }

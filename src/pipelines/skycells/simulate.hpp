@@ -19,8 +19,9 @@ struct SimulationOptions {
 /// Writes into `options.folder`, which is created:
 ///   data/ps1_skycells/PPPP/0YX/rings.v3.skycell.PPPP.0YX.stk.<band>.unconv[.mask].fits
 ///   data/skycell_pixel_mapping/sector_0020/camera_3/ccd_3/
-///     tess_s0020_3_3_master_skycells_list.csv
-///   truth.csv, skycells.toml
+///     tess_s0020_3_3_master_skycells_list.csv, registration maps (simulate_maps.hpp), of "tiny"
+///     also with oversampling 2 in .../oversampling_2/sector_0020/...
+///   offsets.json (of downsample), truth.csv, skycells.toml
 /// Images are RICE compressed integers of 16 bits, a row per tile, behind an empty primary HDU.
 /// Memory: one plane, 8 bytes per pixel. Equal options give equal bytes.
 /// @throws ConfigError for an unknown size

@@ -3,10 +3,14 @@
 
 #include "pipelines/skycells/simulate.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "pipelines/skycells/simulate_sky.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/files.hpp"
 #include "skyloom/io/fits.hpp"
+#include "skyloom/sky/wcs.hpp"
 
 #include "unit/io/scratch.hpp"
 
@@ -69,6 +73,46 @@ TEST_CASE("Simulated skycells: files read back as they were drawn", "[skycells]"
   const auto names = surveys::skycell_mask_bits(mask);
   CHECK(std::find(names.begin(), names.end(),
                   std::pair<std::string, std::uint16_t>{"STARCORE", 0x1000}) != names.end());
+  // Detector pixels of the maps are where the two WCS say, and each belongs to one cell.
+  const auto mapping = data / "skycell_pixel_mapping/sector_0020/camera_3/ccd_3";
+  const io::FitsFile master(mapping / "tess_s0020_3_3_master_pixels2skycells.fits.gz", 1);
+  const sky::Wcs detector(master.cards(), "master");
+  const Box grid{0, master.width(), 0, master.height()};
+  const auto owner = master.read_integers(grid);
+  const sky::Wcs wcs(cell.wcs_cards(), "cell");
+  for (const int oversample : {1, 2}) {
+    const auto folder =
+        oversample == 1 ? mapping
+                        : data / "skycell_pixel_mapping/oversampling_2/sector_0020/camera_3/ccd_3";
+    const auto map = io::FitsFile(folder / ("tess_s0020_3_3_" + cell.id.name() +
+                                            (oversample == 1 ? ".fits.gz" : "_os2.fits.gz")),
+                                  1)
+                         .read_integers(whole);
+    int mapped = 0;
+    int off = 0;
+    for (int y = 0; y < cell.height; y += 7) {
+      for (int x = 0; x < cell.width; x += 7) {
+        double u = x;
+        double v = y;
+        double ra = 0.0;
+        double dec = 0.0;
+        wcs.to_sky({&u, 1}, {&v, 1}, {&ra, 1}, {&dec, 1});
+        detector.to_pixel({&ra, 1}, {&dec, 1}, {&u, 1}, {&v, 1});
+        const std::int64_t index = map(y, x);
+        if (index >= 0) {
+          const std::int64_t width = std::int64_t{oversample} * grid.width();
+          off += std::abs((u + 0.5) * oversample - 0.5 - static_cast<double>(index % width)) > 0.51;
+          off += std::abs((v + 0.5) * oversample - 0.5 - static_cast<double>(index / width)) > 0.51;
+          ++mapped;
+        } else if (oversample == 1) {
+          off += owner(static_cast<int>(std::lround(v)), static_cast<int>(std::lround(u))) == 3 &&
+                 std::abs(u - std::round(u)) < 0.49 && std::abs(v - std::round(v)) < 0.49;
+        }
+      }
+    }
+    CHECK(mapped > 500);
+    CHECK(off == 0);
+  }
   CHECK(io::read_csv(scratch / "survey/truth.csv").rows() == sky.stars.size());
   CHECK_THROWS_AS(simulate({scratch / "other", "huge", 5}), ConfigError);
 }
