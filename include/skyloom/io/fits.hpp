@@ -59,6 +59,27 @@ class FitsFile {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Rows of a 2-D integer image, one after the other. A file that ends in .gz is decompressed on the
+/// way: memory holds a row, where FitsFile holds the file.
+class FitsRows {
+ public:
+  /// @param hdu 0-based @throws ConfigError naming the file when there is no such image of integers
+  FitsRows(const std::filesystem::path& path, int hdu);
+  ~FitsRows();
+  FitsRows(FitsRows&&) noexcept;
+  FitsRows& operator=(FitsRows&&) noexcept;
+
+  [[nodiscard]] int width() const;
+  [[nodiscard]] int height() const;
+  /// The next row, as long as the image is wide; BZERO applied, blanks as stored.
+  /// @throws ConfigError naming the file that ends too early or has numbers beyond 32 bits
+  void next(std::span<std::int32_t> values);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 /// Binary or ASCII table of an HDU (0-based; -1 = the first table), columns by name; TUNIT as unit.
 /// Scalar and fixed-size array columns; the cell shape of an array has its slowest axis first, as
 /// numpy does. Text columns keep their trimmed text. Integers narrower than 32 bit become int32,

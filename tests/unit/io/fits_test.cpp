@@ -274,3 +274,58 @@ TEST_CASE("Images of several types stand in the HDUs of one file, also compresse
   }
   CHECK(files == 2);
 }
+
+TEST_CASE("Rows of integers come one by one, also from a compressed file") {
+  const Scratch scratch;
+  Image<std::int32_t> words(7, 150);
+  Image<std::int16_t> shorts(7, 150);
+  Image<std::uint16_t> bits(7, 150);
+  for (int y = 0; y < 150; ++y) {
+    for (int x = 0; x < 7; ++x) {
+      words(y, x) = x == 3 ? -1 : 300000 * y - x;
+      shorts(y, x) = static_cast<std::int16_t>(-200 * y + x);
+      bits(y, x) = static_cast<std::uint16_t>(65535 - y * x);
+    }
+  }
+  const std::vector<io::FitsImage> images{{{}, {}},
+                                          {words.view(), {}},
+                                          {shorts.view(), {}},
+                                          {bits.view(), {}},
+                                          {ramp(3, 3).view(), {}}};
+  for (const char* name : {"r.fits", "r.fits.gz"}) {
+    const auto path = scratch / name;
+    io::write_fits_images(path, images);
+    for (int hdu = 1; hdu <= 3; ++hdu) {
+      io::FitsRows rows(path, hdu);
+      CHECK(rows.width() == 7);
+      CHECK(rows.height() == 150);
+      std::vector<std::int32_t> row(7);
+      int wrong = 0;
+      for (int y = 0; y < 150; ++y) {
+        rows.next(row);
+        for (int x = 0; x < 7; ++x) {
+          const std::int32_t expected = hdu == 1   ? words(y, x)
+                                        : hdu == 2 ? shorts(y, x)
+                                                   : bits(y, x);
+          wrong += row[static_cast<std::size_t>(x)] != expected;
+        }
+      }
+      CHECK(wrong == 0);
+      CHECK_THROWS_AS(rows.next(row), FatalError);
+    }
+    CHECK_THROWS_AS(io::FitsRows(path, 0), ConfigError);
+    CHECK_THROWS_AS(io::FitsRows(path, 9), ConfigError);
+  }
+  CHECK_THROWS_AS(io::FitsRows(scratch / "r.fits.gz", 4), ConfigError);
+  CHECK_THROWS_AS(io::FitsRows(scratch / "absent.fits.gz", 1), ConfigError);
+  const std::string whole = io::read_text(scratch / "r.fits.gz");
+  const auto cut = scratch.file("cut.fits.gz", whole.substr(0, whole.size() / 2));
+  const auto read_all = [&] {
+    io::FitsRows rows(cut, 3);
+    std::vector<std::int32_t> row(7);
+    for (int y = 0; y < 150; ++y) {
+      rows.next(row);
+    }
+  };
+  CHECK_THROWS_AS(read_all(), ConfigError);
+}
