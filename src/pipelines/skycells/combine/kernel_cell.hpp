@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
-#include "pipelines/skycells/combine/kernel_runs.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
+#include "skyloom/core/runs.hpp"
 #include "skyloom/numerics/multirate.hpp"
 
 namespace skyloom::skycells {
