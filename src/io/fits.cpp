@@ -7,6 +7,7 @@
 #include "skyloom/core/errors.hpp"
 
 #include "fits_support.hpp"
+#include "fits_tiles.hpp"
 
 namespace skyloom::io {
 namespace {
@@ -15,6 +16,7 @@ constexpr int kMaxAxes = 9;
 
 struct Shape {
   int axes = 0;
+  int bits = 0;  ///< BITPIX
   std::array<long, kMaxAxes> sides{};
 };
 
@@ -22,8 +24,7 @@ struct Shape {
 Shape image_shape(fitsfile* file, const std::string& name) {
   Shape shape;
   int status = 0;
-  int type = 0;
-  fits_get_img_param(file, kMaxAxes, &type, &shape.axes, shape.sides.data(), &status);
+  fits_get_img_param(file, kMaxAxes, &shape.bits, &shape.axes, shape.sides.data(), &status);
   check_read(status, name, "the shape of its image cannot be read");
   return shape;
 }
@@ -89,10 +90,14 @@ struct FitsFile::Impl {
   long width = 0;
   long height = 0;
   long planes = 0;
+  int bits = 0;                    ///< BITPIX of the image
+  bool knows_tiles = false;        ///< whether `tiles` has been looked for
+  std::optional<FitsTiles> tiles;  ///< where they can be read past CFITSIO
 
   void describe_image() {
     const Shape shape = image_shape(file.get(), path);
     axes = shape.axes;
+    bits = shape.bits;
     if (axes < 1) {
       return;
     }
@@ -147,6 +152,32 @@ struct FitsFile::Impl {
                      out.pixels().data(), &any_blank, &status);
     check_read(status, path, "its pixels cannot be read");
     return out;
+  }
+
+  /// Through CFITSIO, for files that are stored in another way.
+  void read_unscaled(int first_row, ImageView<std::int16_t> out) {
+    int status = 0;
+    fits_write_errmark();
+    const auto factor = [&](const char* keyword, double absent) {
+      double value = absent;
+      int missing = 0;
+      fits_read_key(file.get(), TDOUBLE, keyword, &value, nullptr, &missing);
+      return missing == 0 ? value : absent;
+    };
+    const double bzero = factor("BZERO", 0.0);
+    const double bscale = factor("BSCALE", 1.0);
+    fits_clear_errmark();
+    fits_set_bscale(file.get(), 1.0, 0.0, &status);
+    for (int row = 0; row < out.height(); ++row) {
+      std::array<long, 2> first{1, first_row + row + 1};
+      int any_blank = 0;
+      fits_read_pix(file.get(), TSHORT, first.data(), out.width(), nullptr, out.row(row).data(),
+                    &any_blank, &status);
+    }
+    int restored = 0;
+    fits_set_bscale(file.get(), bscale, bzero, &restored);
+    check_read(status, path, "its pixels cannot be read");
+    check_read(restored, path, "its BSCALE and BZERO cannot be used");
   }
 
   Image<float> read_float(const Box& box, int plane) {
@@ -249,6 +280,25 @@ Image<std::int64_t> FitsFile::read_integers(const Box& box) const {
   // CFITSIO decompresses tiles to long, but not to LONGLONG.
   static_assert(sizeof(long) == sizeof(std::int64_t));
   return impl_->read<std::int64_t>(box, 0, TLONG, nullptr);
+}
+
+void FitsFile::read_stored(int first_row, ImageView<std::int16_t> out) const {
+  Impl& impl = *impl_;
+  if (impl.bits != SHORT_IMG || impl.axes != 2) {
+    throw ConfigError(impl.path, "does not hold 16-bit integers", "a 2-D image of BITPIX 16");
+  }
+  if (out.width() != impl.width || first_row < 0 || first_row > impl.height - out.height()) {
+    throw FatalError(impl.path + ": rows outside the image were asked for");
+  }
+  if (!impl.knows_tiles) {
+    impl.tiles = FitsTiles::find(impl.file.get(), impl.path, width(), height());
+    impl.knows_tiles = true;
+  }
+  if (impl.tiles) {
+    impl.tiles->read(first_row, out);
+  } else {
+    impl.read_unscaled(first_row, out);
+  }
 }
 
 Image<float> FitsFile::read() const {

@@ -96,6 +96,8 @@ struct SkycellReader::Impl {
   std::optional<io::ZarrArray> zarr;
   std::string zarr_cards;
   std::map<std::string, std::string> zarr_values;
+  /// Of a mask of 16-bit integers in FITS: what turns stored integers into bits.
+  std::optional<std::uint16_t> mask_flip;
 
   [[nodiscard]] std::optional<std::string> text(const std::string& keyword) const {
     if (fits) {
@@ -123,10 +125,21 @@ struct SkycellReader::Impl {
     header.width = fits->width();
     header.height = fits->height();
     constexpr double kShort = 16.0;
-    if (image_number("BITPIX") == kShort && plane != SkycellPlane::mask) {
+    if (image_number("BITPIX") != kShort) {
+      return;
+    }
+    const double bzero = number("BZERO").value_or(0.0);
+    const double bscale = number("BSCALE").value_or(1.0);
+    if (plane == SkycellPlane::mask) {
+      // Unsigned integers are stored as signed ones, 32768 lower.
+      constexpr std::uint16_t kSign = 0x8000;
+      if (bscale == 1.0 && (bzero == 0.0 || bzero == kSign)) {
+        mask_flip = bzero == 0.0 ? std::uint16_t{0} : kSign;
+      }
+    } else {
       StoredIntegers& integers = header.integers.emplace();
-      integers.bzero = number("BZERO").value_or(0.0);
-      integers.bscale = number("BSCALE").value_or(1.0);
+      integers.bzero = bzero;
+      integers.bscale = bscale;
       if (!std::isfinite(integers.bzero) || !std::isfinite(integers.bscale)) {
         throw ConfigError(header.file, "bad BZERO or BSCALE", "finite numbers");
       }
@@ -268,6 +281,32 @@ Image<std::uint16_t> SkycellReader::read_mask(const Box& box) const {
     out.pixels()[i] = static_cast<std::uint16_t>(value);
   }
   return out;
+}
+
+void SkycellReader::read_stored(int first_row, ImageView<std::int16_t> out) const {
+  if (!impl_->header.integers) {
+    throw FatalError(impl_->header.file + ": stored integers of another file were asked for");
+  }
+  impl_->fits->read_stored(first_row, out);
+}
+
+void SkycellReader::read_mask(int first_row, ImageView<std::uint16_t> out) const {
+  if (!impl_->mask_flip) {
+    const Image<std::uint16_t> bits =
+        read_mask({0, out.width(), first_row, first_row + out.height()});
+    for (int row = 0; row < out.height(); ++row) {
+      std::copy_n(bits.view().row(row).begin(), out.width(), out.row(row).begin());
+    }
+    return;
+  }
+  // Signed and unsigned integers of one width may alias.
+  auto* stored = reinterpret_cast<std::int16_t*>(out.data());
+  impl_->fits->read_stored(first_row, {stored, out.width(), out.height(), out.stride()});
+  for (int row = 0; row < out.height(); ++row) {
+    for (std::uint16_t& bits : out.row(row)) {
+      bits = static_cast<std::uint16_t>(bits ^ *impl_->mask_flip);
+    }
+  }
 }
 
 }  // namespace skyloom::surveys

@@ -79,9 +79,15 @@ class SkycellReader {
   /// Counts per second, of a variance their squares; NaN where blank. The box must lie inside.
   /// @throws ConfigError naming the file
   [[nodiscard]] Image<float> read_flux(const Box& box) const;
+  /// Whole rows as they are stored, for header().integers; much the fastest way.
+  /// @param out as wide as the cell, inside it from first_row on
+  /// @throws ConfigError naming the file   @throws FatalError there are no such integers
+  void read_stored(int first_row, ImageView<std::int16_t> out) const;
   /// Mask bits; NaN (cut-outs of the archive's server) is 0, and negative 16-bit integers have bit
   /// 15 set. @throws ConfigError naming the file, also for values that have no 16 bits
   [[nodiscard]] Image<std::uint16_t> read_mask(const Box& box) const;
+  /// The same of whole rows: fast where the bits are 16-bit integers of a FITS file.
+  void read_mask(int first_row, ImageView<std::uint16_t> out) const;
 
  private:
   struct Impl;

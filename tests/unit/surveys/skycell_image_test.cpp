@@ -89,17 +89,18 @@ std::uint16_t mask_bits(int y, int x) {
   return static_cast<std::uint16_t>(x == 5 ? 0x8000 | 0x0020 : (x * y) % 7 == 0 ? 0x1000 : 0);
 }
 
-/// Writes 16-bit integers with these cards, tile-compressed row by row where asked for.
+/// Writes 16-bit integers with these cards, tile-compressed where asked for.
 template <class T>
 void write_shorts(const std::filesystem::path& path, bool compressed,
-                  const std::vector<std::string>& cards, T (*value)(int, int)) {
+                  const std::vector<std::string>& cards, T (*value)(int, int),
+                  int rows_per_tile = 1) {
   constexpr bool kMask = std::is_same_v<T, std::uint16_t>;
   int status = 0;
   fitsfile* file = nullptr;
   fits_create_file(&file, ("!" + path.string()).c_str(), &status);
   if (compressed) {
     fits_set_compression_type(file, RICE_1, &status);
-    long tile[] = {kWidth, 1};
+    long tile[] = {kWidth, rows_per_tile};
     fits_set_tile_dim(file, 2, tile, &status);
   }
   long sides[] = {kWidth, kHeight};
@@ -201,6 +202,68 @@ TEST_CASE("Skycell image: 16-bit asinh FITS, compressed or not", "[skycell]") {
   CHECK_THAT(reader.wcs_cards(), Contains("RADESYS = 'FK5"));
 }
 
+TEST_CASE("Skycell image: stored integers row by row, between reads of fluxes", "[skycell]") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "i.fits";
+  // Decoded by ourselves, by CFITSIO from a plain file, and by CFITSIO from tiles of several rows.
+  const int rows_per_tile = GENERATE(1, 0, 7);
+  CAPTURE(rows_per_tile);
+  write_shorts(path, rows_per_tile > 0, stack_cards() + scaling_cards(), stored,
+               std::max(rows_per_tile, 1));
+  const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
+  check_flux(reader);
+  Image<std::int16_t> rows(kWidth + 2, kHeight, -7);
+  for (const auto& [first, count] : {std::pair(0, kHeight), std::pair(5, 1), std::pair(38, 3)}) {
+    reader.read_stored(first, rows.view().sub({1, kWidth + 1, 0, count}));
+    for (int y = 0; y < count; ++y) {
+      for (int x = 0; x < kWidth; ++x) {
+        REQUIRE(rows(y, x + 1) == stored(y + first, x));
+      }
+      REQUIRE((rows(y, 0) == -7 && rows(y, kWidth + 1) == -7));
+    }
+  }
+  check_flux(reader);
+  CHECK_THROWS_AS(reader.read_stored(39, rows.view().sub({0, kWidth, 0, 3})), FatalError);
+  CHECK_THROWS_AS(reader.read_stored(0, rows.view().sub({0, kWidth + 1, 0, 3})), FatalError);
+  write_shorts(path, true, stack_cards(), mask_bits);
+  CHECK_THROWS_AS(SkycellReader(path, SkycellFormat::fits, SkycellPlane::mask)
+                      .read_stored(0, rows.view().sub({0, kWidth, 0, 3})),
+                  FatalError);
+}
+
+TEST_CASE("Skycell image: compressed bytes that do not make the pixels", "[skycell]") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "i.fits";
+  write_shorts(path, true, stack_cards() + scaling_cards(), stored);
+  const std::string whole = io::read_text(path);
+  const Image<std::int16_t> empty(kWidth, kHeight);
+  std::mt19937 random(1);
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string text = whole;
+    // In the table of places and the tiles behind it; headers are CFITSIO's business.
+    const std::size_t place = whole.size() - 2 * 2880 + random() % (2 * 2880);
+    text[place] = static_cast<char>(random());
+    write_file(path, text);
+    Image<std::int16_t> rows = empty;
+    try {
+      const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
+      reader.read_stored(0, rows.view());
+    } catch (const ConfigError& error) {
+      CHECK_THAT(error.what(), Contains("i.fits: "));
+      ++refused;
+    }
+  }
+  CHECK(refused > 3);
+  // A file that is cut short while it is open.
+  write_file(path, whole);
+  const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
+  std::filesystem::resize_file(path, whole.size() - 2 * 2880);
+  Image<std::int16_t> rows = empty;
+  CHECK_THAT(error_of<ConfigError>([&] { reader.read_stored(0, rows.view()); }),
+             Contains("i.fits: is truncated"));
+}
+
 TEST_CASE("Skycell image: variances are squares of counts per second", "[skycell]") {
   const Scratch scratch;
   write_shorts(scratch / "wt.fits", true, stack_cards() + scaling_cards(), stored);
@@ -264,6 +327,13 @@ TEST_CASE("Skycell image: masks of all kinds of numbers", "[skycell]") {
         REQUIRE(bits(y, x) == mask_bits(y, x));
       }
     }
+    Image<std::uint16_t> rows(kWidth, 9);
+    mask().read_mask(13, rows.view());
+    for (int y = 0; y < 9; ++y) {
+      for (int x = 0; x < kWidth; ++x) {
+        REQUIRE(rows(y, x) == mask_bits(y + 13, x));
+      }
+    }
   }
   // Cut-outs of the archive's server: floats, NaN where nothing is set.
   Image<float> floats(2, 1, std::numeric_limits<float>::quiet_NaN());
@@ -271,6 +341,9 @@ TEST_CASE("Skycell image: masks of all kinds of numbers", "[skycell]") {
   io::write_fits_image(path, floats.view(), {});
   CHECK(mask().read_mask({0, 2, 0, 1})(0, 0) == 0);
   CHECK(mask().read_mask({0, 2, 0, 1})(0, 1) == 4128);
+  Image<std::uint16_t> row(2, 1);
+  mask().read_mask(0, row.view());
+  CHECK((row(0, 0) == 0 && row(0, 1) == 4128));
   for (const float wrong : {0.5F, 70000.0F, 1e20F, -40000.0F}) {
     floats(0, 0) = wrong;
     io::write_fits_image(path, floats.view(), {});
