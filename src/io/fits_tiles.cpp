@@ -118,7 +118,11 @@ std::optional<FitsTiles> FitsTiles::find(fitsfile* file, const std::filesystem::
     return std::nullopt;
   }
   out.path_ = path.string();
-  out.file_ = PosixFile(path, PosixFile::Mode::read);
+  try {
+    out.file_ = PosixFile(path, PosixFile::Mode::read);
+  } catch (const FatalError& error) {
+    throw ReadFailure(out.path_, error.what());
+  }
   return out;
 }
 
@@ -135,6 +139,15 @@ void FitsTiles::read(int first_row, ImageView<std::int16_t> out) {
   }
 }
 
+/// What the system refuses to read is no reason to end a run.
+std::size_t FitsTiles::read_some(std::span<std::byte> out, std::size_t offset) const {
+  try {
+    return file_.read(out, offset);
+  } catch (const FatalError& error) {
+    throw ReadFailure(path_, error.what());
+  }
+}
+
 void FitsTiles::read_piece(int first_row, ImageView<std::int16_t> out) {
   const auto wanted = std::span<const RiceTile>(tiles_).subspan(
       static_cast<std::size_t>(first_row), static_cast<std::size_t>(out.height()));
@@ -148,7 +161,7 @@ void FitsTiles::read_piece(int first_row, ImageView<std::int16_t> out) {
   }
   const auto fetch = [&](std::size_t at, std::size_t offset, std::size_t length) {
     const auto part = std::as_writable_bytes(std::span(bytes_)).subspan(at, length);
-    if (file_.read(part, offset) != length) {
+    if (read_some(part, offset) != length) {
       throw ConfigError(path_, "is truncated", "a whole FITS file");
     }
   };
