@@ -40,11 +40,7 @@ void make_folder(const fs::path& folder) {
 
 void declare_all(engine::Pipeline& pipeline, ConfigSpec& spec, engine::RunSettings& settings) {
   pipeline.declare(spec);
-  std::vector<std::string> stages;
-  for (const auto& stage : pipeline.stages()) {
-    stages.emplace_back(stage->name());
-  }
-  engine::declare_run(spec, settings, stages);
+  engine::declare_run(spec, settings, pipeline);
 }
 
 engine::Manifest manifest_of(const fs::path& directory) {

@@ -26,7 +26,7 @@ struct Reading {
       : pipeline(entry.make()) {
     ConfigSpec spec;
     pipeline->declare(spec);
-    engine::declare_run(spec, settings, {});
+    engine::declare_run(spec, settings, *pipeline);
     spec.apply(document, file.string(), file.parent_path().string());
     pipeline->check();
   }

@@ -4,6 +4,7 @@
 
 #include "pipelines/flares/pipeline.hpp"
 #include "pipelines/photometry/pipeline.hpp"
+#include "pipelines/skycells/pipeline.hpp"
 
 namespace skyloom::app {
 namespace {
@@ -13,6 +14,8 @@ constexpr std::array kPipelines{
                   &photometry::make_photometry},
     PipelineEntry{"flares", "flares of sector light curves, their completeness and rates",
                   &flares::make_flares},
+    PipelineEntry{"skycells", "Pan-STARRS1 skycells combined, padded and convolved",
+                  &skycells::make_skycells},
 };
 
 }  // namespace

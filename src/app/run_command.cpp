@@ -87,11 +87,7 @@ int run_command(const parallel::Comm& comm, const CommandLine& line, const Pipel
   engine::RunOptions options;
   ConfigSpec spec;
   pipeline->declare(spec);
-  std::vector<std::string> stages;
-  for (const auto& stage : pipeline->stages()) {
-    stages.emplace_back(stage->name());
-  }
-  engine::declare_run(spec, options.settings, stages);
+  engine::declare_run(spec, options.settings, *pipeline);
   options.config_file = fs::absolute(line.target).lexically_normal();
   load_config(comm, spec, *pipeline, options.settings, options.config_file, line.assignments);
   options.run_directory = engine::run_directory_of(*pipeline, options.config_file, line.out);

@@ -22,7 +22,7 @@ int tool_command(const CommandLine& line, const PipelineEntry& entry) {
   ConfigSpec spec;
   engine::RunSettings settings;
   pipeline->declare(spec);
-  engine::declare_run(spec, settings, {});
+  engine::declare_run(spec, settings, *pipeline);
   spec.apply(document, file.string(), file.parent_path().string());
   pipeline->check();
   parallel::catch_stop_signals();

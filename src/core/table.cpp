@@ -32,6 +32,10 @@ ColumnData empty_data(Type type) {
       return std::vector<double>{};
     case Type::text:
       return std::vector<std::string>{};
+    case Type::uint8:
+      return std::vector<std::uint8_t>{};
+    case Type::uint16:
+      return std::vector<std::uint16_t>{};
   }
   throw FatalError("unknown column type");
 }
@@ -101,6 +105,10 @@ std::string_view to_string(Type type) {
       return "float64";
     case Type::text:
       return "text";
+    case Type::uint8:
+      return "uint8";
+    case Type::uint16:
+      return "uint16";
   }
   return "unknown";
 }
@@ -108,7 +116,10 @@ std::string_view to_string(Type type) {
 std::size_t size_of(Type type) {
   switch (type) {
     case Type::boolean:
+    case Type::uint8:
       return 1;
+    case Type::uint16:
+      return 2;
     case Type::int32:
     case Type::float32:
       return 4;
@@ -206,17 +217,16 @@ std::vector<std::string> Table::texts(std::string_view column) const {
 }
 
 std::string Table::cell_text(std::size_t row, std::size_t position) const {
+  const bool is_boolean = schema_.columns[position].type == Type::boolean;
   return std::visit(
-      [row](const auto& values) -> std::string {
+      [&](const auto& values) -> std::string {
         using T = typename std::decay_t<decltype(values)>::value_type;
         if constexpr (std::is_same_v<T, std::string>) {
           return values[row];
-        } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-          return values[row] != 0 ? "True" : "False";
         } else if constexpr (std::is_floating_point_v<T>) {
           return shortest(values[row]);
         } else {
-          return std::to_string(values[row]);
+          return !is_boolean ? std::to_string(values[row]) : values[row] != 0 ? "True" : "False";
         }
       },
       data_[position]);
@@ -272,7 +282,7 @@ void Table::add_column(Column column) {
 
 void Table::add_column(Column column, ColumnData data) {
   const std::size_t size = std::visit([](const auto& values) { return values.size(); }, data);
-  if (data.index() != static_cast<std::size_t>(column.type)) {
+  if (data.index() != empty_data(column.type).index()) {
     throw FatalError("table " + schema_.name + ": values of column " + column.name +
                      " have another type");
   }

@@ -17,9 +17,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What one rank contributes: its share of units, decoded.
-struct Block {
-  std::vector<Table> tables;  ///< of the schema, then /units
+// Units are decoded in rounds of at most this much payload.
+constexpr std::size_t kRoundBytes = std::size_t{16} << 20;
+
+/// What one rank contributes: its share of units, decoded in part, and the size of all of it.
+struct Share {
+  std::vector<std::size_t> rounds;  ///< first unit of every round, and the end
+  std::vector<Table> tables;        ///< of the schema, then /units, of the round read last
+  std::size_t round = 0;            ///< which one that is
+  std::vector<io::TableExtent> extents;
   std::vector<SlabClaim> claims;
   std::vector<double> seconds;  ///< of every unit
 };
@@ -51,23 +57,56 @@ void append_unit(const Unit& unit, const Payload& payload, Table& units) {
   }
 }
 
-Block read_block(const Plan& plan, const Journal& journal) {
-  Block block;
-  for (const TableSchema& table : plan.schema.tables) {
-    block.tables.emplace_back(table);
-  }
-  block.tables.emplace_back(units_schema(plan.schema));
+std::vector<std::size_t> rounds_of(const Journal& journal) {
   const auto [first, last] = journal.share();
+  std::vector<std::size_t> rounds{first};
+  std::size_t bytes = 0;
   for (std::size_t unit = first; unit < last; ++unit) {
-    Payload payload = decode_payload(journal.payload(unit), plan.schema);
-    append_unit(plan.units[unit], payload, block.tables.back());
-    block.seconds.push_back(payload.seconds);
-    for (std::size_t i = 0; i < payload.tables.size(); ++i) {
-      block.tables[i].append(payload.tables[i]);
+    const std::size_t next = journal.payload_bytes(unit);
+    if (unit > rounds.back() && bytes + next > kRoundBytes) {
+      rounds.push_back(unit);
+      bytes = 0;
     }
-    std::move(payload.claims.begin(), payload.claims.end(), std::back_inserter(block.claims));
+    bytes += next;
   }
-  return block;
+  rounds.push_back(last);
+  return rounds;
+}
+
+/// Reads round `round`, or none when this rank has fewer. @param survey notes claims and times too
+void read_round(const Plan& plan, const Journal& journal, std::size_t round, bool survey,
+                Share& share) {
+  share.tables.clear();
+  for (const TableSchema& table : plan.schema.tables) {
+    share.tables.emplace_back(table);
+  }
+  share.tables.emplace_back(units_schema(plan.schema));
+  share.round = round;
+  const std::size_t last = round + 1 < share.rounds.size() ? share.rounds[round + 1] : 0;
+  for (std::size_t unit = last == 0 ? 0 : share.rounds[round]; unit < last; ++unit) {
+    Payload payload = decode_payload(journal.payload(unit), plan.schema);
+    append_unit(plan.units[unit], payload, share.tables.back());
+    for (std::size_t i = 0; i < payload.tables.size(); ++i) {
+      share.tables[i].append(payload.tables[i]);
+    }
+    if (survey) {
+      share.seconds.push_back(payload.seconds);
+      std::move(payload.claims.begin(), payload.claims.end(), std::back_inserter(share.claims));
+    }
+  }
+}
+
+Share survey(const Plan& plan, const Journal& journal) {
+  Share share;
+  share.rounds = rounds_of(journal);
+  share.extents.resize(plan.schema.tables.size() + 1);
+  for (std::size_t round = 0; round + 1 < share.rounds.size(); ++round) {
+    read_round(plan, journal, round, true, share);
+    for (std::size_t i = 0; i < share.tables.size(); ++i) {
+      share.extents[i].add(share.tables[i]);
+    }
+  }
+  return share;
 }
 
 std::size_t elements(const std::vector<std::size_t>& sides) {
@@ -128,22 +167,36 @@ void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
   }
 }
 
-// Times and host names differ between ranks, and a collective file must not: rank 0's count.
-std::vector<std::pair<std::string, std::string>> of_root(
-    const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts) {
-  std::string bytes = encode_texts(texts);
-  comm.broadcast(bytes);
-  return decode_texts(bytes);
+/// All ranks take part in as many rounds as the one with the most.
+void write_tables(const parallel::Comm& comm, const Plan& plan, const Journal& journal,
+                  Share& share, io::Hdf5Writer& writer) {
+  for (std::size_t i = 0; i < share.tables.size(); ++i) {
+    writer.begin_table(share.tables[i].schema(), share.extents[i]);
+  }
+  const auto rounds =
+      static_cast<std::size_t>(comm.max(static_cast<double>(share.rounds.size() - 1)));
+  for (std::size_t round = 0; round < rounds; ++round) {
+    std::string trouble;
+    try {
+      if (share.round != round) {
+        read_round(plan, journal, round, false, share);
+      }
+    } catch (const std::exception& error) {
+      trouble = error.what();
+    }
+    parallel::agree(comm, trouble.empty(), trouble);
+    for (const Table& table : share.tables) {
+      writer.add_rows(table);
+    }
+  }
 }
 
-void write_product(const parallel::Comm& comm, const Schema& schema, const Block& block,
-                   const SlabFile* slabs, const fs::path& path,
+void write_product(const parallel::Comm& comm, const Plan& plan, const Journal& journal,
+                   Share& share, const SlabFile* slabs, const fs::path& path,
                    const ProductAttributes& attributes) {
   io::Hdf5Writer writer(comm, path);
-  for (const Table& table : block.tables) {
-    writer.write_table(table);
-  }
-  for (const SlabArray& slab : schema.slabs) {
+  write_tables(comm, plan, journal, share, writer);
+  for (const SlabArray& slab : plan.schema.slabs) {
     writer.link(slab.name, slabs->final_name(), "/" + slab.name);
   }
   writer.attribute("/", "stage", attributes.stage);
@@ -155,7 +208,7 @@ void write_product(const parallel::Comm& comm, const Schema& schema, const Block
   }
   writer.write_column("provenance",
                       {kUnitSecondsName, Type::float64, "s", "wall time of every row of /units"},
-                      block.seconds);
+                      share.seconds);
   writer.close();
 }
 
@@ -176,10 +229,10 @@ void require_space_for(const parallel::Comm& comm, const Journal& journal,
 
 void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journal, SlabFile* slabs,
               const fs::path& product, const ProductAttributes& attributes) {
-  std::optional<Block> block;
+  std::optional<Share> share;
   std::string trouble;
   try {
-    block = read_block(plan, journal);
+    share = survey(plan, journal);
   } catch (const std::exception& error) {
     trouble = error.what();
   }
@@ -187,12 +240,12 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
   io::pass_point("assembly.read");
   require_space_for(comm, journal, product);
   if (slabs != nullptr) {
-    fill_open_parts(comm, plan.schema, block->claims, *slabs);
+    fill_open_parts(comm, plan.schema, share->claims, *slabs);
     slabs->finish();
   }
   const fs::path temporary = io::temporary_name(product);
   io::pass_point("assembly.slabs");
-  write_product(comm, plan.schema, *block, slabs, temporary, attributes);
+  write_product(comm, plan, journal, *share, slabs, temporary, attributes);
   io::pass_point("assembly.written");
   parallel::on_root(comm, [&] { io::rename_durably(temporary, product); });
 }

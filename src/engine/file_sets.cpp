@@ -5,6 +5,7 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/io/accident.hpp"
+#include "skyloom/io/files.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/io/posix_file.hpp"
 
@@ -29,17 +30,7 @@ bool is_written(const fs::path& path, const std::string& hash) {
 void write_file(const fs::path& path, const FileContent& content, const FileStamp& stamp) {
   const fs::path temporary = path.string() + ".tmp";
   io::Hdf5Writer writer(temporary);
-  for (const Table& table : content.tables) {
-    writer.write_table(table);
-  }
-  for (const FileAttribute& attribute : content.attributes) {
-    if (attribute.object != "/") {
-      writer.make_group(attribute.object);
-    }
-    std::visit(
-        [&](const auto& value) { writer.attribute(attribute.object, attribute.name, value); },
-        attribute.value);
-  }
+  write_content(writer, content);
   writer.attribute("/", kHashName, std::string_view(stamp.hash));
   writer.attribute("/", "seed", stamp.seed);
   writer.make_group("provenance");
@@ -62,14 +53,6 @@ FileContent content_of(const FileSet& set, std::size_t i) {
   }
 }
 
-void create_folder(const fs::path& folder) {
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (problem) {
-    throw FatalError(folder.string() + ": cannot be created: " + problem.message());
-  }
-}
-
 }  // namespace
 
 bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const Products& products,
@@ -77,7 +60,7 @@ bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const
   bool stopped = false;
   for (const FileSet& set : pipeline.file_sets(products)) {
     const fs::path folder = products.directory() / set.folder;
-    parallel::on_root(comm, [&] { create_folder(folder); });
+    parallel::on_root(comm, [&] { io::create_folders(folder); });
     const auto step = static_cast<std::size_t>(comm.size());
     std::int64_t written = 0;
     for (auto i = static_cast<std::size_t>(comm.rank()); i < set.names.size() && !stopped;

@@ -121,6 +121,13 @@ std::vector<std::pair<std::string, std::string>> decode_texts(const std::string&
   return texts;
 }
 
+std::vector<std::pair<std::string, std::string>> of_root(
+    const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts) {
+  std::string bytes = encode_texts(texts);
+  comm.broadcast(bytes);
+  return decode_texts(bytes);
+}
+
 std::string journal_key(const std::string& stage_hash, const Schema& schema) {
   Hash hash;
   for (const TableSchema& table : schema.tables) {

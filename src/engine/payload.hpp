@@ -12,6 +12,7 @@
 #include "skyloom/core/table.hpp"
 #include "skyloom/engine/rows.hpp"
 #include "skyloom/engine/slabs.hpp"
+#include "skyloom/parallel/comm.hpp"
 
 namespace skyloom::engine {
 
@@ -38,6 +39,11 @@ Payload decode_head(const std::string& bytes);
 /// Named texts as bytes and back.
 std::string encode_texts(const std::vector<std::pair<std::string, std::string>>& texts);
 std::vector<std::pair<std::string, std::string>> decode_texts(const std::string& bytes);
+
+/// Collective: those of rank 0. Times and host names differ between ranks, and a collective file
+/// must not.
+std::vector<std::pair<std::string, std::string>> of_root(
+    const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts);
 
 /// Names a set-up of a stage: its hash and the schema, so that rows of another schema never match.
 std::string journal_key(const std::string& stage_hash, const Schema& schema);

@@ -7,6 +7,7 @@
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
+#include <boost/serialization/split_free.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
@@ -28,6 +29,67 @@ void serialize(Archive& archive, skyloom::SlabArray& slab, unsigned /*version*/)
 template <class Archive>
 void serialize(Archive& archive, skyloom::TableSchema& table, unsigned /*version*/) {
   archive& table.name& table.columns;
+}
+
+template <class Archive>
+void save(Archive& archive, const skyloom::Table& table, unsigned /*version*/) {
+  const std::size_t rows = table.rows();
+  archive << table.schema() << rows;
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    std::visit([&archive](const auto& values) { archive << values; }, table.data(i));
+  }
+}
+
+template <class Archive>
+void load(Archive& archive, skyloom::Table& table, unsigned /*version*/) {
+  skyloom::TableSchema schema;
+  std::size_t rows = 0;
+  archive >> schema >> rows;
+  table = skyloom::Table(std::move(schema));
+  table.add_rows(rows);
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    std::visit([&archive](auto& values) { archive >> values; }, table.data(i));
+  }
+}
+
+template <class Archive>
+void serialize(Archive& archive, skyloom::Table& table, unsigned version) {
+  split_free(archive, table, version);
+}
+
+template <class Archive>
+void save(Archive& archive, const skyloom::engine::FileAttribute& attribute, unsigned /*version*/) {
+  const std::size_t kind = attribute.value.index();
+  archive << attribute.object << attribute.name << kind;
+  std::visit([&archive](const auto& value) { archive << value; }, attribute.value);
+}
+
+template <std::size_t Kind = 0, class Archive>
+void load_value(Archive& archive, skyloom::engine::AttributeValue& value, std::size_t kind) {
+  if constexpr (Kind < std::variant_size_v<skyloom::engine::AttributeValue>) {
+    if (kind == Kind) {
+      archive >> value.emplace<Kind>();
+    } else {
+      load_value<Kind + 1>(archive, value, kind);
+    }
+  }
+}
+
+template <class Archive>
+void load(Archive& archive, skyloom::engine::FileAttribute& attribute, unsigned /*version*/) {
+  std::size_t kind = 0;
+  archive >> attribute.object >> attribute.name >> kind;
+  load_value(archive, attribute.value, kind);
+}
+
+template <class Archive>
+void serialize(Archive& archive, skyloom::engine::FileAttribute& attribute, unsigned version) {
+  split_free(archive, attribute, version);
+}
+
+template <class Archive>
+void serialize(Archive& archive, skyloom::engine::FileContent& content, unsigned /*version*/) {
+  archive& content.tables& content.attributes;
 }
 
 }  // namespace boost::serialization
@@ -123,10 +185,11 @@ struct Packed {
   Counted counted;
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
+  FileContent slab_content;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& keys& sources& random_keys& counted& tables& slabs;
+    archive& costs& keys& sources& random_keys& counted& tables& slabs& slab_content;
   }
 };
 
@@ -158,6 +221,7 @@ std::string plan_to_bytes(const Plan& plan) {
   Packed packed;
   packed.tables = plan.schema.tables;
   packed.slabs = plan.schema.slabs;
+  packed.slab_content = plan.slab_content;
   packed.keys = {plan.units, &Unit::key};
   packed.sources = {plan.units, &Unit::source};
   packed.random_keys = {plan.units, &Unit::random_key};
@@ -172,6 +236,7 @@ Plan plan_from_bytes(const std::string& bytes) {
   auto packed = from_bytes<Packed>(bytes);
   Plan plan;
   plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
+  plan.slab_content = std::move(packed.slab_content);
   plan.units.reserve(packed.costs.size());
   for (const float cost : packed.costs) {
     plan.add(packed.keys.next(), cost, packed.sources.next());

@@ -1,5 +1,6 @@
 #include "skyloom/engine/products.hpp"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -98,6 +99,19 @@ void Products::read_range(std::string_view stage, std::string_view name, Type ty
                           std::size_t first, std::size_t last, std::span<std::byte> out) const {
   const std::lock_guard lock(cache_->mutex);
   cache_->file(stage, path(stage)).read_rows(name, type, first, last, out);
+}
+
+void Products::read_plane(std::string_view stage, std::string_view name, Type type,
+                          std::size_t plane, const Box& box, std::span<std::byte> out) const {
+  const std::lock_guard lock(cache_->mutex);
+  if (box.x0 < 0 || box.y0 < 0) {
+    throw FatalError(path(stage).string() + ": dataset " + std::string(name) + " has no such part");
+  }
+  const std::array<std::size_t, 3> start{plane, static_cast<std::size_t>(box.y0),
+                                         static_cast<std::size_t>(box.x0)};
+  const std::array<std::size_t, 3> count{1, static_cast<std::size_t>(box.height()),
+                                         static_cast<std::size_t>(box.width())};
+  cache_->file(stage, path(stage)).read_box(name, type, start, count, out);
 }
 
 void Products::forget(std::string_view stage) {

@@ -9,6 +9,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/publish.hpp"
+#include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/files.hpp"
 
 namespace skyloom::engine {
@@ -250,10 +251,9 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
   const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
   for (const std::size_t i : selected) {
     const std::string name(stages[i]->name());
-    for (const char* suffix : {".h5", ".h5.tmp", ".slabs.h5", ".slabs.h5.tmp", ".slabs.h5.tmp.new",
-                               ".slabs.h5.packed.tmp"}) {
-      remove(name + suffix);
-    }
+    remove(name + ".h5");
+    remove(name + ".h5.tmp");
+    remove_slab_files({run_directory, name, stages[i]->slab_file()});
     remove_journal(run_directory / name);
     manifest.erase(name);
   }

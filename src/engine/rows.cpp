@@ -46,6 +46,12 @@ SlabPart part_of(const SlabArray& slab, Type type, int y0, int x0, ImageView<con
   return part;
 }
 
+SlabPart in_plane(std::size_t plane, SlabPart part) {
+  part.start.insert(part.start.begin(), plane);
+  part.count.insert(part.count.begin(), 1);
+  return part;
+}
+
 }  // namespace
 
 Rows::Rows(const Schema& schema) : schema_(&schema) {
@@ -74,10 +80,24 @@ void Rows::add_slab(std::string_view name, int y0, int x0, ImageView<const std::
   add_slab(name, part_of(slab, Type::boolean, y0, x0, values));
 }
 
+void Rows::add_slab(std::string_view name, std::size_t plane, int y0, int x0,
+                    ImageView<const float> values) {
+  add_slab(name, in_plane(plane, part_of(schema_->slab(name), Type::float32, y0, x0, values)));
+}
+
+void Rows::add_slab(std::string_view name, std::size_t plane, int y0, int x0,
+                    ImageView<const std::uint16_t> values) {
+  add_slab(name, in_plane(plane, part_of(schema_->slab(name), Type::uint16, y0, x0, values)));
+}
+
 void Rows::add_slab(std::string_view name, SlabPart part) {
   part.slab = slab_position(*schema_, name);
   check_part(schema_->slabs[part.slab], part);
-  slabs_.push_back(std::move(part));
+  if (sink_) {
+    sink_(part);
+  } else {
+    slabs_.push_back(std::move(part));
+  }
 }
 
 void Rows::clear() {

@@ -71,6 +71,7 @@ class Loop {
         rows_(task.plan.schema) {
     progress_.stage = task.stage.name();
     progress_.units_total = task.plan.units.size();
+    rows_.set_sink([this](const SlabPart& part) { claims_.push_back(slabs_->write(part)); });
   }
 
   /// Collective. True when every unit of `todo` and `alone` was done by somebody.
@@ -102,7 +103,8 @@ class Loop {
   SlabFile* slabs_;
   parallel::SharedCounter counter_;
   Rows rows_;
-  StageProgress progress_;  // while the watch runs, its own
+  std::vector<SlabClaim> claims_;  // of the unit in work
+  StageProgress progress_;         // while the watch runs, its own
   Pace pace_;
   std::int64_t left_out_ = 0;
   bool opened_ = false;
@@ -246,6 +248,7 @@ bool Loop::open() {
 // The one place that catches around a unit.
 std::optional<Outcome> Loop::attempt(const Unit& unit) {
   rows_.clear();
+  claims_.clear();
   try {
     JournalledState state(journal_, unit.index, [this] { return must_stop(); });
     task_.stage.process(unit, task_.settings.seed, rows_, state);
@@ -268,12 +271,8 @@ void Loop::finish(const Unit& unit, const std::optional<Outcome>& failure, doubl
     note_failure(unit, *failure);
     ++failed_;
   } else {
-    std::vector<SlabClaim> claims;
-    for (const SlabPart& part : rows_.slabs()) {
-      claims.push_back(slabs_->write(part));
-    }
     io::pass_point("slabs");
-    journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims, seconds));
+    journal_.put(unit.index, RecordKind::result, encode_result(rows_, claims_, seconds));
   }
   ++done_;
 }
@@ -384,7 +383,9 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
-    slabs = std::make_unique<SlabFile>(comm, settings.directory, name, key, plan.schema);
+    slabs = std::make_unique<SlabFile>(comm, SlabPlace{settings.directory, name, stage.slab_file()},
+                                       key, plan.schema,
+                                       SlabExtras{plan.slab_content, settings.provenance});
     forget_unsound(comm, journal, *slabs, plan, log);
   }
   const Task task{comm, stage, plan, before, settings, observer, log};

@@ -12,7 +12,12 @@ namespace skyloom::engine {
 
 namespace fs = std::filesystem;
 
-void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages) {
+void declare_run(ConfigSpec& spec, RunSettings& settings, Pipeline& pipeline) {
+  std::vector<std::string> stages;
+  for (const auto& stage : pipeline.stages()) {
+    stages.emplace_back(stage->name());
+  }
+  settings.max_failed_fraction = pipeline.max_failed_fraction();
   spec.table("run", "How the run goes, for every pipeline.");
   spec.add("run.seed", &settings.seed,
            {.help = "seed of all random numbers", .min = 0, .stages = stages});

@@ -10,6 +10,8 @@
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/io/posix_file.hpp"
 
+#include "payload.hpp"
+
 namespace skyloom::engine {
 namespace {
 
@@ -18,6 +20,10 @@ namespace fs = std::filesystem;
 constexpr const char* kKeyName = "skyloom_key";
 // Of files that are written in place; compressed ones have none.
 constexpr const char* kOffsetsName = "skyloom_offsets";
+constexpr const char* kUnfinished = ".tmp";
+constexpr const char* kNew = ".tmp.new";  // until it is whole
+constexpr const char* kPacked = ".packed.tmp";
+constexpr std::size_t kVerifyBytes = std::size_t{1} << 20;
 constexpr std::size_t kCopyBytes = std::size_t{32} << 20;
 
 std::size_t product(std::span<const std::size_t> sides) {
@@ -145,9 +151,11 @@ struct SlabFile::Impl {
 
   const parallel::Comm& comm;
   const Schema& schema;
+  SlabPlace place;
+  std::string key;
+  SlabExtras extras;
   fs::path final_path;
   fs::path path;  // the temporary name
-  std::string key;
   std::vector<std::uint64_t> offsets;
   mutable io::PosixFile file;  // opened by the first rank-local use
   bool dirty = false;
@@ -155,6 +163,7 @@ struct SlabFile::Impl {
   [[nodiscard]] io::PosixFile& opened() const;
   [[nodiscard]] Found reuse() const;
   void create(bool unpack) const;
+  void write_extras(io::Hdf5Writer& writer) const;
   void copy_values(const fs::path& to, const std::vector<std::uint64_t>& places) const;
   void pack() const;
   [[nodiscard]] bool is_to_be_packed() const {
@@ -182,10 +191,7 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
   if (!io::Hdf5File(final_path).attribute("/", kOffsetsName)) {
     return Found::packed;
   }
-  const std::string suffix = ".slabs.h5";
-  std::string product = final_path.string();
-  product.replace(product.size() - suffix.size(), suffix.size(), ".h5");
-  if (fs::exists(product)) {
+  if (fs::exists(place.run_directory / (place.stage + ".h5"))) {
     // A finished product still links to it: work goes on in a copy, which must be on disk before
     // records claim its bytes.
     io::copy_durably(final_path, path);
@@ -197,7 +203,7 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
 
 // Created under a third name: a file that carries the temporary name is whole.
 void SlabFile::Impl::create(bool unpack) const {
-  const fs::path unfinished = path.string() + ".new";
+  const fs::path unfinished = final_path.string() + kNew;
   parallel::on_root(comm, [&] {
     std::uint64_t bytes = 0;
     for (const SlabArray& slab : schema.slabs) {
@@ -214,6 +220,7 @@ void SlabFile::Impl::create(bool unpack) const {
     }
     writer.attribute("/", kOffsetsName, offsets_text(places));
     writer.attribute("/", kKeyName, key);
+    write_extras(writer);
     writer.close();
   }
   if (unpack) {
@@ -228,6 +235,17 @@ void SlabFile::Impl::create(bool unpack) const {
   parallel::on_root(comm, [&] { io::rename_durably(unfinished, path); });
 }
 
+void SlabFile::Impl::write_extras(io::Hdf5Writer& writer) const {
+  if (extras.content.empty()) {
+    return;
+  }
+  write_content(writer, extras.content, comm.rank() == 0);
+  writer.make_group("provenance");
+  for (const auto& [name, text] : of_root(comm, extras.provenance)) {
+    writer.attribute("provenance", name, text);
+  }
+}
+
 /// This rank's share of the values of the compressed file.
 void SlabFile::Impl::copy_values(const fs::path& to,
                                  const std::vector<std::uint64_t>& places) const {
@@ -240,17 +258,30 @@ void SlabFile::Impl::copy_values(const fs::path& to,
     if (product(slab.shape) == 0) {
       continue;
     }
-    const std::size_t rows = slab.shape[0];
-    const std::size_t row_bytes = product(slab.shape) / rows * size_of(slab.type);
-    const std::size_t round = std::max<std::size_t>(1, kCopyBytes / row_bytes);
-    const std::size_t rounds = (rows + round - 1) / round;
-    for (auto r = static_cast<std::size_t>(comm.rank()); r < rounds; r += ranks) {
-      const std::size_t first = r * round;
-      const std::size_t last = std::min(rows, first + round);
-      buffer.resize((last - first) * row_bytes);
-      packed.read_rows(slab.name, slab.type, first, last, buffer);
-      target.write({reinterpret_cast<const char*>(buffer.data()), buffer.size()},
-                   places[i] + first * row_bytes);
+    // Lines of one plane at a time: planes may be large.
+    std::vector<std::size_t> start(slab.shape.size(), 0);
+    std::vector<std::size_t> count(slab.shape.size(), 1);
+    const std::size_t split = slab.shape.size() < 2 ? 0 : slab.shape.size() - 2;
+    const std::size_t lines = slab.shape[split];
+    std::copy(slab.shape.begin() + static_cast<std::ptrdiff_t>(split) + 1, slab.shape.end(),
+              count.begin() + static_cast<std::ptrdiff_t>(split) + 1);
+    const std::size_t line_bytes = product(count) * size_of(slab.type);
+    const std::size_t step = std::max<std::size_t>(1, kCopyBytes / line_bytes);
+    const std::size_t per_plane = (lines + step - 1) / step;
+    const std::size_t parts = product(slab.shape) / (lines * product(count)) * per_plane;
+    for (auto part = static_cast<std::size_t>(comm.rank()); part < parts; part += ranks) {
+      std::size_t plane = part / per_plane;
+      const std::uint64_t at = (plane * lines + part % per_plane * step) * line_bytes;
+      for (std::size_t axis = split; axis-- > 0;) {
+        start[axis] = plane % slab.shape[axis];
+        plane /= slab.shape[axis];
+      }
+      start[split] = part % per_plane * step;
+      count[split] = std::min(step, lines - start[split]);
+      buffer.resize(count[split] * line_bytes);
+      packed.read_box(slab.name, slab.type, start, count, buffer);
+      target.write({reinterpret_cast<const char*>(buffer.data()), buffer.size()}, places[i] + at);
+      count[split] = 1;
     }
   }
   target.sync();
@@ -259,38 +290,43 @@ void SlabFile::Impl::copy_values(const fs::path& to,
 // The file in place stays until the compressed one is whole and has its name, so that a run killed
 // in between goes on from it.
 void SlabFile::Impl::pack() const {
-  const fs::path unfinished = final_path.string() + ".packed.tmp";
+  const fs::path unfinished = final_path.string() + kPacked;
   {
     io::Hdf5Writer writer(comm, unfinished);
     for (std::size_t i = 0; i < schema.slabs.size(); ++i) {
       const SlabArray& slab = schema.slabs[i];
-      const std::size_t rows = slab.shape.empty() ? 0 : slab.shape[0];
-      const std::size_t row_bytes = rows == 0 ? 0 : product(slab.shape) / rows * size_of(slab.type);
-      writer.write_array(slab, [&](std::size_t first, std::size_t, std::span<std::byte> bytes) {
-        if (opened().read(bytes, offsets[i] + first * row_bytes) != bytes.size()) {
+      writer.write_array(slab, [&](std::uint64_t first, std::span<std::byte> bytes) {
+        if (opened().read(bytes, offsets[i] + first * size_of(slab.type)) != bytes.size()) {
           throw FatalError(path.string() + ": is shorter than its arrays");
         }
       });
     }
     writer.attribute("/", kKeyName, key);
+    write_extras(writer);
     writer.close();
   }
   parallel::on_root(comm, [&] { io::rename_durably(unfinished, final_path); });
 }
 
-SlabFile::SlabFile(const parallel::Comm& comm, const fs::path& directory, std::string_view stage,
-                   std::string_view key, const Schema& schema)
-    : impl_(std::make_unique<Impl>(Impl{comm,
-                                        schema,
-                                        directory / (std::string(stage) + ".slabs.h5"),
-                                        {},
-                                        std::string(key),
-                                        {},
-                                        {},
-                                        false})) {
-  impl_->path = impl_->final_path.string() + ".tmp";
+void remove_slab_files(const SlabPlace& place) {
+  const std::string path = (place.run_directory / place.name()).string();
+  std::error_code ignored;
+  for (const char* suffix : {"", kUnfinished, kNew, kPacked}) {
+    fs::remove(path + suffix, ignored);
+  }
+}
+
+SlabFile::SlabFile(const parallel::Comm& comm, const SlabPlace& place, std::string_view key,
+                   const Schema& schema, const SlabExtras& extras)
+    : impl_(std::make_unique<Impl>(
+          Impl{comm, schema, place, std::string(key), extras, {}, {}, {}, {}, false})) {
+  impl_->final_path = place.run_directory / place.name();
+  impl_->path = impl_->final_path.string() + kUnfinished;
   auto found = Impl::Found::nothing;
-  parallel::on_root(comm, [&] { found = impl_->reuse(); });
+  parallel::on_root(comm, [&] {
+    io::create_folders(impl_->final_path.parent_path());
+    found = impl_->reuse();
+  });
   const bool packed = comm.any(found == Impl::Found::packed);
   if (!comm.any(found == Impl::Found::in_place)) {
     impl_->create(packed);
@@ -330,9 +366,12 @@ bool SlabFile::verify(const SlabClaim& claim) const {
   std::vector<std::byte> buffer;
   for_each_run(slab.shape, size_of(slab.type), claim.start, claim.count,
                [&](std::uint64_t offset, std::size_t length, std::size_t) {
-                 buffer.resize(length);
-                 whole = whole && file.read(buffer, impl_->offsets[claim.slab] + offset) == length;
-                 crc = checksum(crc, buffer);
+                 for (std::size_t done = 0; done < length && whole; done += buffer.size()) {
+                   buffer.resize(std::min(kVerifyBytes, length - done));
+                   whole = file.read(buffer, impl_->offsets[claim.slab] + offset + done) ==
+                           buffer.size();
+                   crc = checksum(crc, buffer);
+                 }
                });
   return whole && crc == claim.crc;
 }
@@ -390,7 +429,7 @@ void SlabFile::finish() {
 }
 
 std::string SlabFile::final_name() const {
-  return impl_->final_path.filename().string();
+  return impl_->place.name();
 }
 
 }  // namespace skyloom::engine

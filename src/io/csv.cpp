@@ -241,7 +241,7 @@ std::vector<Cells> read_rows(CsvReader& reader, std::size_t columns) {
 std::string csv_cell(const Table& table, std::size_t row, std::size_t column) {
   const Column& what = table.columns()[column];
   if (!what.shape.empty()) {
-    return quoted_cell(array_text(table.data(column), row, what.shape, "NaN"));
+    return quoted_cell(array_text(what, table.data(column), row, "NaN"));
   }
   const std::string text = table.cell_text(row, column);
   return what.type == Type::text ? quoted_cell(text) : text;

@@ -12,29 +12,28 @@ namespace skyloom::io {
 namespace {
 
 template <class T>
-std::string element_text(const T& value, std::string_view not_a_number) {
+std::string element_text(const T& value, Type type, std::string_view not_a_number) {
   if constexpr (std::is_same_v<T, std::string>) {
     return json_string(value);
   } else if constexpr (std::is_floating_point_v<T>) {
     return std::isfinite(value) ? shortest(value) : std::string(not_a_number);
-  } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-    return value != 0 ? "true" : "false";
   } else {
-    return std::to_string(value);
+    return type != Type::boolean ? std::to_string(value) : value != 0 ? "true" : "false";
   }
 }
 
-std::string nested_text(const ColumnData& data, std::size_t& element,
-                        const std::vector<std::size_t>& shape, std::size_t axis,
-                        std::string_view not_a_number) {
+std::string nested_text(const Column& column, const ColumnData& data, std::size_t& element,
+                        std::size_t axis, std::string_view not_a_number) {
+  const std::vector<std::size_t>& shape = column.shape;
   if (axis == shape.size()) {
     const std::size_t at = element++;
-    return std::visit([&](const auto& values) { return element_text(values[at], not_a_number); },
-                      data);
+    return std::visit(
+        [&](const auto& values) { return element_text(values[at], column.type, not_a_number); },
+        data);
   }
   std::string out = "[";
   for (std::size_t i = 0; i < shape[axis]; ++i) {
-    out += (i == 0 ? "" : ",") + nested_text(data, element, shape, axis + 1, not_a_number);
+    out += (i == 0 ? "" : ",") + nested_text(column, data, element, axis + 1, not_a_number);
   }
   return out + "]";
 }
@@ -71,7 +70,7 @@ std::string ecsv_header(const Table& table) {
 std::string ecsv_cell(const Table& table, std::size_t row, std::size_t column) {
   const Column& what = table.columns()[column];
   if (!what.shape.empty()) {
-    return quoted_cell(array_text(table.data(column), row, what.shape, "NaN"));
+    return quoted_cell(array_text(what, table.data(column), row, "NaN"));
   }
   const std::string text = table.cell_text(row, column);
   if (what.type == Type::text) {
@@ -87,13 +86,10 @@ std::string json_string(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string array_text(const ColumnData& data, std::size_t row,
-                       const std::vector<std::size_t>& shape, std::string_view not_a_number) {
-  std::size_t element = row;
-  for (const std::size_t side : shape) {
-    element *= side;
-  }
-  return nested_text(data, element, shape, 0, not_a_number);
+std::string array_text(const Column& column, const ColumnData& data, std::size_t row,
+                       std::string_view not_a_number) {
+  std::size_t element = row * column.elements();
+  return nested_text(column, data, element, 0, not_a_number);
 }
 
 std::string ecsv_text(const Table& table) {
@@ -110,7 +106,7 @@ std::string json_text(const Table& table) {
     out += row == 0 ? "\n  {" : ",\n  {";
     for (std::size_t i = 0; i < names.size(); ++i) {
       out += (i == 0 ? "" : ", ") + names[i] +
-             array_text(table.data(i), row, table.columns()[i].shape, "null");
+             array_text(table.columns()[i], table.data(i), row, "null");
     }
     out += '}';
   }

@@ -104,6 +104,14 @@ void write_atomically(const std::filesystem::path& path, std::string_view conten
   }
 }
 
+void create_folders(const std::filesystem::path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) {
+    throw FatalError(folder.string() + ": cannot be created: " + problem.message());
+  }
+}
+
 void require_space(const std::filesystem::path& path, std::uint64_t bytes) {
   std::error_code problem;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";

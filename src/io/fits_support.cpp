@@ -28,6 +28,10 @@ std::string fits_message(int status) {
 }
 
 void check_read(int status, const std::string& file, const std::string& what) {
+  // What the system refused, not what the file holds; a file that is too short is END_OF_FILE.
+  if (status == FILE_NOT_OPENED || status == READ_ERROR || status == SEEK_ERROR) {
+    throw ReadFailure(file, what, fits_message(status));
+  }
   if (status != 0) {
     throw ConfigError(file, what, fits_message(status));
   }

@@ -126,6 +126,10 @@ char type_letter(Type type) {
       return 'D';
     case Type::text:
       return 'A';
+    case Type::uint8:
+      return 'B';
+    case Type::uint16:
+      return 'U';
   }
   throw FatalError("unknown column type");
 }
@@ -144,6 +148,10 @@ int cfitsio_type(Type type) {
       return TDOUBLE;
     case Type::text:
       return TSTRING;
+    case Type::uint8:
+      return TBYTE;
+    case Type::uint16:
+      return TUSHORT;
   }
   throw FatalError("unknown column type");
 }

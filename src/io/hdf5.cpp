@@ -253,19 +253,33 @@ Image<float> Hdf5File::read_plane(std::string_view dataset, std::size_t plane,
 
 void Hdf5File::read_rows(std::string_view dataset, Type type, std::size_t first, std::size_t last,
                          std::span<std::byte> out) const {
+  std::vector<std::size_t> count = shape(dataset);
+  std::vector<std::size_t> start(count.size(), 0);
+  if (count.empty() || first > last || last > count[0]) {
+    throw FatalError(impl_->in("dataset " + std::string(dataset) + " has no such rows"));
+  }
+  start[0] = first;
+  count[0] = last - first;
+  read_box(dataset, type, start, count, out);
+}
+
+void Hdf5File::read_box(std::string_view dataset, Type type, std::span<const std::size_t> start,
+                        std::span<const std::size_t> count, std::span<std::byte> out) const {
   const std::lock_guard lock(h5::library_mutex());
   const std::string name(dataset);
   const h5::Dataset opened = impl_->dataset(name);
-  std::vector<hsize_t> count = h5::to_hsize(h5::shape_of(opened.get()));
-  if (count.empty() || type == Type::text || first > last || last > count[0]) {
-    throw FatalError(impl_->in("dataset " + name + " has no such rows"));
+  const std::vector<std::size_t> sides = h5::shape_of(opened.get());
+  bool inside = type != Type::text && start.size() == sides.size() && count.size() == sides.size();
+  for (std::size_t i = 0; inside && i < sides.size(); ++i) {
+    inside = start[i] <= sides[i] && count[i] <= sides[i] - start[i];
   }
-  std::vector<hsize_t> start(count.size(), 0);
-  start[0] = first;
-  count[0] = last - first;
-  const h5::Selection part = h5::select(opened.get(), start, count);
+  if (!inside) {
+    throw FatalError(impl_->in("dataset " + name + " has no such part"));
+  }
+  const h5::Selection part =
+      h5::select(opened.get(), {start.begin(), start.end()}, {count.begin(), count.end()});
   if (part.elements * size_of(type) != out.size()) {
-    throw FatalError(impl_->in("dataset " + name + ": the rows have another size"));
+    throw FatalError(impl_->in("dataset " + name + ": the part has another size"));
   }
   const h5::Datatype memory = h5::array_type(type);
   if (part.elements > 0) {

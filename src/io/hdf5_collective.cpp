@@ -16,7 +16,7 @@ constexpr std::size_t kMaxAttributeBytes = 60000;
 // Rows go out in rounds of at most this much per rank, so that no count of MPI-IO overflows.
 constexpr std::size_t kRoundBytes = std::size_t{256} << 20;
 // Of an array that is written in rounds.
-constexpr std::size_t kArrayBytes = std::size_t{32} << 20;
+constexpr std::size_t kArrayBytes = std::size_t{8} << 20;
 
 h5::Properties creation_of_file() {
   h5::Properties list(H5Pcreate(H5P_FILE_CREATE), "file properties");
@@ -74,6 +74,62 @@ std::vector<hsize_t> chunk_of(const std::vector<hsize_t>& shape) {
   return chunk;
 }
 
+/// An array cut into pieces of bounded size that are contiguous and made of whole chunks: lines of
+/// one plane of the last two axes, or a part of a one-dimensional array.
+struct Pieces {
+  struct Piece {
+    std::vector<hsize_t> start;
+    std::vector<hsize_t> count;
+    std::uint64_t first = 0;  ///< element
+    std::size_t bytes = 0;
+  };
+
+  Pieces(const std::vector<hsize_t>& sides, std::size_t element_bytes)
+      : shape(sides), element(element_bytes) {
+    const std::size_t axes = shape.size();
+    const std::size_t split = axes >= 2 ? axes - 2 : 0;
+    lines = shape[split];
+    line_elements = axes >= 2 ? shape[axes - 1] : 1;
+    std::uint64_t planes = 1;
+    for (std::size_t i = 0; i < split; ++i) {
+      planes *= shape[i];
+    }
+    const std::uint64_t step = chunk_of(shape)[split];
+    const std::uint64_t step_bytes = step * line_elements * element;
+    lines_each = step_bytes == 0 ? 0 : step * std::max<std::uint64_t>(1, kArrayBytes / step_bytes);
+    per_plane = lines_each == 0 ? 0 : (lines + lines_each - 1) / lines_each;
+    count = planes * per_plane;
+  }
+
+  [[nodiscard]] Piece piece(std::uint64_t index) const {
+    const std::size_t axes = shape.size();
+    const std::size_t split = axes >= 2 ? axes - 2 : 0;
+    Piece out{std::vector<hsize_t>(axes, 0), std::vector<hsize_t>(axes, 1)};
+    std::uint64_t plane = index / per_plane;
+    const std::uint64_t line = index % per_plane * lines_each;
+    out.first = (plane * lines + line) * line_elements;
+    for (std::size_t i = split; i-- > 0;) {
+      out.start[i] = plane % shape[i];
+      plane /= shape[i];
+    }
+    out.start[split] = line;
+    out.count[split] = std::min(lines_each, lines - line);
+    if (axes >= 2) {
+      out.count[axes - 1] = line_elements;
+    }
+    out.bytes = out.count[split] * line_elements * element;
+    return out;
+  }
+
+  std::vector<hsize_t> shape;
+  std::size_t element;
+  std::uint64_t lines = 0;
+  std::uint64_t line_elements = 0;
+  std::uint64_t lines_each = 0;
+  std::uint64_t per_plane = 0;
+  std::uint64_t count = 0;
+};
+
 /// Where the rows of this rank lie among those of all.
 struct RowRange {
   std::uint64_t first = 0;
@@ -85,11 +141,21 @@ struct RowRange {
 }  // namespace
 
 struct Hdf5Writer::Impl {
+  /// A table that gets its rows in parts.
+  struct OpenTable {
+    TableSchema schema;
+    std::vector<std::size_t> widths;
+    std::vector<h5::Dataset> columns;
+    std::uint64_t next = 0;  ///< row that this rank writes next
+    std::uint64_t total = 0;
+  };
+
   std::string path;
   const parallel::Comm* comm = nullptr;
   h5::File file;
   h5::Properties transfer;
   std::map<std::string, std::uint64_t, std::less<>> offsets;
+  std::map<std::string, OpenTable, std::less<>> tables;
 
   [[nodiscard]] std::string in(std::string_view what) const {
     return path + ": " + std::string(what);
@@ -102,8 +168,10 @@ struct Hdf5Writer::Impl {
   void text_attribute(hid_t object, const char* name, std::string_view text) const;
   void write_rows(hid_t dataset, hid_t type, const Column& column, const char* values,
                   const RowRange& range, std::size_t row_bytes) const;
-  void write_column(const std::string& table, const Column& column, const ColumnData& data,
-                    const RowRange& range) const;
+  [[nodiscard]] h5::Dataset create_column(const std::string& table, const Column& column,
+                                          std::size_t width, std::uint64_t rows) const;
+  void fill_column(hid_t dataset, const Column& column, std::size_t width, const ColumnData& data,
+                   const RowRange& range) const;
   template <class T>
   void number_attribute(std::string_view object, std::string_view name, hid_t type, T value) const;
   void list_attribute(std::string_view object, std::string_view name, hid_t type, std::size_t count,
@@ -191,13 +259,11 @@ void Hdf5Writer::Impl::write_rows(hid_t dataset, hid_t type, const Column& colum
   }
 }
 
-void Hdf5Writer::Impl::write_column(const std::string& table, const Column& column,
-                                    const ColumnData& data, const RowRange& range) const {
-  const bool is_text = column.type == Type::text;
-  const std::size_t width = is_text ? widest(text_width(data)) : size_of(column.type);
+h5::Dataset Hdf5Writer::Impl::create_column(const std::string& table, const Column& column,
+                                            std::size_t width, std::uint64_t rows) const {
   const h5::Datatype type = h5::column_type(column.type, width);
   std::vector<hsize_t> shape = h5::to_hsize(column.shape);
-  shape.insert(shape.begin(), range.total);
+  shape.insert(shape.begin(), rows);
   const h5::Space space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
                         in("shape of column " + column.name));
   const std::string name = table + "/" + column.name;
@@ -207,9 +273,14 @@ void Hdf5Writer::Impl::write_column(const std::string& table, const Column& colu
                       in("create column " + name));
   text_attribute(dataset.get(), "unit", column.unit);
   text_attribute(dataset.get(), "description", column.description);
+  return dataset;
+}
+
+void Hdf5Writer::Impl::fill_column(hid_t dataset, const Column& column, std::size_t width,
+                                   const ColumnData& data, const RowRange& range) const {
   std::vector<char> texts;
   const void* values = h5::raw(data);
-  if (is_text) {
+  if (column.type == Type::text) {
     texts = packed(std::get<std::vector<std::string>>(data), width);
     values = texts.data();
   }
@@ -217,10 +288,9 @@ void Hdf5Writer::Impl::write_column(const std::string& table, const Column& colu
   if (row_bytes > 0) {
     // HDF5 refuses a null buffer even where nothing is selected.
     const char none = 0;
-    write_rows(dataset.get(), type.get(), column,
+    write_rows(dataset, h5::column_type(column.type, width).get(), column,
                values == nullptr ? &none : static_cast<const char*>(values), range, row_bytes);
   }
-  dataset.close(in("close column " + name));
 }
 
 template <class T>
@@ -284,13 +354,52 @@ Hdf5Writer::~Hdf5Writer() {
   }
 }
 
-void Hdf5Writer::write_table(const Table& rows) {
-  const std::lock_guard lock(h5::library_mutex());
-  impl_->group(rows.name());
-  const RowRange range = impl_->range(rows.rows());
-  for (std::size_t i = 0; i < rows.columns().size(); ++i) {
-    impl_->write_column(rows.name(), rows.columns()[i], rows.data(i), range);
+void TableExtent::add(const Table& table) {
+  rows += table.rows();
+  widths.resize(table.columns().size(), 1);
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    widths[i] = std::max(widths[i], text_width(table.data(i)));
   }
+}
+
+void Hdf5Writer::write_table(const Table& rows) {
+  TableExtent extent;
+  extent.add(rows);
+  begin_table(rows.schema(), extent);
+  add_rows(rows);
+}
+
+void Hdf5Writer::begin_table(const TableSchema& schema, const TableExtent& mine) {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_->group(schema.name);
+  const RowRange range = impl_->range(mine.rows);
+  Impl::OpenTable table{schema, {}, {}, range.first, range.total};
+  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+    const Column& column = schema.columns[i];
+    const std::size_t widest = i < mine.widths.size() ? mine.widths[i] : 1;
+    table.widths.push_back(column.type == Type::text ? impl_->widest(widest)
+                                                     : size_of(column.type));
+    table.columns.push_back(
+        impl_->create_column(schema.name, column, table.widths.back(), range.total));
+  }
+  impl_->tables.insert_or_assign(schema.name, std::move(table));
+}
+
+void Hdf5Writer::add_rows(const Table& rows) {
+  const std::lock_guard lock(h5::library_mutex());
+  const auto found = impl_->tables.find(rows.name());
+  if (found == impl_->tables.end() || found->second.schema != rows.schema()) {
+    throw FatalError(impl_->in("table " + rows.name() + " has not begun"));
+  }
+  Impl::OpenTable& table = found->second;
+  RowRange range = impl_->range(rows.rows());
+  range.first = table.next;
+  range.total = table.total;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    impl_->fill_column(table.columns[i].get(), table.schema.columns[i], table.widths[i],
+                       rows.data(i), range);
+  }
+  table.next += rows.rows();
 }
 
 h5::Dataset Hdf5Writer::Impl::array(const SlabArray& array, bool compressed) const {
@@ -328,37 +437,37 @@ void Hdf5Writer::create_array(const SlabArray& array) {
   }
 }
 
-void Hdf5Writer::write_array(
-    const SlabArray& array,
-    const std::function<void(std::size_t, std::size_t, std::span<std::byte>)>& read) {
+void Hdf5Writer::write_array(const SlabArray& array,
+                             const std::function<void(std::uint64_t, std::span<std::byte>)>& read) {
   const std::lock_guard lock(h5::library_mutex());
   const std::vector<hsize_t> shape = h5::to_hsize(array.shape);
-  Column rows{array.name, array.type, "", "", {array.shape.begin() + 1, array.shape.end()}};
-  const std::size_t row_bytes = rows.elements() * size_of(array.type);
-  const std::uint64_t total = array.shape[0];
-  const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && total * row_bytes > 0);
-  if (total * row_bytes == 0) {
-    return;
-  }
+  const Pieces pieces(shape, size_of(array.type));
+  const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && pieces.count > 0);
   const h5::Datatype type = h5::array_type(array.type);
-  const std::uint64_t step = chunk_of(shape)[0];
-  const std::uint64_t steps = (total + step - 1) / step;
+  const h5::Space space(H5Dget_space(dataset.get()), "dataspace");
   const auto ranks = static_cast<std::uint64_t>(impl_->comm == nullptr ? 1 : impl_->comm->size());
   const auto rank = static_cast<std::uint64_t>(impl_->comm == nullptr ? 0 : impl_->comm->rank());
-  const std::uint64_t last = std::min<std::uint64_t>(total, steps * (rank + 1) / ranks * step);
-  const std::uint64_t round = std::max<std::uint64_t>(1, kArrayBytes / (row_bytes * step)) * step;
-  const std::uint64_t most = (steps + ranks - 1) / ranks * step;
   std::vector<std::byte> buffer;
-  std::uint64_t first = std::min(last, steps * rank / ranks * step);
-  for (std::uint64_t done = 0; done < most; done += round) {
-    const std::uint64_t count = std::min(round, last - first);
-    buffer.resize(std::max<std::size_t>(1, count * row_bytes));
-    if (count > 0) {
-      read(first, first + count, {buffer.data(), count * row_bytes});
+  // Every rank takes part in every round.
+  for (std::uint64_t round = 0; round < pieces.count; round += ranks) {
+    const bool mine = round + rank < pieces.count;
+    const Pieces::Piece piece = pieces.piece(mine ? round + rank : 0);
+    const h5::Space memory(
+        H5Screate_simple(static_cast<int>(shape.size()), piece.count.data(), nullptr),
+        "memory space");
+    buffer.resize(piece.bytes);
+    if (mine) {
+      read(piece.first, buffer);
+      h5::check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, piece.start.data(), nullptr,
+                                    piece.count.data(), nullptr),
+                "selection");
+    } else {
+      h5::check(H5Sselect_none(memory.get()), "empty selection");
+      h5::check(H5Sselect_none(space.get()), "empty selection");
     }
-    impl_->write_rows(dataset.get(), type.get(), rows, reinterpret_cast<const char*>(buffer.data()),
-                      {first, count, total, round}, row_bytes);
-    first += count;
+    h5::check(H5Dwrite(dataset.get(), type.get(), memory.get(), space.get(), impl_->transfer.get(),
+                       buffer.data()),
+              impl_->in("array " + array.name + " cannot be written"));
   }
 }
 
@@ -368,8 +477,11 @@ void Hdf5Writer::write_column(std::string_view group, const Column& column,
   const std::string name(group);
   impl_->group(name);
   const std::size_t size = std::visit([](const auto& data) { return data.size(); }, values);
-  impl_->write_column(name, column, values,
-                      impl_->range(size / std::max<std::size_t>(1, column.elements())));
+  const RowRange range = impl_->range(size / std::max<std::size_t>(1, column.elements()));
+  const std::size_t width =
+      column.type == Type::text ? impl_->widest(text_width(values)) : size_of(column.type);
+  const h5::Dataset dataset = impl_->create_column(name, column, width, range.total);
+  impl_->fill_column(dataset.get(), column, width, values, range);
 }
 
 std::uint64_t Hdf5Writer::array_offset(std::string_view name) const {
@@ -455,6 +567,12 @@ void Hdf5Writer::link(std::string_view name, std::string_view file, std::string_
 
 void Hdf5Writer::close() {
   const std::lock_guard lock(h5::library_mutex());
+  for (auto& [name, table] : impl_->tables) {
+    for (h5::Dataset& column : table.columns) {
+      column.close(impl_->in("close table " + name));
+    }
+  }
+  impl_->tables.clear();
   impl_->transfer.close(impl_->in("close"));
   impl_->file.close(impl_->in("close"));
 }

@@ -133,6 +133,7 @@ ColumnData read_values(hid_t dataset, Type type, const Selection& part, const st
   const Datatype stored(H5Dget_type(dataset), "type of " + name);
   switch (type) {
     case Type::boolean:
+    case Type::uint8:
       // Read as it stands: the names of the enumeration need not be ours.
       return read_numbers<std::uint8_t>(dataset, stored.get(), part, name);
     case Type::int32:
@@ -145,6 +146,8 @@ ColumnData read_values(hid_t dataset, Type type, const Selection& part, const st
       return read_numbers<double>(dataset, H5T_NATIVE_DOUBLE, part, name);
     case Type::text:
       return read_texts(dataset, stored.get(), part, name);
+    case Type::uint16:
+      return read_numbers<std::uint16_t>(dataset, H5T_NATIVE_UINT16, part, name);
   }
   throw FatalError("HDF5: unknown column type");
 }

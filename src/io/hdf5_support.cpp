@@ -59,6 +59,10 @@ Datatype column_type(Type type, std::size_t text_width) {
       return {H5Tcopy(H5T_NATIVE_DOUBLE), "type"};
     case Type::text:
       return text_type(text_width);
+    case Type::uint8:
+      return {H5Tcopy(H5T_NATIVE_UINT8), "type"};
+    case Type::uint16:
+      return {H5Tcopy(H5T_NATIVE_UINT16), "type"};
   }
   throw FatalError("HDF5: unknown column type");
 }

@@ -21,7 +21,7 @@ std::string comma_separated(const Table& table,
 std::string json_string(std::string_view text);
 
 /// An array cell as nested JSON lists. @param not_a_number what stands for NaN and infinities
-std::string array_text(const ColumnData& data, std::size_t row,
-                       const std::vector<std::size_t>& shape, std::string_view not_a_number);
+std::string array_text(const Column& column, const ColumnData& data, std::size_t row,
+                       std::string_view not_a_number);
 
 }  // namespace skyloom::io

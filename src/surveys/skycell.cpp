@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <set>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
@@ -202,6 +203,31 @@ const Skycell* SkycellList::find(const SkycellId& id) const {
 const Skycell* SkycellList::find_source(const SkycellId& id) const {
   const Skycell* cell = found_in(cells, id);
   return cell != nullptr ? cell : found_in(padding_sources, id);
+}
+
+void keep_projections(SkycellList& list, const std::vector<int>& projections) {
+  const auto is_kept = [&](const Skycell& cell) {
+    return std::find(projections.begin(), projections.end(), cell.id.projection) !=
+           projections.end();
+  };
+  const SkycellList all = std::move(list);
+  list = {{}, {}, all.warnings};
+  std::set<SkycellId> sought;
+  for (const Skycell& cell : all.cells) {
+    if (!is_kept(cell)) {
+      continue;
+    }
+    list.cells.push_back(cell);
+    for (const SkycellPad& pad : cell.pads) {
+      sought.insert(pad.sources.begin(), pad.sources.end());
+    }
+  }
+  for (const SkycellId& source : sought) {
+    const Skycell* cell = all.find_source(source);
+    if (cell != nullptr && list.find(source) == nullptr) {
+      list.padding_sources.push_back(*cell);
+    }
+  }
 }
 
 SkycellList named_skycells(const std::vector<std::string>& names, const std::string& where) {

@@ -329,7 +329,7 @@ void measure(const std::filesystem::path& folder, int repeats) {
   std::vector<ConvolvedCell> convolved;
   const double coarse = best_of(repeats, [&] {
     convolved.clear();
-    convolved.emplace_back(gaussian, kCell, RowRules{}, around);
+    convolved.emplace_back(gaussian, kCell, RimRules{}, around);
   });
   Image<float> block(kCell.width, kRowsPerRead);
   const auto fine_rows = [&](const auto& take) {

@@ -98,6 +98,29 @@ bool product_is_right(const Bench& bench, std::size_t units, const std::set<std:
 
 }  // namespace
 
+TEST_CASE("a product that is larger than what is decoded at a time is whole") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  Bench bench(folder.path());
+  constexpr std::size_t kUnits = 24;
+  constexpr std::size_t kBulk = 1000000;  // 92 MB of all units
+  toy::Stage stage(kUnits);
+  stage.bulk = kBulk;
+  stage.failing = {7};
+  REQUIRE(comm.all(bench.run(stage).end == StageEnd::complete));
+  REQUIRE(comm.all(same(bench.products.table("toy", "things"), expected_things(kUnits, {7}))));
+  bool right = true;
+  for (std::size_t i = 0; i + 1 < kUnits; ++i) {
+    const auto unit = static_cast<float>(i < 7 ? i : i + 1);
+    for (const std::size_t at : {i * kBulk, (i + 1) * kBulk - 1}) {
+      right = right && bench.products.range<float>("toy", "nothing/value", at, 1)[0] == unit;
+    }
+  }
+  REQUIRE(comm.all(right));
+  REQUIRE(comm.all(bench.products.table("toy", "units").get<std::int64_t>("rows_nothing")[8] ==
+                   static_cast<std::int64_t>(kBulk)));
+}
+
 TEST_CASE("a stage's product is what one process computes, for any number of ranks") {
   const parallel::Comm& comm = test_world();
   const SharedFolder folder(comm);

@@ -38,7 +38,7 @@ TEST_CASE("parts written in place by different ranks are in the file, and only w
   const Schema declared = schema();
   std::vector<SlabClaim> claims;
   {
-    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    SlabFile slabs(comm, {folder.path(), "s"}, "key", declared);
     for (int x = 0; x < 5; ++x) {
       const SlabPart part = part_of(declared, 2, 2 * x, 3, 2, static_cast<float>(x + 1));
       if (x % comm.size() == comm.rank()) {
@@ -54,7 +54,7 @@ TEST_CASE("parts written in place by different ranks are in the file, and only w
   }
   comm.barrier();
   {
-    SlabFile again(comm, folder.path(), "s", "key", declared);  // taken up, not made anew
+    SlabFile again(comm, {folder.path(), "s"}, "key", declared);  // taken up, not made anew
     bool sound = true;
     for (int x = 0; x < 5; ++x) {
       sound = sound &&
@@ -85,12 +85,12 @@ TEST_CASE("a slab file of another set-up is made anew") {
   const Schema declared = schema();
   SlabClaim claim;
   {
-    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    SlabFile slabs(comm, {folder.path(), "s"}, "key", declared);
     const SlabPart part = part_of(declared, 0, 0, 8, 10, 3.0F);
     claim = comm.rank() == 0 ? slabs.write(part) : SlabClaim{0, part.start, part.count, 1};
   }
   comm.barrier();
-  SlabFile other(comm, folder.path(), "s", "other", declared);
+  SlabFile other(comm, {folder.path(), "s"}, "other", declared);
   REQUIRE_FALSE(comm.any(other.verify(claim)));
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("compressed arrays hold what was written in place, and can be taken up
   const std::filesystem::path finished = folder.path() / "s.slabs.h5";
   std::vector<SlabClaim> claims;
   {
-    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    SlabFile slabs(comm, {folder.path(), "s"}, "key", declared);
     claims = fill(comm, declared, slabs);
     slabs.finish();
   }
@@ -188,7 +188,7 @@ TEST_CASE("compressed arrays hold what was written in place, and can be taken up
   }
   comm.barrier();
   {
-    SlabFile again(comm, folder.path(), "s", "key", declared);
+    SlabFile again(comm, {folder.path(), "s"}, "key", declared);
     const bool sound = std::all_of(claims.begin(), claims.end(),
                                    [&](const SlabClaim& claim) { return again.verify(claim); });
     REQUIRE(comm.all(sound));
@@ -204,14 +204,14 @@ TEST_CASE("a compression that was cut off leaves the file in place") {
   const Schema declared = compressed_schema();
   std::vector<SlabClaim> claims;
   {
-    SlabFile slabs(comm, folder.path(), "s", "key", declared);
+    SlabFile slabs(comm, {folder.path(), "s"}, "key", declared);
     claims = fill(comm, declared, slabs);
     slabs.sync();
   }
   parallel::on_root(comm, [&] {
     std::ofstream(folder.path() / "s.slabs.h5.packed.tmp") << "what a killed run left";
   });
-  SlabFile again(comm, folder.path(), "s", "key", declared);
+  SlabFile again(comm, {folder.path(), "s"}, "key", declared);
   const bool sound = std::all_of(claims.begin(), claims.end(),
                                  [&](const SlabClaim& claim) { return again.verify(claim); });
   REQUIRE(comm.all(sound));
@@ -220,4 +220,70 @@ TEST_CASE("a compression that was cut off leaves the file in place") {
   parallel::on_root(comm, [&] { right = holds(folder.path()); });
   REQUIRE(comm.all(right));
   REQUIRE(comm.all(!std::filesystem::exists(folder.path() / "s.slabs.h5.packed.tmp")));
+}
+
+TEST_CASE(
+    "a slab file with a name of its own has planes, tables and attributes, compressed or not") {
+  const parallel::Comm& comm = test_world();
+  const int deflate = GENERATE(0, 1);
+  const SharedFolder folder(comm);
+  // Planes of more lines than are copied at a time, in chunks that do not divide them.
+  const Schema declared{{}, {{"cells/mask", Type::uint16, {3, 5000, 1100}, "", "mask", deflate}}};
+  const auto value = [](std::size_t plane, int y) {
+    return static_cast<std::uint16_t>(20000 * plane + static_cast<std::size_t>(y));
+  };
+  SlabExtras extras{{}, {{"host", "somewhere"}}};
+  extras.content.tables.emplace_back(TableSchema{"cells/list", {{"name", Type::text, "", "cell"}}});
+  extras.content.tables.back().add_rows(3);
+  extras.content.tables.back().set(2, "name", "third");
+  extras.content.attributes = {{"/", "sigma_pix", 60.0}, {"cells", "bands", std::string("riz")}};
+  const SlabPlace place{folder.path(), "s", "a/b/cells.h5"};
+  const auto write = [&](SlabFile& slabs) {
+    Rows rows(declared);
+    rows.set_sink([&](const SlabPart& part) { static_cast<void>(slabs.write(part)); });
+    for (std::size_t plane = 0; plane < 3; ++plane) {
+      for (int y = 500 * comm.rank(); y < 5000; y += 500 * comm.size()) {
+        Image<std::uint16_t> lines(1100, 500);
+        for (int line = 0; line < 500; ++line) {
+          std::ranges::fill(lines.view().row(line), value(plane, y + line));
+        }
+        rows.add_slab("cells/mask", plane, y, 0, std::as_const(lines).view());
+      }
+    }
+    REQUIRE(rows.slabs().empty());
+  };
+  const auto right = [&] {
+    std::filesystem::copy_file(folder.path() / "a/b/cells.h5", folder.path() / "s.h5",
+                               std::filesystem::copy_options::overwrite_existing);
+    const Products products(folder.path());
+    bool equal = true;
+    for (const int y : {0, 499, 500, 3840, 4999}) {
+      for (std::size_t plane = 0; plane < 3; ++plane) {
+        const auto part =
+            products.plane<std::uint16_t>("s", "cells/mask", plane, {1090, 1100, y, y + 1});
+        equal = equal && part(0, 9) == value(plane, y);
+      }
+    }
+    const io::Hdf5File file(folder.path() / "a/b/cells.h5");
+    return equal && file.read_table("cells/list").get<std::string>("name")[2] == "third" &&
+           file.attribute("/", "sigma_pix") == "60" && file.attribute("cells", "bands") == "riz" &&
+           file.attribute("provenance", "host") == "somewhere";
+  };
+  bool as_written = true;
+  {
+    SlabFile slabs(comm, place, "key", declared, extras);
+    write(slabs);
+    slabs.finish();
+    REQUIRE(slabs.final_name() == "a/b/cells.h5");
+  }
+  parallel::on_root(comm, [&] { as_written = right(); });
+  REQUIRE(comm.all(as_written));
+  {
+    SlabFile again(comm, place, "key", declared, extras);  // unpacked where it is compressed
+    again.finish();
+  }
+  parallel::on_root(comm, [&] { as_written = right(); });
+  REQUIRE(comm.all(as_written));
+  parallel::on_root(comm, [&] { remove_slab_files(place); });
+  REQUIRE(comm.all(std::filesystem::is_empty(folder.path() / "a/b")));
 }

@@ -2,6 +2,7 @@
 // A stage whose products are known in closed form: unit k writes k % 4 rows of "things" (numbers,
 // text, an array) and row k of a slab array; units may be told to fail.
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <stdexcept>
@@ -35,6 +36,7 @@ class Stage final : public skyloom::engine::StageBase {
 
   std::set<std::size_t> failing;     ///< throw UnitError
   std::set<std::size_t> broken;      ///< throw another exception, after adding rows
+  std::size_t bulk = 0;              ///< rows of "nothing" per unit
   std::function<void()> after_unit;  ///< called at the end of every unit
   std::function<void()> at_open;
   std::function<void(const skyloom::engine::Unit&, skyloom::UnitState&)> with_state;
@@ -81,6 +83,8 @@ class Stage final : public skyloom::engine::StageBase {
       const std::vector<float> stamp(4, static_cast<float>(unit.index));
       things.set(row, "stamp", std::span<const float>(stamp));
     }
+    rows.table("nothing").add_rows(bulk);
+    std::ranges::fill(rows.table("nothing").get<float>("value"), static_cast<float>(unit.index));
     if (broken.contains(unit.index)) {
       throw std::logic_error("a defect");
     }

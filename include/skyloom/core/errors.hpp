@@ -19,6 +19,12 @@ class ConfigError : public std::runtime_error {
   ConfigError(std::string_view where, std::string_view wrong, std::string_view expected = {});
 };
 
+/// A file that is there could not be opened or read: the same call may succeed a little later.
+class ReadFailure : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+};
+
 /// Why a unit of work has no result. The numbers are stored in products: never renumber.
 enum class Reason : std::uint8_t {
   none = 0,           ///< it has a result

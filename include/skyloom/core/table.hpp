@@ -17,7 +17,8 @@
 
 namespace skyloom {
 
-enum class Type : std::uint8_t { boolean, int32, int64, float32, float64, text };
+/// The numbers are part of journals' keys: never renumber.
+enum class Type : std::uint8_t { boolean, int32, int64, float32, float64, text, uint8, uint16 };
 
 /// Numpy-like name of a type ("bool", "int32", ..., "text").
 std::string_view to_string(Type type);
@@ -69,12 +70,12 @@ struct Schema {
   friend bool operator==(const Schema&, const Schema&) = default;
 };
 
-/// Column values; one alternative per Type, in the order of Type. Booleans are bytes 0 and 1.
-using ColumnData =
-    std::variant<std::vector<std::uint8_t>, std::vector<std::int32_t>, std::vector<std::int64_t>,
-                 std::vector<float>, std::vector<double>, std::vector<std::string>>;
+/// Column values; booleans (0 and 1) and uint8 are both bytes.
+using ColumnData = std::variant<std::vector<std::uint8_t>, std::vector<std::int32_t>,
+                                std::vector<std::int64_t>, std::vector<float>, std::vector<double>,
+                                std::vector<std::string>, std::vector<std::uint16_t>>;
 
-/// The C++ type that holds a Type, and the other way round.
+/// The Type of a C++ type; of bytes it is boolean.
 template <class T>
 constexpr Type type_of() {
   if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::uint8_t>) {
@@ -87,6 +88,8 @@ constexpr Type type_of() {
     return Type::float32;
   } else if constexpr (std::is_same_v<T, double>) {
     return Type::float64;
+  } else if constexpr (std::is_same_v<T, std::uint16_t>) {
+    return Type::uint16;
   } else {
     static_assert(std::is_same_v<T, std::string>);
     return Type::text;

@@ -7,29 +7,17 @@
 #include <functional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "skyloom/core/log.hpp"
 #include "skyloom/core/table.hpp"
+#include "skyloom/engine/file_content.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/parallel/comm.hpp"
 
 namespace skyloom::engine {
 
 class Pipeline;
-
-using AttributeValue = std::variant<std::int32_t, std::int64_t, std::uint64_t, double, std::string,
-                                    std::vector<std::string>, std::vector<double>>;
-struct FileAttribute {
-  std::string object;  ///< a group, which appears, or "/"
-  std::string name;
-  AttributeValue value;
-};
-struct FileContent {
-  std::vector<Table> tables;  ///< groups with one dataset per column
-  std::vector<FileAttribute> attributes;
-};
 
 struct FileSet {
   std::string folder;              ///< in the run directory

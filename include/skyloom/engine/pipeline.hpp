@@ -92,6 +92,8 @@ class Pipeline {
   /// Estimates of the stages for a dry run, from the measured costs of this pipeline; reads headers
   /// and catalogues, never pixels. Empty when nothing was measured. @throws ConfigError
   [[nodiscard]] virtual std::vector<StageForecast> forecast() const { return {}; }
+  /// Default of run.max_failed_fraction.
+  [[nodiscard]] virtual double max_failed_fraction() const { return 0.0; }
   /// Run directory that the configuration names, or "" for the default beside the TOML.
   [[nodiscard]] virtual std::string run_directory() const = 0;
   [[nodiscard]] virtual std::vector<std::unique_ptr<StageBase>> stages() = 0;

@@ -35,9 +35,8 @@ struct RunSettings {
   JobSettings job;
 };
 
-/// Declares [run], [job] and [logging]; the seed belongs to the description of every one of
-/// `stages`.
-void declare_run(ConfigSpec& spec, RunSettings& settings, const std::vector<std::string>& stages);
+/// Declares [run], [job] and [logging] for a pipeline.
+void declare_run(ConfigSpec& spec, RunSettings& settings, Pipeline& pipeline);
 
 /// Lets the pipeline keep the share that run.shard names, and clears the key: the configuration now
 /// says what is done. @throws ConfigError

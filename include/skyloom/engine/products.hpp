@@ -53,6 +53,14 @@ class Products {
                std::as_writable_bytes(std::span(out)));
     return out;
   }
+  /// Rows and columns of plane `plane` of a three-dimensional dataset, T as above or uint16_t.
+  template <class T>
+  [[nodiscard]] Image<T> plane(std::string_view stage, std::string_view name, std::size_t plane,
+                               const Box& box) const {
+    Image<T> out(box.width(), box.height());
+    read_plane(stage, name, type_of<T>(), plane, box, std::as_writable_bytes(out.pixels()));
+    return out;
+  }
   /// Drops what is cached of a stage (its product was rewritten).
   void forget(std::string_view stage);
 
@@ -60,6 +68,9 @@ class Products {
   struct Cache;
   void read_range(std::string_view stage, std::string_view name, Type type, std::size_t first,
                   std::size_t last, std::span<std::byte> out) const;
+
+  void read_plane(std::string_view stage, std::string_view name, Type type, std::size_t plane,
+                  const Box& box, std::span<std::byte> out) const;
 
   std::filesystem::path directory_;
   std::unique_ptr<Cache> cache_;

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "skyloom/core/image.hpp"
@@ -30,11 +32,18 @@ class Rows {
   [[nodiscard]] const std::vector<Table>& tables() const { return tables_; }
   [[nodiscard]] std::vector<Table>& tables() { return tables_; }
   [[nodiscard]] const std::vector<SlabPart>& slabs() const { return slabs_; }
+  /// Parts go there as they come instead of into slabs(): a unit may write more than fits memory.
+  void set_sink(std::function<void(const SlabPart&)> sink) { sink_ = std::move(sink); }
 
   /// Adds a 2-D part of a 2-D float32 or uint8 slab array, its first pixel at (y0, x0).
   /// @throws FatalError when it does not fit the declared shape and type
   void add_slab(std::string_view name, int y0, int x0, ImageView<const float> values);
   void add_slab(std::string_view name, int y0, int x0, ImageView<const std::uint8_t> values);
+  /// The same of plane `plane` of a 3-D float32 or uint16 slab array.
+  void add_slab(std::string_view name, std::size_t plane, int y0, int x0,
+                ImageView<const float> values);
+  void add_slab(std::string_view name, std::size_t plane, int y0, int x0,
+                ImageView<const std::uint16_t> values);
   /// Adds a part of any shape.
   void add_slab(std::string_view name, SlabPart part);
 
@@ -44,6 +53,7 @@ class Rows {
   const Schema* schema_;
   std::vector<Table> tables_;
   std::vector<SlabPart> slabs_;
+  std::function<void(const SlabPart&)> sink_;
 };
 
 }  // namespace skyloom::engine

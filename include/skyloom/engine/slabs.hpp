@@ -13,9 +13,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "skyloom/core/table.hpp"
+#include "skyloom/engine/file_content.hpp"
 #include "skyloom/engine/rows.hpp"
 #include "skyloom/parallel/comm.hpp"
 
@@ -43,14 +45,31 @@ struct SlabBox {
 /// Disjoint boxes that together are everything of `shape` outside the given boxes.
 std::vector<SlabBox> uncovered(std::span<const std::size_t> shape, std::vector<SlabBox> covered);
 
+/// Where the slab file of a stage is.
+struct SlabPlace {
+  std::filesystem::path run_directory;
+  std::string stage;
+  std::string file = {};  ///< relative to the run directory; "" = <stage>.slabs.h5
+
+  [[nodiscard]] std::string name() const { return file.empty() ? stage + ".slabs.h5" : file; }
+};
+
+/// What the file carries beside its arrays, and its /provenance: written only with a content.
+struct SlabExtras {
+  FileContent content;
+  std::vector<std::pair<std::string, std::string>> provenance;
+};
+
+/// Everything that a slab file of this place leaves, finished or not.
+void remove_slab_files(const SlabPlace& place);
+
 class SlabFile {
  public:
-  /// Collective: takes <directory>/<stage>.slabs.h5.tmp up again when it carries the same key,
-  /// otherwise creates it. The finished file of the same key (a retry of failed units, or a crash
-  /// during assembly) is taken up too, and unpacked when it is compressed. @param schema must have
-  /// at least one slab array
-  SlabFile(const parallel::Comm& comm, const std::filesystem::path& directory,
-           std::string_view stage, std::string_view key, const Schema& schema);
+  /// Collective: takes <file>.tmp up again when it carries the same key, otherwise creates it. The
+  /// finished file of the same key (a retry of failed units, or a crash during assembly) is taken
+  /// up too, and unpacked when it is compressed. @param schema must have at least one slab array
+  SlabFile(const parallel::Comm& comm, const SlabPlace& place, std::string_view key,
+           const Schema& schema, const SlabExtras& extras = {});
   ~SlabFile();
   SlabFile(const SlabFile&) = delete;
   SlabFile& operator=(const SlabFile&) = delete;
@@ -62,11 +81,11 @@ class SlabFile {
   void sync();
   /// Fills a box with NaN (floating point) or 0.
   void fill_missing(std::size_t slab, const SlabBox& box);
-  /// Collective: forces the file to disk and gives it its final name, <stage>.slabs.h5. When an
+  /// Collective: forces the file to disk and gives it its final name. When an
   /// array is to be compressed, that name goes to a compressed copy instead; until then the file
   /// can be taken up again.
   void finish();
-  /// File name that links of the product use.
+  /// Its path as links of the product name it: relative to the run directory.
   [[nodiscard]] std::string final_name() const;
 
  private:

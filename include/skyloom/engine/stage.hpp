@@ -27,6 +27,8 @@ class StageBase {
   [[nodiscard]] virtual std::vector<std::string> inputs() = 0;
   /// Stages whose products it reads, by name; part of its hash.
   [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
+  /// Where its slab arrays go, relative to the run directory; "" = <stage>.slabs.h5.
+  [[nodiscard]] virtual std::string slab_file() const { return {}; }
   /// Called on rank 0 only; the result is broadcast. @throws ConfigError for bad input
   [[nodiscard]] virtual Plan plan(const Products& before) = 0;
   /// Called once on every rank before its first unit (and not on ranks without units).
@@ -43,6 +45,12 @@ template <class S>
 concept SavesState = requires(const typename S::Config& config, const typename S::Input& input,
                               const Rng& rng, UnitState& state) {
   { S::compute(config, input, rng, state) } -> std::same_as<typename S::Result>;
+};
+
+/// A stage whose slab file is a product with a name of its own.
+template <class S>
+concept NamesSlabFile = requires(const typename S::Config& config) {
+  { S::slab_file(config) } -> std::same_as<std::string>;
 };
 
 template <class S>
@@ -73,6 +81,13 @@ class StageAdapter final : public StageBase {
   [[nodiscard]] std::string_view name() const override { return S::name; }
   [[nodiscard]] std::vector<std::string> inputs() override { return S::inputs(config_); }
   [[nodiscard]] std::vector<std::string> needs() const override { return S::needs(); }
+  [[nodiscard]] std::string slab_file() const override {
+    if constexpr (NamesSlabFile<S>) {
+      return S::slab_file(config_);
+    } else {
+      return {};
+    }
+  }
   [[nodiscard]] Plan plan(const Products& before) override { return S::plan(config_, before); }
   void open(const Products& before, Log& log) override { context_ = S::open(config_, before, log); }
   void process(const Unit& unit, std::uint64_t seed, Rows& rows, UnitState& state) override {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "skyloom/core/table.hpp"
+#include "skyloom/engine/file_content.hpp"
 
 namespace skyloom::engine {
 
@@ -30,6 +31,9 @@ struct Plan {
   /// What `skyloom status --units` counts of units that are pieces of one object, in the plural,
   /// such as "injections"; empty = nothing but units.
   std::string items;
+  /// Goes into the slab file beside its arrays, with the run's provenance; for slab files that are
+  /// products in their own right.
+  FileContent slab_content = {};
 
   /// Appends a unit with the next index.
   void add(std::string key, double cost, std::string source = {}) {

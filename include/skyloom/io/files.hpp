@@ -17,6 +17,8 @@ namespace skyloom::io {
 std::string read_text(const std::filesystem::path& path);
 /// Writes to a temporary name beside it, syncs, renames. @throws FatalError naming file and cause
 void write_atomically(const std::filesystem::path& path, std::string_view content);
+/// Creates a folder and those it is in. @throws FatalError naming it
+void create_folders(const std::filesystem::path& folder);
 /// @throws FatalError when the file system of `path` says that it has less than `bytes` free. (That
 /// it does not say so is no promise: quotas are not seen.)
 void require_space(const std::filesystem::path& path, std::uint64_t bytes);

@@ -60,9 +60,12 @@ class Hdf5File {
   [[nodiscard]] Image<float> read_plane(std::string_view dataset, std::size_t plane,
                                         const Box& box) const;
 
-  /// Rows [first, last) along the slowest axis of a numeric dataset as values of `type` (booleans
-  /// as bytes), row-major; `out` is as long as they are. @throws FatalError when they are not
-  /// inside
+  /// The box of `count` elements from `start` along every axis of a numeric dataset as values of
+  /// `type` (booleans as bytes), row-major; `out` is as long as they are. @throws FatalError when
+  /// it is not inside
+  void read_box(std::string_view dataset, Type type, std::span<const std::size_t> start,
+                std::span<const std::size_t> count, std::span<std::byte> out) const;
+  /// The same of rows [first, last) along the slowest axis.
   void read_rows(std::string_view dataset, Type type, std::size_t first, std::size_t last,
                  std::span<std::byte> out) const;
 
@@ -81,6 +84,14 @@ class Hdf5File {
 /// True when the file exists and opens as HDF5.
 bool is_hdf5(const std::filesystem::path& path);
 
+/// Size of the rows of a table that one process adds.
+struct TableExtent {
+  std::uint64_t rows = 0;
+  std::vector<std::size_t> widths;  ///< bytes of the widest text of every column
+
+  void add(const Table& table);
+};
+
 /// A file being written: by this process alone, or by all ranks of a communicator, and then every
 /// call is collective with the same arguments but for the rows of a table. Callers write to a
 /// temporary name and rename after close().
@@ -96,17 +107,22 @@ class Hdf5Writer {
   /// Writes /<name>/<column> for every column. The rows of the ranks follow each other in rank
   /// order; a rank may have none. Texts become fixed-length UTF-8 as wide as the widest.
   void write_table(const Table& rows);
+  /// The same in parts, for tables that are larger than memory: begin_table says what this rank
+  /// will add in all, add_rows (the table by its name) writes what comes next of it; every rank
+  /// calls it equally often. Several tables may be open.
+  void begin_table(const TableSchema& schema, const TableExtent& mine);
+  void add_rows(const Table& rows);
   /// Creates an uncompressed, fully allocated dataset without values (whoever creates it fills it
   /// in place) with its unit and description; parent groups appear.
   void create_array(const SlabArray& array);
   /// Position of such a dataset's first byte in the file.
   [[nodiscard]] std::uint64_t array_offset(std::string_view name) const;
   /// Creates a dataset and fills it: compressed when array.deflate says so, in chunks that no two
-  /// ranks share. Every rank writes one contiguous part along the slowest axis and calls
-  /// `read(first, last, bytes)` for the rows it comes to, in rounds of bounded size.
-  void write_array(const SlabArray& array,
-                   const std::function<void(std::size_t first, std::size_t last,
-                                            std::span<std::byte> bytes)>& read);
+  /// ranks share. Every rank calls `read(first, bytes)` for the contiguous elements from `first` on
+  /// that it comes to, in rounds of bounded size.
+  void write_array(
+      const SlabArray& array,
+      const std::function<void(std::uint64_t first, std::span<std::byte> bytes)>& read);
   /// Writes /<group>/<column> alone; the rows of the ranks follow each other in rank order.
   void write_column(std::string_view group, const Column& column, const ColumnData& values);
   void make_group(std::string_view name);

@@ -125,6 +125,10 @@ struct SkycellList {
 ///   source that has neither a line of its own nor a place in RINGS.V3
 SkycellList read_skycell_list(const std::string& path, int projections_limit = 0);
 
+/// Drops the cells of all other projections; those that fill sides of what is left become padding
+/// sources.
+void keep_projections(SkycellList& list, const std::vector<int>& projections);
+
 /// Without a CSV: the named cells, or all cells of projections, from the ring table. No paddings.
 /// @param where the key that holds the names, for messages. @throws ConfigError
 SkycellList named_skycells(const std::vector<std::string>& names, const std::string& where);

@@ -24,7 +24,8 @@ TEST_CASE("where a run keeps its files") {
 TEST_CASE("the [run] table is checked and its seed belongs to every stage") {
   ConfigSpec spec;
   RunSettings settings;
-  declare_run(spec, settings, {"cut", "join"});
+  const auto pipeline = example::make_example();
+  declare_run(spec, settings, *pipeline);
   spec.apply(io::parse_toml("[run]\nseed = 7\ntime_limit_s = 1.5\n", "t"), "t", "/");
   CHECK(settings.seed == 7);
   CHECK(settings.time_limit_s == 1.5);

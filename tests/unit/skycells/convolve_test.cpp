@@ -104,7 +104,7 @@ Image<float> full(const ConvolvedCell& cell, const CellGeometry& g, int block) {
 }
 
 /// A row from its own pixels: columns of the projection, rows of a cell.
-Image<float> assembled(const CellGeometry& g, const Layout& layout, int y, const RowRules& rules) {
+Image<float> assembled(const CellGeometry& g, const Layout& layout, int y, const RimRules& rules) {
   Image<float> row(8 * g.step_x(), g.height, kNan);
   for (int x = 0; x < 6; ++x) {
     if (layout.count({y, x}) == 0) {
@@ -124,7 +124,7 @@ Image<float> assembled(const CellGeometry& g, const Layout& layout, int y, const
 
 /// The master row around cell x: `pad` pixels more than the cell on every side.
 Image<float> master(const CellGeometry& g, const Layout& layout, int x, int y,
-                    const RowRules& rules) {
+                    const RimRules& rules) {
   const auto occupied = [&](int row) {
     return std::any_of(layout.begin(), layout.end(),
                        [&](const Place& place) { return place.first == row; });
@@ -161,7 +161,7 @@ struct Agreement {
 };
 
 Agreement compare(const Image<float>& out, const Image<float>& whole, int margin,
-                  const RowRules& rules) {
+                  const RimRules& rules) {
   Image<float> light = whole;
   Image<float> valid(whole.width(), whole.height());
   for (std::size_t i = 0; i < light.pixels().size(); ++i) {
@@ -192,7 +192,7 @@ Agreement compare(const Image<float>& out, const Image<float>& whole, int margin
   return result;
 }
 
-void check_layout(const CellGeometry& g, const RowRules& rules) {
+void check_layout(const CellGeometry& g, const RimRules& rules) {
   const MultirateGaussian gaussian = multirate();
   const Cells cells = all_combined(gaussian, g, kLayout);
   for (const auto& [y, x] : kLayout) {
@@ -219,14 +219,14 @@ TEST_CASE("convolved skycells are those of assembled rows") {
 }
 
 TEST_CASE("the old rules of rows can be had") {
-  RowRules rules;
+  RimRules rules;
   rules.strict_slots = true;
   rules.void_top = true;
   check_layout({330, 300, 60, 4, 60}, rules);
 }
 
 TEST_CASE("light around missing pixels is made up for when asked") {
-  RowRules rules;
+  RimRules rules;
   rules.missing = MissingData::normalise;
   rules.min_weight = 0.3;
   check_layout({330, 300, 60, 4, 60}, rules);

@@ -80,6 +80,14 @@ PixelRange columns_of(ColumnZone zone, const CellGeometry& g) {
   return {};
 }
 
+PixelRange low_rim(const CellGeometry& g) {
+  return {g.overlap - g.edge, g.overlap};
+}
+
+PixelRange high_rim(const CellGeometry& g) {
+  return {g.step_y(), g.step_y() + g.edge};
+}
+
 CellDecimation::CellDecimation(const numerics::MultirateGaussian& gaussian,
                                const CellGeometry& geometry, int x, int y, PaddedSides padded,
                                bool with_weight)

@@ -49,6 +49,10 @@ struct PixelRange {
 PixelRange rows_of(RowZone zone, const CellGeometry& geometry);
 PixelRange columns_of(ColumnZone zone, const CellGeometry& geometry);
 
+/// Rows whose missing pixels the row of cells below (low) or above (high) shows as its outermost.
+PixelRange low_rim(const CellGeometry& geometry);
+PixelRange high_rim(const CellGeometry& geometry);
+
 /// Sides of a cell that pixels of other projections fill, `pad` pixels beyond the cell.
 struct PaddedSides {
   bool left = false;
@@ -66,27 +70,30 @@ struct Patch {
   Image<float> nodes;
 };
 
-/// One bit per pixel, 1 where there is no value; rows begin in new words.
+/// One bit per pixel, 1 where there is no value; rows begin in new words. All rows of a cell, or
+/// those that its neighbours need.
 class MissingBits {
  public:
   MissingBits() = default;
-  MissingBits(int width, int height)
+  MissingBits(int width, int height, int first_row = 0)
       : words_((width + 63) / 64),
+        first_row_(first_row),
         bits_(static_cast<std::size_t>(words_) * static_cast<std::size_t>(height), 0) {}
 
   [[nodiscard]] int words() const { return words_; }
   [[nodiscard]] std::span<std::uint64_t> row(int y) {
-    return std::span(bits_).subspan(static_cast<std::size_t>(y * words_),
+    return std::span(bits_).subspan(static_cast<std::size_t>((y - first_row_) * words_),
                                     static_cast<std::size_t>(words_));
   }
   [[nodiscard]] std::span<const std::uint64_t> row(int y) const {
-    return std::span(bits_).subspan(static_cast<std::size_t>(y * words_),
+    return std::span(bits_).subspan(static_cast<std::size_t>((y - first_row_) * words_),
                                     static_cast<std::size_t>(words_));
   }
   [[nodiscard]] std::span<const std::uint64_t> all() const { return bits_; }
 
  private:
   int words_ = 0;
+  int first_row_ = 0;
   std::vector<std::uint64_t> bits_;
 };
 

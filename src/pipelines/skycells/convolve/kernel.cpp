@@ -19,7 +19,7 @@ const CombinedCell* find(const Surroundings& around, int x, int y) {
 }
 
 /// Whether the rows of a zone of cell row `y` stand in the assembled row of `around`.
-bool counts(RowZone zone, int y, const Surroundings& around, const RowRules& rules) {
+bool counts(RowZone zone, int y, const Surroundings& around, const RimRules& rules) {
   if (y != around.y) {
     return zone == (y < around.y ? RowZone::up : RowZone::down);
   }
@@ -41,7 +41,7 @@ bool counts(RowZone zone, int y, const Surroundings& around, const RowRules& rul
 }
 
 bool counts(ColumnZone zone, const CombinedCell& cell, const Surroundings& around,
-            const RowRules& rules) {
+            const RimRules& rules) {
   switch (zone) {
     case ColumnZone::pad_left:
       return find(around, cell.x - 1, cell.y) == nullptr;
@@ -97,7 +97,7 @@ void copy_bits(std::span<const std::uint64_t> from, int first, int last, int shi
 }  // namespace
 
 ConvolvedCell::ConvolvedCell(const numerics::MultirateGaussian& gaussian,
-                             const CellGeometry& geometry, const RowRules& rules,
+                             const CellGeometry& geometry, const RimRules& rules,
                              const Surroundings& around)
     : geometry_(geometry),
       rules_(rules),

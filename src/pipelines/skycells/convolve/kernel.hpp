@@ -13,7 +13,7 @@
 namespace skyloom::skycells {
 
 /// How rows treat their rims.
-struct RowRules {
+struct RimRules {
   /// The left overlap of every cell but that of column `first_column` is dropped even without a
   /// left neighbour.
   bool strict_slots = false;
@@ -40,7 +40,7 @@ class ConvolvedCell {
   /// @param gaussian must outlive this object
   /// @throws std::invalid_argument the cell itself is not there; normalise without weights
   ConvolvedCell(const numerics::MultirateGaussian& gaussian, const CellGeometry& geometry,
-                const RowRules& rules, const Surroundings& around);
+                const RimRules& rules, const Surroundings& around);
 
   /// The coarse product: everything that full resolution is made of.
   [[nodiscard]] const Image<float>& nodes() const { return light_.nodes; }
@@ -63,7 +63,7 @@ class ConvolvedCell {
   void restore_missing(const Surroundings& around);
 
   CellGeometry geometry_;
-  RowRules rules_;
+  RimRules rules_;
   int x0_;  ///< first pixel in the projection
   int y0_;
   numerics::NodeRange node_rows_;

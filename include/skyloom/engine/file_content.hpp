@@ -1,0 +1,35 @@
+#pragma once
+// What an HDF5 file carries beside big arrays: tables and attributes.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "skyloom/core/table.hpp"
+
+namespace skyloom::io {
+class Hdf5Writer;
+}  // namespace skyloom::io
+
+namespace skyloom::engine {
+
+using AttributeValue = std::variant<std::int32_t, std::int64_t, std::uint64_t, double, std::string,
+                                    std::vector<std::string>, std::vector<double>>;
+struct FileAttribute {
+  std::string object;  ///< a group, which appears, or "/"
+  std::string name;
+  AttributeValue value;
+};
+struct FileContent {
+  std::vector<Table> tables;  ///< groups with one dataset per column
+  std::vector<FileAttribute> attributes;
+
+  [[nodiscard]] bool empty() const { return tables.empty() && attributes.empty(); }
+};
+
+/// Collective where the writer is. @param with_rows false on the ranks that add no rows of their
+/// own
+void write_content(io::Hdf5Writer& writer, const FileContent& content, bool with_rows = true);
+
+}  // namespace skyloom::engine

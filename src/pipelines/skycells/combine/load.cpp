@@ -1,0 +1,63 @@
+#include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/row_source.hpp"
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::skycells {
+
+std::unique_ptr<CombineStage::Context> CombineStage::open(const Config& config,
+                                                          const engine::Products& /*before*/,
+                                                          Log& log) {
+  auto context = std::make_unique<Context>();
+  context->survey = &found_survey(config);
+  context->log = &log;
+  if (config.streams()) {
+    context->gaussian.emplace(config.gaussian());
+  }
+  return context;
+}
+
+CombineStage::Input CombineStage::load(const Config& config, Context& context,
+                                       const engine::Unit& unit) {
+  Input input;
+  input.survey = context.survey;
+  if (unit.key == kListUnit) {
+    return input;
+  }
+  const std::vector<surveys::Skycell>& cells = context.survey->list.cells;
+  const surveys::Skycell& cell = cells.at(unit.index - 1);
+  input.cell = &cell;
+  OpenedCell opened = open_cell(config, cell);
+  if (opened.files.masks.size() < opened.files.bands.size() && !context.has_warned) {
+    context.has_warned = true;
+    context.log->warning(
+        "{}: a band has no mask: 0 is taken (column `masks` names those of all "
+        "cells)",
+        cell.id.name());
+  }
+  const surveys::ProjectionRows& projection = context.survey->projection(cell.id.projection);
+  input.task = {config.cell_geometry(projection.cell_width, projection.cell_height),
+                cell.id.x,
+                cell.id.y,
+                cell.width,
+                cell.height,
+                std::move(opened.weights),
+                config.missing_pixel(),
+                config.missing_data() == numerics::MissingData::normalise,
+                context.gaussian ? &*context.gaussian : nullptr,
+                {},
+                nullptr};
+  input.paddings.emplace(config, *context.survey, cell);
+  input.task.padded = input.paddings->sides();
+  input.task.pads = input.paddings->rows();
+  for (const surveys::Skycell* other = &cell; other != cells.data(); ++input.plane) {
+    --other;
+    if (other->id.projection != cell.id.projection) {
+      break;
+    }
+  }
+  input.files = std::move(opened.files);
+  input.source = std::move(opened.source);
+  return input;
+}
+
+}  // namespace skyloom::skycells

@@ -1,0 +1,96 @@
+#include "pipelines/skycells/pipeline.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/convolve/stage.hpp"
+#include "pipelines/skycells/forecast.hpp"
+#include "pipelines/skycells/report.hpp"
+#include "pipelines/skycells/survey.hpp"
+#include "pipelines/skycells/tables.hpp"
+#include "skyloom/core/errors.hpp"
+
+namespace skyloom::skycells {
+namespace {
+
+class Skycells final : public engine::Pipeline {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "skycells"; }
+  [[nodiscard]] std::string_view summary() const override {
+    return "Pan-STARRS1 skycells: bands combined, rows padded and convolved with a Gaussian";
+  }
+  void declare(ConfigSpec& spec) override { skycells::declare(spec, config_); }
+  void check() override { skycells::check(config_); }
+  [[nodiscard]] std::string run_directory() const override { return {}; }
+
+  [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
+    std::vector<std::unique_ptr<engine::StageBase>> out;
+    out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
+    return out;
+  }
+  [[nodiscard]] std::vector<engine::Published> published() const override;
+  [[nodiscard]] std::vector<engine::Export> exports() const override;
+  [[nodiscard]] std::vector<std::string> summary_lines(
+      const engine::Products& products) const override;
+  [[nodiscard]] web::Report report(const engine::Products& products,
+                                   const engine::ReportOptions& options) const override {
+    return skycells::report(config_, products, options);
+  }
+  void take_share(std::size_t index, std::size_t count) override {
+    take_share_of_projections(config_, index, count);
+  }
+  [[nodiscard]] std::vector<engine::StageForecast> forecast() const override {
+    return skycells::forecast(config_);
+  }
+  [[nodiscard]] double max_failed_fraction() const override { return 0.1; }
+  void simulate(const engine::SimulateOptions& /*options*/) const override {
+    throw ConfigError("simulate", "skycells has no simulation", "another pipeline");
+  }
+
+ private:
+  Config config_;
+};
+
+std::vector<engine::Published> Skycells::published() const {
+  return {{"convolve", "cells", "cells", false,
+           [this](const engine::Products& products) { return cell_table(config_, products); }},
+          {"convolve", "projections", "projections", true}};
+}
+
+std::vector<engine::Export> Skycells::exports() const {
+  const std::string folder = "convolved_results/" + config_.detector_folder();
+  return {{"cells", "cells.csv", "csv"},
+          {.table = "cell_metadata",
+           .file = folder + "/cell_metadata.json",
+           .format = "json",
+           .make = [this](const auto& products) { return metadata_table(config_, products); }}};
+}
+
+std::vector<std::string> Skycells::summary_lines(const engine::Products& products) const {
+  const Table cells = cell_table(config_, products);
+  const auto& status = cells.get<std::string>("status");
+  const auto& projection = cells.get<std::int32_t>("projection");
+  const auto& bytes = cells.get<std::int64_t>("bytes_read");
+  const std::set<std::int32_t> projections(projection.begin(), projection.end());
+  const auto failed = std::count(status.begin(), status.end(), "failed");
+  const auto all = static_cast<std::ptrdiff_t>(status.size());
+  std::vector<std::string> lines{fmt::format(
+      "{} of {} skycells of {} projections convolved, {:.1f} MB of images read", all - failed, all,
+      projections.size(),
+      1e-6 * static_cast<double>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})))};
+  lines.push_back("Images: " + (products.directory() / ConvolveStage::slab_file(config_)).string());
+  return lines;
+}
+
+}  // namespace
+
+std::unique_ptr<engine::Pipeline> make_skycells() {
+  return std::make_unique<Skycells>();
+}
+
+}  // namespace skyloom::skycells
