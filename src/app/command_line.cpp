@@ -112,8 +112,8 @@ void add_simulate(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("simulate", "write a survey with known truth");
   command->add_option("PIPELINE", line.pipeline, "for this pipeline")->required();
   command->add_option("--out", line.out, "folder for it")->required()->type_name("DIR");
-  command->add_option("--size", line.size, "how big")
-      ->check(CLI::IsMember({"tiny", "small", "full"}))
+  command->add_option("--size", line.size, "how big (row: skycells only)")
+      ->check(CLI::IsMember({"tiny", "small", "full", "row"}))
       ->capture_default_str();
   command->add_option("--seed", line.seed, "seed of its random numbers")->capture_default_str();
   command->callback([&line] { line.action = Action::simulate; });

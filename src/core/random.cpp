@@ -6,25 +6,6 @@
 
 namespace skyloom {
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                        std::array<std::uint32_t, 2> key) {
-  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
-  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
-  constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
-  constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = kMultiplier0 * counter[0];
-    const std::uint64_t product1 = kMultiplier1 * counter[2];
-    counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
-               static_cast<std::uint32_t>(product1),
-               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
-               static_cast<std::uint32_t>(product0)};
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
-  }
-  return counter;
-}
-
 Rng::Rng(std::uint64_t seed, std::string_view stream, std::string_view unit_key) {
   const std::uint64_t hash = Hash(seed).text(stream).text(unit_key).value();
   key_ = {static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(hash >> 32)};
@@ -34,12 +15,6 @@ Rng Rng::stream(std::string_view name) const {
   const std::uint64_t hash =
       Hash((static_cast<std::uint64_t>(key_[1]) << 32) | key_[0]).text(name).value();
   return Rng({static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(hash >> 32)}, salt_);
-}
-
-std::array<std::uint32_t, 4> Rng::bits(std::uint64_t draw, std::uint32_t lane) const {
-  return philox4x32(
-      {static_cast<std::uint32_t>(draw), static_cast<std::uint32_t>(draw >> 32), lane, salt_},
-      key_);
 }
 
 double Rng::uniform(std::uint64_t draw, std::uint32_t lane) const {

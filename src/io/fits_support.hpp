@@ -6,8 +6,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fitsio.h>
+
+#include "skyloom/io/fits.hpp"
 
 namespace skyloom::io {
 
@@ -29,6 +32,9 @@ FitsHandle open_fits(const std::filesystem::path& path);
 /// Creates a FITS file under a temporary name, lets `write` fill it, and renames it when it is
 /// whole. `write` returns CFITSIO's status. @throws FatalError naming file and cause
 void create_fits(const std::filesystem::path& path, const std::function<int(fitsfile*)>& write);
+
+/// Writes cards to the current HDU.
+void write_cards(fitsfile* file, const std::vector<FitsCard>& cards, int& status);
 
 /// Moves to a 0-based HDU and tells its type. @throws ConfigError when there is none
 int move_to(fitsfile* file, int hdu, const std::string& name);

@@ -37,64 +37,6 @@ void write_double(fitsfile* file, const std::string& keyword, double value, int&
   fits_update_card(file, keyword.c_str(), card.c_str(), &status);
 }
 
-void write_cards(fitsfile* file, const std::vector<FitsCard>& cards, int& status) {
-  for (const auto& [keyword, value] : cards) {
-    if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-      LONGLONG number = *integer;
-      fits_update_key(file, TLONGLONG, keyword.c_str(), &number, nullptr, &status);
-    } else if (const auto* number = std::get_if<double>(&value)) {
-      write_double(file, keyword, *number, status);
-    } else if (keyword == "COMMENT") {
-      fits_write_comment(file, std::get<std::string>(value).c_str(), &status);
-    } else if (keyword == "HISTORY") {
-      fits_write_history(file, std::get<std::string>(value).c_str(), &status);
-    } else {
-      fits_write_key_longwarn(file, &status);
-      fits_update_key_longstr(file, keyword.c_str(), std::get<std::string>(value).c_str(), nullptr,
-                              &status);
-    }
-  }
-}
-
-void use_rice(fitsfile* file, int& status) {
-  // One sixteenth of the noise per step: the loss stays far below it. The seed of the dither is
-  // fixed, since CFITSIO would take it from the clock.
-  constexpr float kQuantizeLevel = 16.0F;
-  fits_set_compression_type(file, RICE_1, &status);
-  fits_set_quantize_level(file, kQuantizeLevel, &status);
-  fits_set_quantize_method(file, SUBTRACTIVE_DITHER_1, &status);
-  fits_set_dither_seed(file, 1, &status);
-}
-
-int write_image(fitsfile* file, ImageView<const float> pixels, const std::vector<FitsCard>& cards,
-                bool rice) {
-  // The quantiser knows blanks by equality, so NaN needs a number that stands for it.
-  constexpr float kBlank = -9.0e-36F;
-  int status = 0;
-  if (rice) {
-    use_rice(file, status);
-  }
-  std::array<long, 2> sides{pixels.width(), pixels.height()};
-  fits_create_img(file, FLOAT_IMG, 2, sides.data(), &status);
-  write_cards(file, cards, status);
-  // Row by row, as the rows of a view need not follow each other; rows are the compression tiles.
-  std::vector<float> row(static_cast<std::size_t>(pixels.width()));
-  for (int y = 0; y < pixels.height() && status == 0; ++y) {
-    std::array<long, 2> first{1, y + 1};
-    const auto values = pixels.row(y);
-    if (rice) {
-      float blank = kBlank;
-      std::transform(values.begin(), values.end(), row.begin(),
-                     [](float value) { return std::isfinite(value) ? value : kBlank; });
-      fits_write_pixnull(file, TFLOAT, first.data(), pixels.width(), row.data(), &blank, &status);
-    } else {
-      std::copy(values.begin(), values.end(), row.begin());
-      fits_write_pix(file, TFLOAT, first.data(), pixels.width(), row.data(), &status);
-    }
-  }
-  return status;
-}
-
 std::string ascii(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -272,13 +214,26 @@ int write_table_hdu(fitsfile* file, const Table& table, const std::vector<FitsCa
 
 }  // namespace
 
-void write_fits_image(const std::filesystem::path& path, ImageView<const float> pixels,
-                      const std::vector<FitsCard>& cards, std::string_view compress) {
-  if (!compress.empty() && compress != "rice") {
-    throw ConfigError("compress", "'" + std::string(compress) + "' is unknown", "rice or nothing");
+void write_cards(fitsfile* file, const std::vector<FitsCard>& cards, int& status) {
+  for (const auto& [keyword, value] : cards) {
+    if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+      LONGLONG number = *integer;
+      fits_update_key(file, TLONGLONG, keyword.c_str(), &number, nullptr, &status);
+    } else if (const auto* number = std::get_if<double>(&value)) {
+      write_double(file, keyword, *number, status);
+    } else if (keyword == "COMMENT") {
+      fits_write_comment(file, std::get<std::string>(value).c_str(), &status);
+    } else if (keyword == "HISTORY") {
+      fits_write_history(file, std::get<std::string>(value).c_str(), &status);
+    } else {
+      constexpr std::size_t kOneCard = 68;
+      if (std::get<std::string>(value).size() > kOneCard) {
+        fits_write_key_longwarn(file, &status);
+      }
+      fits_update_key_longstr(file, keyword.c_str(), std::get<std::string>(value).c_str(), nullptr,
+                              &status);
+    }
   }
-  create_fits(path,
-              [&](fitsfile* file) { return write_image(file, pixels, cards, compress == "rice"); });
 }
 
 void write_fits_table(const std::filesystem::path& path, const Table& table,

@@ -50,21 +50,27 @@ MultirateGaussian::MultirateGaussian(const GaussianPlan& plan, InstructionSet se
   prefilter_.resize(static_cast<std::size_t>(round_up(2 * plan.reach + 1, kTapGroup)), 0.0F);
   const double rest = std::sqrt(plan.sigma * plan.sigma - 2.0 * narrow * narrow) / step;
   coarse_ = gaussian_weights(rest, static_cast<int>(std::ceil(kCoarseCut * rest)));
-  interpolate_.assign(static_cast<std::size_t>((2 * half_taps_ + 1) * pitch_), 0.0F);
+}
+
+std::vector<float> MultirateGaussian::interpolation_weights(double fraction) const {
+  const int step = plan_.step;
+  const double narrow = plan_.narrow * step;
+  std::vector<float> out(static_cast<std::size_t>((2 * half_taps_ + 1) * pitch_), 0.0F);
   for (int p = 0; p < step; ++p) {
     std::vector<double> weight;
     double sum = 0.0;
     for (int j = -half_taps_; j <= half_taps_; ++j) {
-      const int distance = p - j * step;
+      const double distance = p + fraction - j * step;
       const double z = distance / narrow;
-      weight.push_back(std::abs(distance) <= plan.reach ? std::exp(-0.5 * z * z) : 0.0);
+      weight.push_back(std::abs(distance) <= plan_.reach ? std::exp(-0.5 * z * z) : 0.0);
       sum += weight.back();
     }
     for (int j = 0; j <= 2 * half_taps_; ++j) {
-      interpolate_[static_cast<std::size_t>(j * pitch_ + p)] =
+      out[static_cast<std::size_t>(j * pitch_ + p)] =
           static_cast<float>(weight[static_cast<std::size_t>(j)] / sum);
     }
   }
+  return out;
 }
 
 NodeRange MultirateGaussian::nodes_reached(int first, int last) const {
@@ -117,8 +123,12 @@ void MultirateGaussian::convolve_nodes(ImageView<const double> in, ImageView<flo
 
 NodeInterpolation::NodeInterpolation(const MultirateGaussian& gaussian,
                                      ImageView<const float> nodes, PixelOrigin first, int x_first,
-                                     int width)
-    : gaussian_(&gaussian), width_(width), first_row_(first.y) {
+                                     int width, double x_fraction, double y_fraction)
+    : gaussian_(&gaussian),
+      width_(width),
+      first_row_(first.y),
+      along_y_(gaussian.interpolation_weights(y_fraction)) {
+  const std::vector<float> along_x = gaussian.interpolation_weights(x_fraction);
   const int step = gaussian.plan_.step;
   const int interval = floor_divided(x_first, step);
   const int intervals = floor_divided(x_first + width - 1, step) - interval + 1;
@@ -131,7 +141,7 @@ NodeInterpolation::NodeInterpolation(const MultirateGaussian& gaussian,
   pitch_ = round_up(intervals * step + 3 * lanes::kTapGroup, 2 * lanes::kTapGroup);
   lines_.assign(static_cast<std::size_t>(pitch_) * static_cast<std::size_t>(nodes.height()), 0.0F);
   for (int m = 0; m < nodes.height(); ++m) {
-    gaussian.kernels_->spread(nodes.row(m).data() + skipped, gaussian.interpolate_.data(),
+    gaussian.kernels_->spread(nodes.row(m).data() + skipped, along_x.data(),
                               2 * gaussian.half_taps_ + 1, gaussian.pitch_, step, intervals,
                               lines_.data() + static_cast<std::ptrdiff_t>(pitch_) * m);
   }
@@ -150,8 +160,8 @@ void NodeInterpolation::rows(int y_first, ImageView<float> out) const {
       throw std::invalid_argument("NodeInterpolation: the grid does not hold the rows");
     }
     gaussian_->kernels_->blend(lines_.data() + line * pitch_ + offset_, pitch_,
-                               gaussian_->interpolate_.data() + phase, gaussian_->pitch_, taps,
-                               rows, width_, out.row(y - y_first).data(), out.stride());
+                               along_y_.data() + phase, gaussian_->pitch_, taps, rows, width_,
+                               out.row(y - y_first).data(), out.stride());
     y += rows;
   }
 }

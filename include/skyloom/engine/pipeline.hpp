@@ -55,7 +55,7 @@ struct StageForecast {
 
 struct SimulateOptions {
   std::filesystem::path folder;
-  std::string size = "small";  ///< tiny | small | full
+  std::string size = "small";  ///< tiny | small | full, or another that the pipeline knows
   std::uint64_t seed = 1;
 };
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,27 @@ class FitsFile {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Rows of a 2-D integer image, one after the other. A file that ends in .gz is decompressed on the
+/// way: memory holds a row, where FitsFile holds the file.
+class FitsRows {
+ public:
+  /// @param hdu 0-based @throws ConfigError naming the file when there is no such image of integers
+  FitsRows(const std::filesystem::path& path, int hdu);
+  ~FitsRows();
+  FitsRows(FitsRows&&) noexcept;
+  FitsRows& operator=(FitsRows&&) noexcept;
+
+  [[nodiscard]] int width() const;
+  [[nodiscard]] int height() const;
+  /// The next row, as long as the image is wide; BZERO applied, blanks as stored.
+  /// @throws ConfigError naming the file that ends too early or has numbers beyond 32 bits
+  void next(std::span<std::int32_t> values);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 /// Binary or ASCII table of an HDU (0-based; -1 = the first table), columns by name; TUNIT as unit.
 /// Scalar and fixed-size array columns; the cell shape of an array has its slowest axis first, as
 /// numpy does. Text columns keep their trimmed text. Integers narrower than 32 bit become int32,
@@ -81,6 +103,21 @@ int fits_hdu_named(const std::filesystem::path& path, const std::string& extname
 /// Keyword and value. A double that is not finite becomes a card without value; COMMENT and HISTORY
 /// append a line of text.
 using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::string>>;
+
+/// An HDU to be written: an image, or only cards. Integers are stored as they are, unsigned ones
+/// with the BZERO of FITS; cards BZERO, BSCALE and BLANK say what they stand for.
+struct FitsImage {
+  std::variant<std::monostate, ImageView<const float>, ImageView<const std::int16_t>,
+               ImageView<const std::uint16_t>, ImageView<const std::int32_t>>
+      pixels;
+  std::vector<FitsCard> cards;
+  /// Tile-compressed, a row per tile: integers as they are, floats quantised to a sixteenth of the
+  /// noise. Such an image stands behind an empty primary HDU.
+  bool rice = false;
+};
+/// Writes images as HDUs in this order, to a temporary name, then renames. A path that ends in .gz
+/// is compressed as a whole. @throws FatalError
+void write_fits_images(const std::filesystem::path& path, std::span<const FitsImage> images);
 
 /// Writes one image HDU (float32) with cards, to a temporary name, then renames.
 /// @param compress "" or "rice" (tile-compressed)

@@ -57,6 +57,11 @@ class MultirateGaussian {
   /// @param rows nodes that the rows of `patch` stand for; those out of reach are left alone
   void add_row(const float* decimated, int y, NodeRange rows, ImageView<double> patch) const;
 
+  /// Weights of nodes q - K .. q + K for pixels qD + p + fraction, phase p by phase, unit sum each:
+  /// a row of phases per node.
+  /// @param fraction of a pixel, 0 <= fraction < 1
+  [[nodiscard]] std::vector<float> interpolation_weights(double fraction) const;
+
   /// The coarse convolution: x first, then y, sums in double with taps ascending, then rounded.
   /// @param in Kc nodes wider than `out` on every side
   void convolve_nodes(ImageView<const double> in, ImageView<float> out) const;
@@ -68,10 +73,9 @@ class MultirateGaussian {
   GaussianPlan plan_;
   const lanes::GaussianKernels* kernels_;
   int half_taps_;
-  std::vector<float> prefilter_;    ///< 2 R1 + 1 taps, then 0 up to whole groups
-  std::vector<double> coarse_;      ///< 2 Kc + 1
-  int pitch_;                       ///< D rounded up to whole groups
-  std::vector<float> interpolate_;  ///< (2 K + 1, pitch): weight of node q - K + j at pixel qD + p
+  std::vector<float> prefilter_;  ///< 2 R1 + 1 taps, then 0 up to whole groups
+  std::vector<double> coarse_;    ///< 2 Kc + 1
+  int pitch_;                     ///< D rounded up to whole groups
 };
 
 /// Output pixels of a range of columns, from a convolved grid: interpolated along x at once
@@ -80,10 +84,13 @@ class NodeInterpolation {
  public:
   /// @param nodes (rows of nodes, columns of nodes), first node (x, y) = `first`; must hold
   /// nodes_needed of the columns and of every row asked for later
+  /// @param x_fraction, y_fraction (0 <= fraction < 1) what is interpolated lies so far beyond the
+  ///   centres of the pixels
   NodeInterpolation(const MultirateGaussian& gaussian, ImageView<const float> nodes,
-                    PixelOrigin first, int x_first, int width);
+                    PixelOrigin first, int x_first, int width, double x_fraction = 0.0,
+                    double y_fraction = 0.0);
 
-  /// out(i, x) = pixel (x_first + x, y_first + i) of the frame.
+  /// out(i, x) = value at (x_first + x + x_fraction, y_first + i + y_fraction) of the frame.
   void rows(int y_first, ImageView<float> out) const;
 
  private:
@@ -92,6 +99,7 @@ class NodeInterpolation {
   int pitch_;      ///< floats from row to row
   int offset_;     ///< of the first column in a row
   int first_row_;  ///< node of row 0
+  std::vector<float> along_y_;
   std::vector<float> lines_;
 };
 

@@ -10,9 +10,9 @@
 #include "pipelines/skycells/convolve/stage.hpp"
 #include "pipelines/skycells/forecast.hpp"
 #include "pipelines/skycells/report.hpp"
+#include "pipelines/skycells/simulate.hpp"
 #include "pipelines/skycells/survey.hpp"
 #include "pipelines/skycells/tables.hpp"
-#include "skyloom/core/errors.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -48,8 +48,8 @@ class Skycells final : public engine::Pipeline {
     return skycells::forecast(config_);
   }
   [[nodiscard]] double max_failed_fraction() const override { return 0.1; }
-  void simulate(const engine::SimulateOptions& /*options*/) const override {
-    throw ConfigError("simulate", "skycells has no simulation", "another pipeline");
+  void simulate(const engine::SimulateOptions& options) const override {
+    skycells::simulate({options.folder, options.size, options.seed});
   }
 
  private:
@@ -68,7 +68,7 @@ std::vector<engine::Export> Skycells::exports() const {
           {.table = "cell_metadata",
            .file = folder + "/cell_metadata.json",
            .format = "json",
-           .make = [this](const auto& products) { return metadata_table(config_, products); }}};
+           .make = [this](const auto& products) { return cell_metadata(config_, products); }}};
 }
 
 std::vector<std::string> Skycells::summary_lines(const engine::Products& products) const {

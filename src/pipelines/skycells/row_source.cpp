@@ -88,11 +88,22 @@ class FileRows final : public RowSource {
  public:
   FileRows(const surveys::Skycell& cell, std::vector<Band> bands, Retries retries)
       : width_(cell.width), bands_(std::move(bands)), retries_(std::move(retries)) {
-    block_.bands.resize(bands_.size());
     for (Band& band : bands_) {
-      rows_ = std::max(rows_, rows_of(band.image));
+      const surveys::SkycellHeader header = header_of(band.image);
+      take_rows(header.rows_per_read);
       if (band.mask) {
-        rows_ = std::max(rows_, rows_of(*band.mask));
+        take_rows(header_of(*band.mask).rows_per_read);
+      }
+      tables_.push_back(header.integers ? band_table(scaling_of(header), band.weight)
+                                        : std::vector<float>());
+    }
+    block_.mask = Image<std::uint16_t>(width_, rows_);
+    mask_ = block_.mask;
+    for (const std::vector<float>& table : tables_) {
+      BandRows& rows = block_.bands.emplace_back();
+      rows.table = table;
+      if (!table.empty()) {
+        rows.stored = Image<std::int16_t>(width_, rows_);
       }
     }
   }
@@ -100,40 +111,58 @@ class FileRows final : public RowSource {
   [[nodiscard]] int rows_per_read() const override { return rows_; }
 
   const RowBlock& read(int first, int count) override {
-    const Box box{0, width_, first, first + count};
-    block_.mask = Image<std::uint16_t>(width_, count);
+    const Box part{0, width_, 0, count};
+    std::fill(block_.mask.pixels().begin(), block_.mask.pixels().end(), std::uint16_t{0});
     for (std::size_t b = 0; b < bands_.size(); ++b) {
       Band& band = bands_[b];
-      block_.bands[b].flux =
-          band.image.read(retries_, [&](SkycellReader& reader) { return reader.read_flux(box); });
-      for (float& value : block_.bands[b].flux.pixels()) {
+      BandRows& rows = block_.bands[b];
+      band.image.read(retries_, [&](SkycellReader& reader) {
+        if (!rows.table.empty()) {
+          reader.read_stored(first, rows.stored.view().sub(part));
+        } else {
+          rows.flux = reader.read_flux({0, width_, first, first + count});
+        }
+      });
+      for (float& value : rows.flux.pixels()) {
         value = static_cast<float>(band.weight * static_cast<double>(value));
       }
       if (band.mask) {
-        add_mask(band.mask->read(retries_, [&](SkycellReader& r) { return r.read_mask(box); }));
+        band.mask->read(retries_, [&](SkycellReader& reader) {
+          reader.read_mask(first, mask_.view().sub(part));
+        });
+        add_mask();
       }
     }
     return block_;
   }
 
  private:
-  int rows_of(Plane& plane) {
-    const int rows =
-        plane.read(retries_, [](SkycellReader& r) { return r.header().rows_per_read; });
-    return (std::max(kRows, rows) + rows - 1) / rows * rows;
+  surveys::SkycellHeader header_of(Plane& plane) {
+    return plane.read(retries_, [](SkycellReader& reader) { return reader.header(); });
   }
-  void add_mask(const Image<std::uint16_t>& mask) {
-    std::transform(mask.pixels().begin(), mask.pixels().end(), block_.mask.pixels().begin(),
-                   block_.mask.pixels().begin(), [](std::uint16_t a, std::uint16_t b) {
-                     return static_cast<std::uint16_t>(a | b);
-                   });
+  void take_rows(int per_read) {
+    rows_ = std::max(rows_, (std::max(kRows, per_read) + per_read - 1) / per_read * per_read);
+  }
+  static BandScaling scaling_of(const surveys::SkycellHeader& header) {
+    return {header.integers->bzero, header.integers->bscale, header.integers->blank,
+            header.scaling.linear,  header.scaling.boffset,  header.scaling.bsoften,
+            header.exptime_s};
+  }
+  void add_mask() {
+    const std::span<std::uint16_t> to = block_.mask.pixels();
+    const std::span<const std::uint16_t> from = std::as_const(mask_).pixels();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      to[i] = static_cast<std::uint16_t>(to[i] | from[i]);
+    }
   }
 
   int width_;
   std::vector<Band> bands_;
   Retries retries_;
   int rows_ = 1;
+  std::vector<std::vector<float>> tables_;  ///< empty where a file has no 16-bit integers
   RowBlock block_;
+  Image<std::uint16_t> mask_;
 };
 
 void check_size(const surveys::Skycell& cell, const surveys::SkycellHeader& header) {

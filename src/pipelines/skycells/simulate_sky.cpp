@@ -4,7 +4,9 @@
 #include <cmath>
 #include <numbers>
 #include <set>
+#include <span>
 
+#include "pipelines/skycells/simulate_lanes.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/random.hpp"
 #include "skyloom/sky/wcs.hpp"
@@ -122,7 +124,6 @@ constexpr double kStoredBscale = 2.115535619667e-4;
 constexpr double kStoredBzero = 3.632529139519;
 constexpr std::int16_t kStoredBlank = 32767;
 constexpr double kSoftenPerNoise = 1.0 / 1.5;
-constexpr double kPogson = 2.5 / std::numbers::ln10;
 
 void draw_stars(SimulatedSky& sky) {
   const SkyOptions& options = sky.options;
@@ -162,11 +163,22 @@ void add_star(Image<float>& image, double x, double y, double flux, double sigma
   const Box box = Box{static_cast<int>(std::floor(x - reach)), static_cast<int>(x + reach) + 1,
                       static_cast<int>(std::floor(y - reach)), static_cast<int>(y + reach) + 1}
                       .intersect(origin);
+  if (box.empty()) {
+    return;
+  }
+  std::vector<float> across(static_cast<std::size_t>(box.width()));
+  for (int px = box.x0; px < box.x1; ++px) {
+    const double r = (px - x) / sigma;
+    across[static_cast<std::size_t>(px - box.x0)] = static_cast<float>(std::exp(-0.5 * r * r));
+  }
   for (int py = box.y0; py < box.y1; ++py) {
-    for (int px = box.x0; px < box.x1; ++px) {
-      const double r2 = (px - x) * (px - x) + (py - y) * (py - y);
-      image(py - origin.y0, px - origin.x0) +=
-          static_cast<float>(peak * std::exp(-0.5 * r2 / (sigma * sigma)));
+    const double r = (py - y) / sigma;
+    const auto along = static_cast<float>(peak * std::exp(-0.5 * r * r));
+    const auto row = image.view()
+                         .row(py - origin.y0)
+                         .subspan(static_cast<std::size_t>(box.x0 - origin.x0), across.size());
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] += along * across[i];
     }
   }
 }
@@ -238,12 +250,52 @@ constexpr Bit kBlankBit = 0x0008;
 constexpr Bit kSaturatedBits = 0x0020 | 0x1000;  // SAT and STARCORE
 constexpr Bit kConvBadBit = 0x2000;
 
-/// Whether the block of pixels that (x, y) of a projection lies in was drawn, with a probability.
-bool in_drawn_block(const Rng& rng, int x, int y, double probability) {
-  constexpr int kBlock = 16;
-  const auto block =
-      (static_cast<std::uint64_t>(y / kBlock) << 32U) | static_cast<std::uint64_t>(x / kBlock);
-  return rng.uniform(block) < probability;
+/// Side of the squares of a projection that are masked or empty as a whole.
+constexpr int kBlock = 16;
+
+/// Sets a bit in the squares that were drawn with a probability, of those that meet columns from x0
+/// on of the row y of the projection.
+void mark_blocks(const Rng& rng, int x0, int y, double probability, Bit bit, std::span<Bit> row) {
+  const int width = static_cast<int>(row.size());
+  for (int block = x0 / kBlock; block * kBlock < x0 + width; ++block) {
+    const auto draw =
+        (static_cast<std::uint64_t>(y / kBlock) << 32U) | static_cast<std::uint64_t>(block);
+    if (rng.uniform(draw) < probability) {
+      const int first = std::max(0, block * kBlock - x0);
+      const int last = std::min(width, (block + 1) * kBlock - x0);
+      for (int x = first; x < last; ++x) {
+        Bit& mask = row[static_cast<std::size_t>(x)];
+        mask = static_cast<Bit>(mask | bit);
+      }
+    }
+  }
+}
+
+/// The mask without saturated pixels: squares of bad ones, holes and the border without data.
+void draw_mask(const SkyOptions& options, const std::string& key, const Box& box,
+               Image<Bit>& mask) {
+  const Rng bad(options.seed, "conv.bad", key);
+  const Rng holes(options.seed, "holes", key);
+  constexpr int kBorder = 3;
+  for (int y = 0; y < mask.height(); ++y) {
+    const std::span<Bit> row = mask.view().row(y);
+    const int py = box.y0 + y;
+    if (y > 0 && py % kBlock != 0) {
+      const std::span<const Bit> same = mask.view().row(y - 1);
+      std::copy(same.begin(), same.end(), row.begin());
+    } else {
+      mark_blocks(bad, box.x0, py, 0.05, kConvBadBit, row);
+      mark_blocks(holes, box.x0, py, 0.01, kBlankBit, row);
+    }
+  }
+  const Box filled = Box{0, mask.width(), 0, mask.height()}.grown(-kBorder);
+  for (int y = 0; y < mask.height(); ++y) {
+    for (int x = 0; x < mask.width();) {
+      mask(y, x) = static_cast<Bit>(mask(y, x) | (filled.contains(x, y) ? 0 : kBlankBit));
+      const bool jumps = y >= filled.y0 && y < filled.y1 && x == filled.x0 - 1;
+      x = jumps ? filled.x1 : x + 1;
+    }
+  }
 }
 
 }  // namespace
@@ -260,12 +312,26 @@ SkyOptions sky_options(const std::string& size, std::uint64_t seed) {
     options.extended = 2.0;
     options.layouts = {{2404, {{4, {2, 3, 4}}, {5, {2, 4}}, {6, {2, 3}}}},
                        {2405, {{4, {3, 4, 5}}, {5, {3, 4, 5}}, {6, {4, 5}}}}};
-  } else if (size == "row") {
+  } else if (size == "small") {
+    options.rules.overlap = 96;
+    options.rules.edge = 6;
+    options.rules.pad = 96;
+    options.cell_width = 700;
+    options.cell_height = 680;
+    options.stars_per_cell = 300;
+    options.saturated_per_cell = 3;
+    options.layouts = {
+        {2404, {{3, {2, 3, 4, 5}}, {4, {2, 3, 4, 5}}, {5, {2, 3, 5}}, {6, {2, 4, 5}}}},
+        {2405, {{3, {4, 5, 6}}, {4, {3, 4, 5, 6}}, {5, {3, 4, 5, 6}}, {6, {5, 6}}}}};
+  } else if (size == "row" || size == "full") {
     options.stars_per_cell = 20000;
     options.saturated_per_cell = 40;
-    options.layouts = {{1405, {{5, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}}}, {1406, {{5, {8, 9}}}}};
+    for (int y = 5; y < (size == "row" ? 6 : 8); ++y) {
+      options.layouts[1405][y] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+      options.layouts[1406][y] = {8, 9};
+    }
   } else {
-    throw ConfigError("simulate", "unknown size " + size, "tiny or row");
+    throw ConfigError("--size", "\"" + size + "\" is unknown", "tiny, small, full or row");
   }
   return options;
 }
@@ -307,37 +373,22 @@ SimulatedPlane draw_plane(const SimulatedSky& sky, const surveys::Skycell& cell,
   SimulatedPlane out{plane_scaling(sky, cell, band), Image<std::int16_t>(cell.width, cell.height),
                      Image<std::uint16_t>(cell.width, cell.height), draw_truth(sky, cell, band)};
   const std::string key = cell.id.projection_text() + "." + options.bands[band];
-  const Rng noise(options.seed, "noise", key);
-  const Rng bad(options.seed, "conv.bad", key);
-  const Rng holes(options.seed, "holes", key);
   Box box;
   (void)origin_cell(options, cell, box);
-  constexpr int kBorder = 3;
-  const Box filled = Box{0, cell.width, 0, cell.height}.grown(-kBorder);
+  draw_mask(options, key, box, out.mask);
+  const StoreRule rule{static_cast<float>(options.noise),
+                       static_cast<float>(out.scaling.exptime_s),
+                       static_cast<float>(out.scaling.asinh.boffset),
+                       static_cast<float>(out.scaling.asinh.bsoften),
+                       static_cast<float>(kStoredBzero),
+                       static_cast<float>(kStoredBscale),
+                       kStoredBlank,
+                       kBlankBit,
+                       kSaturatedBits};
+  const Rng noise(options.seed, "noise", key);
   for (int y = 0; y < cell.height; ++y) {
-    for (int x = 0; x < cell.width; ++x) {
-      const int px = box.x0 + x;
-      const int py = box.y0 + y;
-      Bit& mask = out.mask(y, x);
-      mask = in_drawn_block(bad, px, py, 0.05) ? kConvBadBit : Bit{0};
-      if (!filled.contains(x, y) || in_drawn_block(holes, px, py, 0.01)) {
-        out.stored(y, x) = kStoredBlank;
-        mask = static_cast<Bit>(mask | kBlankBit);
-        continue;
-      }
-      const auto pixel = (static_cast<std::uint64_t>(py) << 32U) | static_cast<std::uint64_t>(px);
-      const double flux =
-          static_cast<double>(out.truth(y, x)) + options.noise * noise.normal(pixel);
-      const surveys::AsinhScaling& asinh = out.scaling.asinh;
-      const double v = kPogson * std::asinh((flux * out.scaling.exptime_s - asinh.boffset) /
-                                            (2.0 * asinh.bsoften));
-      const double q = std::round((v - kStoredBzero) / kStoredBscale);
-      constexpr double kMost = kStoredBlank - 1.0;
-      if (q >= kMost) {
-        mask = static_cast<Bit>(mask | kSaturatedBits);
-      }
-      out.stored(y, x) = static_cast<std::int16_t>(std::clamp(q, -32768.0, kMost));
-    }
+    store_row(rule, noise, box.x0, box.y0 + y, out.truth.view().row(y), out.mask.view().row(y),
+              out.stored.view().row(y));
   }
   return out;
 }

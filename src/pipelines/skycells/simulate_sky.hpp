@@ -41,8 +41,8 @@ struct SkyOptions {
 
 /// "tiny": 15 cells of 330 x 300 pixels, with absent ones and short rows, whose projections span 4
 /// degrees at declination 58 as real ones do and are therefore rotated by 6 degrees against each
-/// other. "row": ten cells of RINGS.V3 and two of the next projection. @throws ConfigError for
-/// others
+/// other. "small": 27 cells of 700 x 680 pixels. "row": ten cells of RINGS.V3 and two of the next
+/// projection; "full": three such rows. @throws ConfigError for others
 SkyOptions sky_options(const std::string& size, std::uint64_t seed);
 
 struct TrueStar {

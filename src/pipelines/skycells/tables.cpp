@@ -138,7 +138,7 @@ Table cell_table(const Config& config, const engine::Products& products) {
   return out;
 }
 
-Table metadata_table(const Config& config, const engine::Products& products) {
+Table cell_metadata(const Config& config, const engine::Products& products) {
   const Table& list = products.table("combine", "list");
   Table out(TableSchema{"cell_metadata", {}});
   copy(list, "name", out);

@@ -11,6 +11,6 @@ namespace skyloom::skycells {
 Table cell_table(const Config& config, const engine::Products& products);
 
 /// The same with places in the assembled row, WCS and neighbours, for cell_metadata.json.
-Table metadata_table(const Config& config, const engine::Products& products);
+Table cell_metadata(const Config& config, const engine::Products& products);
 
 }  // namespace skyloom::skycells

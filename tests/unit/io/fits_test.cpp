@@ -221,3 +221,111 @@ TEST_CASE("Real files: image behind an empty primary, planes, bz2") {
   CHECK(sdss.hdu_count() == 4);
   CHECK(sdss.is_complete());
 }
+
+TEST_CASE("Images of several types stand in the HDUs of one file, also compressed as a whole") {
+  const Scratch scratch;
+  Image<std::int32_t> words(5, 4);
+  Image<std::uint16_t> bits(5, 4);
+  Image<std::int16_t> shorts(5, 4);
+  for (int y = 0; y < 4; ++y) {
+    for (int x = 0; x < 5; ++x) {
+      words(y, x) = 100000 * y - x;
+      bits(y, x) = static_cast<std::uint16_t>(65535 - 7 * y - x);
+      shorts(y, x) = static_cast<std::int16_t>(y == 3 ? 32767 : -32768 + 10 * y + x);
+    }
+  }
+  const Image<float> floats = ramp(5, 4);
+  const std::vector<io::FitsCard> scaling{
+      {"BZERO", 3.5}, {"BSCALE", 0.25}, {"BLANK", std::int64_t{32767}}, {"EXTNAME", "SCALED"}};
+  for (const bool rice : {false, true}) {
+    const std::vector<io::FitsImage> images{{{}, {{"TELESCOP", "none"}}},
+                                            {words.view(), {{"EXTNAME", "WORDS"}}},
+                                            {bits.view(), {}, rice},
+                                            {shorts.view(), scaling, rice},
+                                            {floats.view(), {}}};
+    for (const char* name : {"m.fits", "m.fits.gz"}) {
+      io::write_fits_images(scratch / name, images);
+      CHECK(io::FitsFile(scratch / name, 0).text("TELESCOP") == "none");
+      const Box whole{0, 5, 0, 4};
+      const auto read_words = io::FitsFile(scratch / name, 1).read_integers(whole);
+      const auto read_bits = io::FitsFile(scratch / name, 2).read_integers(whole);
+      const io::FitsFile scaled(scratch / name, 3);
+      CHECK(scaled.text("EXTNAME") == "SCALED");
+      const Image<float> values = scaled.read();
+      const Image<float> read_floats = io::FitsFile(scratch / name, 4).read();
+      for (int y = 0; y < 4; ++y) {
+        for (int x = 0; x < 5; ++x) {
+          CHECK(read_words(y, x) == words(y, x));
+          CHECK(read_bits(y, x) == bits(y, x));
+          CHECK((y == 3 ? std::isnan(values(y, x))
+                        : values(y, x) == 3.5F + 0.25F * static_cast<float>(shorts(y, x))));
+          CHECK(read_floats(y, x) == floats(y, x));
+        }
+      }
+    }
+    const std::string once = io::sha256(scratch / "m.fits.gz");
+    io::write_fits_images(scratch / "m.fits.gz", images);
+    CHECK(io::sha256(scratch / "m.fits.gz") == once);
+  }
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry :
+       std::filesystem::directory_iterator((scratch / "m.fits").parent_path())) {
+    ++files;
+  }
+  CHECK(files == 2);
+}
+
+TEST_CASE("Rows of integers come one by one, also from a compressed file") {
+  const Scratch scratch;
+  Image<std::int32_t> words(7, 150);
+  Image<std::int16_t> shorts(7, 150);
+  Image<std::uint16_t> bits(7, 150);
+  for (int y = 0; y < 150; ++y) {
+    for (int x = 0; x < 7; ++x) {
+      words(y, x) = x == 3 ? -1 : 300000 * y - x;
+      shorts(y, x) = static_cast<std::int16_t>(-200 * y + x);
+      bits(y, x) = static_cast<std::uint16_t>(65535 - y * x);
+    }
+  }
+  const std::vector<io::FitsImage> images{{{}, {}},
+                                          {words.view(), {}},
+                                          {shorts.view(), {}},
+                                          {bits.view(), {}},
+                                          {ramp(3, 3).view(), {}}};
+  for (const char* name : {"r.fits", "r.fits.gz"}) {
+    const auto path = scratch / name;
+    io::write_fits_images(path, images);
+    for (int hdu = 1; hdu <= 3; ++hdu) {
+      io::FitsRows rows(path, hdu);
+      CHECK(rows.width() == 7);
+      CHECK(rows.height() == 150);
+      std::vector<std::int32_t> row(7);
+      int wrong = 0;
+      for (int y = 0; y < 150; ++y) {
+        rows.next(row);
+        for (int x = 0; x < 7; ++x) {
+          const std::int32_t expected = hdu == 1   ? words(y, x)
+                                        : hdu == 2 ? shorts(y, x)
+                                                   : bits(y, x);
+          wrong += row[static_cast<std::size_t>(x)] != expected;
+        }
+      }
+      CHECK(wrong == 0);
+      CHECK_THROWS_AS(rows.next(row), FatalError);
+    }
+    CHECK_THROWS_AS(io::FitsRows(path, 0), ConfigError);
+    CHECK_THROWS_AS(io::FitsRows(path, 9), ConfigError);
+  }
+  CHECK_THROWS_AS(io::FitsRows(scratch / "r.fits.gz", 4), ConfigError);
+  CHECK_THROWS_AS(io::FitsRows(scratch / "absent.fits.gz", 1), ConfigError);
+  const std::string whole = io::read_text(scratch / "r.fits.gz");
+  const auto cut = scratch.file("cut.fits.gz", whole.substr(0, whole.size() / 2));
+  const auto read_all = [&] {
+    io::FitsRows rows(cut, 3);
+    std::vector<std::int32_t> row(7);
+    for (int y = 0; y < 150; ++y) {
+      rows.next(row);
+    }
+  };
+  CHECK_THROWS_AS(read_all(), ConfigError);
+}

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 #include <stdexcept>
 #include <vector>
 
@@ -399,4 +400,50 @@ TEST_CASE("a coarse grid made of parts of an image is the grid of the image") {
   CHECK(gaussian.nodes_reached(0, 1).count == 2 * (plan.reach / plan.step) + 1);
   CHECK(gaussian.nodes_needed(-1, 1) ==
         NodeRange{-1 - gaussian.half_taps(), 2 * gaussian.half_taps() + 2});
+}
+
+TEST_CASE("a convolved grid holds the values between pixels too") {
+  constexpr double kSigma = 24.0;
+  const MultirateGaussian gaussian(plan_gaussian({kSigma, 1e-6}));
+  const int step = gaussian.plan().step;
+  const int source = 7;  // no multiple of the step
+  const NodeRange light = gaussian.nodes_reached(source, source + 1);
+  const int from = source - 60;
+  const int to = source + 61;
+  const NodeRange needed = gaussian.nodes_needed(from, to);
+  const NodeRange grid = needed.grown(gaussian.coarse_radius());
+  // One pixel of 1 at (source, source).
+  const int margin = gaussian.row_margin();
+  std::vector<float> row(static_cast<std::size_t>(2 * margin + 1), 0.0F);
+  row[static_cast<std::size_t>(margin)] = 1.0F;
+  std::vector<float> line(static_cast<std::size_t>(light.count));
+  gaussian.decimate_row(row.data() + margin, source, light, line.data());
+  Image<double> sum(grid.count, grid.count);
+  const int at = light.first - grid.first;
+  gaussian.add_row(line.data(), source, grid,
+                   sum.view().sub({at, at + light.count, 0, grid.count}));
+  Image<float> nodes(needed.count, needed.count);
+  gaussian.convolve_nodes(sum.view(), nodes.view());
+  const auto values = [&](double fx, double fy) {
+    Image<float> out(to - from, to - from);
+    NodeInterpolation(gaussian, nodes.view(), {needed.first, needed.first}, from, to - from, fx, fy)
+        .rows(from, out.view());
+    return out;
+  };
+  const double peak = 1.0 / (2.0 * std::numbers::pi * kSigma * kSigma);
+  for (const auto& [fx, fy] :
+       {std::pair{0.0, 0.0}, std::pair{0.5, 0.25}, std::pair{0.99, 0.001}, std::pair{0.0, 0.7}}) {
+    const Image<float> out = values(fx, fy);
+    double worst = 0.0;
+    for (int y = 0; y < out.height(); ++y) {
+      for (int x = 0; x < out.width(); ++x) {
+        const double u = (from + x + fx - source) / kSigma;
+        const double v = (from + y + fy - source) / kSigma;
+        const double expected = peak * std::exp(-0.5 * (u * u + v * v));
+        worst = std::max(worst, std::abs(static_cast<double>(out(y, x)) - expected));
+      }
+    }
+    CAPTURE(fx, fy, step);
+    CHECK(worst <= 1e-6 * peak);
+  }
 }
