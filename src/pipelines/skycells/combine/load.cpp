@@ -45,7 +45,8 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
                 config.missing_data() == numerics::MissingData::normalise,
                 context.gaussian ? &*context.gaussian : nullptr,
                 {},
-                nullptr};
+                nullptr,
+                config.kept_margin()};
   input.paddings.emplace(config, *context.survey, cell);
   input.task.padded = input.paddings->sides();
   input.task.pads = input.paddings->rows();
