@@ -4,7 +4,7 @@
 #include <array>
 #include <unordered_map>
 
-#include "pipelines/skycells/combine/kernel_runs.hpp"
+#include "skyloom/core/runs.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/deflate.hpp"
 

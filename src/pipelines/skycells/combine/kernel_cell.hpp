@@ -9,9 +9,9 @@
 
 #include "pipelines/skycells/combine/kernel.hpp"
 #include "pipelines/skycells/combine/kernel_pads.hpp"
-#include "pipelines/skycells/combine/kernel_runs.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
+#include "skyloom/core/runs.hpp"
 #include "skyloom/numerics/multirate.hpp"
 
 namespace skyloom::skycells {

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "pipelines/skycells/combine/kernel_runs.hpp"
 #include "pipelines/skycells/config.hpp"
 #include "pipelines/skycells/convolve/kernel.hpp"
 #include "pipelines/skycells/convolve/kernel_owned.hpp"
 #include "pipelines/skycells/convolve/kernel_window.hpp"
 #include "pipelines/skycells/stored.hpp"
+#include "skyloom/core/runs.hpp"
 #include "skyloom/engine/stage.hpp"
 #include "skyloom/numerics/gaussian.hpp"
 

@@ -1,4 +1,4 @@
-#include "pipelines/skycells/combine/kernel_runs.hpp"
+#include "skyloom/core/runs.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -7,7 +7,7 @@
 
 #include "skyloom/core/errors.hpp"
 
-namespace skyloom::skycells {
+namespace skyloom {
 namespace {
 
 constexpr std::size_t kLongest = std::numeric_limits<std::uint16_t>::max();
@@ -112,4 +112,4 @@ void RunReader::next_bits(int width, std::span<std::uint64_t> bits) {
   }
 }
 
-}  // namespace skyloom::skycells
+}  // namespace skyloom

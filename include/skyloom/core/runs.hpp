@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace skyloom::skycells {
+namespace skyloom {
 
 using RunBytes = std::vector<std::uint8_t>;
 
@@ -38,4 +38,4 @@ class RunReader {
   std::size_t at_ = 0;
 };
 
-}  // namespace skyloom::skycells
+}  // namespace skyloom

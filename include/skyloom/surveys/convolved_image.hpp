@@ -1,0 +1,49 @@
+#pragma once
+// Convolved skycells as a run of the skycells pipeline left them, whether all pixels were stored or
+// the coarse grid that they are interpolated from. 0-based pixels of a cell.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "skyloom/core/image.hpp"
+#include "skyloom/core/table.hpp"
+#include "skyloom/surveys/skycell.hpp"
+
+namespace skyloom::surveys {
+
+class ConvolvedImages {
+ public:
+  /// @param path convolved_images.h5 where the run put it; a coarse one also needs convolve.h5 of
+  ///   the run directory
+  /// @throws ConfigError naming the file when it is missing or of another kind
+  explicit ConvolvedImages(const std::filesystem::path& path);
+  ~ConvolvedImages();
+  ConvolvedImages(ConvolvedImages&&) noexcept;
+  ConvolvedImages& operator=(ConvolvedImages&&) noexcept;
+
+  /// "full" or "coarse".
+  [[nodiscard]] const std::string& sampling() const;
+  /// Numbers of the projections, ascending.
+  [[nodiscard]] std::span<const int> projections() const;
+  /// The cells of a projection, a row per plane of its arrays. @throws FatalError when there is no
+  /// such projection
+  [[nodiscard]] const Table& cells(int projection) const;
+  /// Plane of a cell. @throws ConfigError naming the cell when it is not there
+  [[nodiscard]] std::size_t plane(const SkycellId& id) const;
+
+  /// Counts per second; NaN where there is no value. A box of a coarse product has the bytes that
+  /// the full one would have on the same machine type. @throws FatalError outside the cell
+  [[nodiscard]] Image<float> read(const SkycellId& id, const Box& box) const;
+  /// Bits of the masks of all bands.
+  [[nodiscard]] Image<std::uint16_t> read_mask(const SkycellId& id, const Box& box) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skyloom::surveys
