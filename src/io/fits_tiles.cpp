@@ -121,7 +121,7 @@ std::optional<FitsTiles> FitsTiles::find(fitsfile* file, const std::filesystem::
   try {
     out.file_ = PosixFile(path, PosixFile::Mode::read);
   } catch (const FatalError& error) {
-    throw ReadFailure(out.path_, error.what());
+    throw ReadFailure(out.path_, "cannot be opened again", error.what());
   }
   return out;
 }
@@ -139,12 +139,16 @@ void FitsTiles::read(int first_row, ImageView<std::int16_t> out) {
   }
 }
 
-/// What the system refuses to read is no reason to end a run.
-std::size_t FitsTiles::read_some(std::span<std::byte> out, std::size_t offset) const {
+void FitsTiles::fetch(std::size_t at, std::size_t offset, std::size_t length) {
+  const auto part = std::as_writable_bytes(std::span(bytes_)).subspan(at, length);
+  std::size_t count = 0;
   try {
-    return file_.read(out, offset);
+    count = file_.read(part, offset);
   } catch (const FatalError& error) {
-    throw ReadFailure(path_, error.what());
+    throw ReadFailure(path_, "its pixels cannot be read", error.what());
+  }
+  if (count != length) {
+    throw ConfigError(path_, "is truncated", "a whole FITS file");
   }
 }
 
@@ -159,12 +163,6 @@ void FitsTiles::read_piece(int first_row, ImageView<std::int16_t> out) {
     end = std::max(end, tile.offset + tile.length);
     sum += tile.length;
   }
-  const auto fetch = [&](std::size_t at, std::size_t offset, std::size_t length) {
-    const auto part = std::as_writable_bytes(std::span(bytes_)).subspan(at, length);
-    if (read_some(part, offset) != length) {
-      throw ConfigError(path_, "is truncated", "a whole FITS file");
-    }
-  };
   // Rows in order are neighbours in the heap; a heap in another order is read tile by tile.
   std::vector<RiceTile> places;
   places.reserve(wanted.size());

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -26,12 +25,14 @@ class FitsTiles {
                                        int height);
 
   /// Rows first_row .. first_row + out.height() - 1, as stored.
-  /// @throws ConfigError naming the file when it is cut short or a tile is damaged, ReadFailure when
+  /// @throws ConfigError naming the file when it is cut short or a tile is damaged, ReadFailure
+  /// when
   ///   the system cannot read it
   void read(int first_row, ImageView<std::int16_t> out);
 
  private:
-  std::size_t read_some(std::span<std::byte> out, std::size_t offset) const;
+  /// Bytes of the file to place `at` of bytes_.
+  void fetch(std::size_t at, std::size_t offset, std::size_t length);
   void read_piece(int first_row, ImageView<std::int16_t> out);
 
   std::string path_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
+#include "pipelines/skycells/combine/kernel_pads.hpp"
 #include "pipelines/skycells/combine/kernel_statistics.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
@@ -43,6 +44,11 @@ class RowSource {
   virtual const RowBlock& read(int first, int count) = 0;
 };
 
+/// Row `i` of a block as one image row.
+/// @param weights of the bands of the block
+void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
+             std::span<float> out);
+
 struct CellTask {
   CellGeometry geometry;  ///< of the projection
   int x = 0;
@@ -54,11 +60,15 @@ struct CellTask {
   bool with_weight = false;
   /// Null: the pixels themselves are kept.
   const numerics::MultirateGaussian* gaussian = nullptr;
+  PaddedSides padded;
+  /// What lies beyond the padded sides; null without any.
+  PadRows* pads = nullptr;
+  int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
 };
 
 struct CellResult {
   CombinedCell cell;
-  Image<float> pixels;  ///< rows and columns of the geometry; empty with a gaussian
+  Image<float> pixels;  ///< the geometry and task.kept_margin around it; empty with a gaussian
   RunBytes mask;        ///< runs of all rows of the geometry
   std::int64_t masked_pixels = 0;
   PixelStatistics statistics;

@@ -36,6 +36,8 @@ TableSchema cell_schema(const Config& config) {
       {"name", Type::text, "", "skycell"},
       {"bands", Type::text, "", "bands that have an image"},
       {"masks", Type::text, "", "bands that have a mask"},
+      {"pads", Type::text, "", "cells of other projections that fill its sides"},
+      {"failed_pads", Type::text, "", "of these, those that cannot be read"},
       {"bytes_read", Type::int64, "byte", "size of its files"},
       {"n_missing", Type::int64, "", "pixels without a value"},
       {"n_masked", Type::int64, "", "pixels with a bit of the mask"},
@@ -117,14 +119,16 @@ engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*
     plan.schema.tables.push_back(std::move(table));
   }
   if (!config.streams()) {
+    const auto rims = static_cast<std::size_t>(2 * config.kept_margin());
     for (const surveys::ProjectionRows& projection : survey.projections) {
       const std::size_t planes = cells_of(projection);
       plan.schema.slabs.push_back({combined_slab(projection.projection),
                                    Type::float32,
-                                   {planes, static_cast<std::size_t>(projection.cell_height),
-                                    static_cast<std::size_t>(projection.cell_width)},
+                                   {planes, static_cast<std::size_t>(projection.cell_height) + rims,
+                                    static_cast<std::size_t>(projection.cell_width) + rims},
                                    "count/s",
-                                   "combined cells in the order of /list"});
+                                   "combined cells in the order of /list, with what other "
+                                   "projections give beyond their sides"});
     }
   }
   plan.add(kListUnit, 0.0);
