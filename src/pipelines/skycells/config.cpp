@@ -185,7 +185,7 @@ void declare_io(ConfigSpec& spec, Config::Io& io) {
            Key{.help = "side of its chunks",
                .unit = "pix",
                .min = 16,
-               .max = 8192,
+               .max = 2048,
                .stages = kConvolve,
                .effective_with = "io.compression",
                .effective_for = {"deflate"}});
