@@ -18,6 +18,8 @@ std::string method_name(numerics::GaussianMethod method) {
       return "direct";
     case numerics::GaussianMethod::fft:
       return "fft";
+    case numerics::GaussianMethod::expsum:
+      return "expsum";
     case numerics::GaussianMethod::multirate:
       return "multirate";
   }
