@@ -175,7 +175,7 @@ void check_size(const surveys::Skycell& cell, const surveys::SkycellHeader& head
 
 }  // namespace
 
-OpenedCell open_cell(const Config& config, const surveys::Skycell& cell) {
+OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, bool with_masks) {
   OpenedCell out;
   Retries retries = make_retries(config);
   const fs::path root = config.input_root();
@@ -210,7 +210,8 @@ OpenedCell open_cell(const Config& config, const surveys::Skycell& cell) {
     }
     present += weight;
     out.files.bands.push_back(name);
-    bands.push_back({name, weight, std::move(*image), open(name, SkycellPlane::mask)});
+    bands.push_back({name, weight, std::move(*image),
+                     with_masks ? open(name, SkycellPlane::mask) : std::nullopt});
     if (bands.back().mask) {
       out.files.masks.push_back(name);
     }

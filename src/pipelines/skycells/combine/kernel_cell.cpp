@@ -12,54 +12,34 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Row `i` of a block to one image row.
-void sum_row(const RowBlock& block, int i, const CellTask& task, std::span<float> out) {
-  const bool all_stored = std::all_of(block.bands.begin(), block.bands.end(),
-                                      [](const BandRows& band) { return !band.table.empty(); });
-  if (all_stored) {
-    std::vector<StoredBand> bands;
-    for (const BandRows& band : block.bands) {
-      bands.push_back({band.table, band.stored.view().row(i)});
-    }
-    sum_bands(std::span<const StoredBand>(bands), task.weights, task.missing_pixel, out);
-    return;
-  }
-  std::vector<std::vector<float>> looked_up(block.bands.size());
-  std::vector<std::span<const float>> rows;
-  for (std::size_t b = 0; b < block.bands.size(); ++b) {
-    const BandRows& band = block.bands[b];
-    if (band.table.empty()) {
-      rows.emplace_back(band.flux.view().row(i));
-      continue;
-    }
-    for (const std::int16_t stored : band.stored.view().row(i)) {
-      looked_up[b].push_back(band.table[static_cast<std::size_t>(stored + kTableSize / 2)]);
-    }
-    rows.emplace_back(looked_up[b]);
-  }
-  sum_bands(std::span<const std::span<const float>>(rows), task.weights, task.missing_pixel, out);
-}
-
 /// What becomes of the rows of a cell.
 class CellRows {
  public:
-  explicit CellRows(const CellTask& task) : task_(task) {
+  explicit CellRows(const CellTask& task)
+      : task_(task),
+        columns_{task.padded.left ? -task.geometry.pad : 0,
+                 task.geometry.width + (task.padded.right ? task.geometry.pad : 0)},
+        rows_{task.padded.bottom ? -task.geometry.pad : 0,
+              task.geometry.height + (task.padded.top ? task.geometry.pad : 0)} {
     const CellGeometry& g = task.geometry;
     if (task.gaussian != nullptr) {
-      decimation_.emplace(*task.gaussian, g, task.x, task.y, PaddedSides{}, task.with_weight);
+      decimation_.emplace(*task.gaussian, g, task.x, task.y, task.padded, task.with_weight);
     } else {
       result_.pixels = Image<float>(g.width, g.height);
     }
-    row_.resize(static_cast<std::size_t>(g.width));
+    row_.resize(static_cast<std::size_t>(columns_.last - columns_.first));
     mask_.resize(static_cast<std::size_t>(g.width));
   }
 
+  /// Rows to add, ascending: with what lies beyond padded sides.
+  [[nodiscard]] PixelRange rows() const { return rows_; }
+
   void add(int row, const RowBlock& block, int i) {
-    const auto own = static_cast<std::ptrdiff_t>(task_.width);
-    sum_row(block, i, task_, std::span(row_).first(static_cast<std::size_t>(own)));
-    std::fill(row_.begin() + own, row_.end(), kNan);
+    std::fill(row_.begin(), row_.end(), kNan);
+    const auto own = static_cast<std::size_t>(task_.width);
+    sum_row(block, i, task_.weights, task_.missing_pixel, of_cell().first(own));
     std::copy_n(block.mask.view().row(i).begin(), own, mask_.begin());
-    std::fill(mask_.begin() + own, mask_.end(), std::uint16_t{0});
+    std::fill(mask_.begin() + static_cast<std::ptrdiff_t>(own), mask_.end(), std::uint16_t{0});
     take(row);
   }
   /// A row that the cell lacks.
@@ -80,11 +60,22 @@ class CellRows {
   }
 
  private:
+  /// The part of the row that lies in the grid's cell.
+  std::span<float> of_cell() {
+    return std::span(row_).subspan(static_cast<std::size_t>(-columns_.first),
+                                   static_cast<std::size_t>(task_.geometry.width));
+  }
+
   void take(int row) {
-    statistics_.add(row_);
-    add_runs(mask_, result_.mask);
-    result_.masked_pixels +=
-        std::count_if(mask_.begin(), mask_.end(), [](std::uint16_t bits) { return bits != 0; });
+    if (task_.pads != nullptr) {
+      task_.pads->extend(row, row_);
+    }
+    if (row >= 0 && row < task_.geometry.height) {
+      statistics_.add(of_cell());
+      add_runs(mask_, result_.mask);
+      result_.masked_pixels +=
+          std::count_if(mask_.begin(), mask_.end(), [](std::uint16_t bits) { return bits != 0; });
+    }
     if (decimation_) {
       decimation_->add_row(row, row_);
     } else {
@@ -93,6 +84,8 @@ class CellRows {
   }
 
   const CellTask& task_;
+  PixelRange columns_;  ///< of row_
+  PixelRange rows_;
   std::optional<CellDecimation> decimation_;
   StatisticsSum statistics_;
   CellResult result_;
@@ -101,6 +94,34 @@ class CellRows {
 };
 
 }  // namespace
+
+void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
+             std::span<float> out) {
+  const bool all_stored = std::all_of(block.bands.begin(), block.bands.end(),
+                                      [](const BandRows& band) { return !band.table.empty(); });
+  if (all_stored) {
+    std::vector<StoredBand> bands;
+    for (const BandRows& band : block.bands) {
+      bands.push_back({band.table, band.stored.view().row(i)});
+    }
+    sum_bands(std::span<const StoredBand>(bands), weights, missing, out);
+    return;
+  }
+  std::vector<std::vector<float>> looked_up(block.bands.size());
+  std::vector<std::span<const float>> rows;
+  for (std::size_t b = 0; b < block.bands.size(); ++b) {
+    const BandRows& band = block.bands[b];
+    if (band.table.empty()) {
+      rows.emplace_back(band.flux.view().row(i));
+      continue;
+    }
+    for (const std::int16_t stored : band.stored.view().row(i)) {
+      looked_up[b].push_back(band.table[static_cast<std::size_t>(stored + kTableSize / 2)]);
+    }
+    rows.emplace_back(looked_up[b]);
+  }
+  sum_bands(std::span<const std::span<const float>>(rows), weights, missing, out);
+}
 
 void StatisticsSum::add(std::span<const float> row) {
   // Lanes that the compiler can keep apart; their order is part of the result.
@@ -155,6 +176,9 @@ PixelStatistics StatisticsSum::result() const {
 
 CellResult combine_cell(const CellTask& task, RowSource& source) {
   CellRows rows(task);
+  for (int row = rows.rows().first; row < 0; ++row) {
+    rows.add_missing(row);
+  }
   const int step = source.rows_per_read();
   for (int first = 0; first < task.height; first += step) {
     const int count = std::min(step, task.height - first);
@@ -163,7 +187,7 @@ CellResult combine_cell(const CellTask& task, RowSource& source) {
       rows.add(first + i, block, i);
     }
   }
-  for (int row = task.height; row < task.geometry.height; ++row) {
+  for (int row = task.height; row < rows.rows().last; ++row) {
     rows.add_missing(row);
   }
   return rows.finish();

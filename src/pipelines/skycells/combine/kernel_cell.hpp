@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
+#include "pipelines/skycells/combine/kernel_pads.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/core/runs.hpp"
@@ -42,6 +43,11 @@ class RowSource {
   virtual const RowBlock& read(int first, int count) = 0;
 };
 
+/// Row `i` of a block as one image row.
+/// @param weights of the bands of the block
+void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
+             std::span<float> out);
+
 struct CellTask {
   CellGeometry geometry;  ///< of the projection
   int x = 0;
@@ -53,6 +59,9 @@ struct CellTask {
   bool with_weight = false;
   /// Null: the pixels themselves are kept.
   const numerics::MultirateGaussian* gaussian = nullptr;
+  PaddedSides padded;
+  /// What lies beyond the padded sides; null without any.
+  PadRows* pads = nullptr;
 };
 
 /// Of the combined pixels that have a value, counts per second; NaN when none has one.

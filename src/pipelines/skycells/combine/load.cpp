@@ -43,7 +43,12 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
                 std::move(opened.weights),
                 config.missing_pixel(),
                 config.missing_data() == numerics::MissingData::normalise,
-                context.gaussian ? &*context.gaussian : nullptr};
+                context.gaussian ? &*context.gaussian : nullptr,
+                {},
+                nullptr};
+  input.paddings.emplace(config, *context.survey, cell);
+  input.task.padded = input.paddings->sides();
+  input.task.pads = input.paddings->rows();
   for (const surveys::Skycell* other = &cell; other != cells.data(); ++input.plane) {
     --other;
     if (other->id.projection != cell.id.projection) {

@@ -110,6 +110,8 @@ CombineStage::Result CombineStage::compute(const Config& /*config*/, const Input
   result.geometry = input.task.geometry;
   result.files = input.files;
   result.combined = combine_cell(input.task, *input.source);
+  result.padding_sources = input.paddings->sources();
+  result.failed_sources = input.paddings->failed();
   return result;
 }
 
@@ -124,6 +126,8 @@ void CombineStage::append(const Config& config, const Result& result, engine::Ro
   cells.set(row, "name", result.cell->id.name());
   cells.set(row, "bands", fmt::format("{}", fmt::join(result.files.bands, ",")));
   cells.set(row, "masks", fmt::format("{}", fmt::join(result.files.masks, ",")));
+  cells.set(row, "pads", fmt::format("{}", fmt::join(result.padding_sources, ",")));
+  cells.set(row, "failed_pads", fmt::format("{}", fmt::join(result.failed_sources, ",")));
   for (std::size_t b = 0; b < config.bands.use.size(); ++b) {
     cells.set(row, "exptime_" + config.bands.use[b], result.files.exptime_s[b]);
   }

@@ -36,6 +36,8 @@ TableSchema cell_schema(const Config& config) {
       {"name", Type::text, "", "skycell"},
       {"bands", Type::text, "", "bands that have an image"},
       {"masks", Type::text, "", "bands that have a mask"},
+      {"pads", Type::text, "", "cells of other projections that fill its sides"},
+      {"failed_pads", Type::text, "", "of these, those that cannot be read"},
       {"bytes_read", Type::int64, "byte", "size of its files"},
       {"n_missing", Type::int64, "", "pixels without a value"},
       {"n_masked", Type::int64, "", "pixels with a bit of the mask"},
