@@ -28,6 +28,10 @@ struct SourceOptions {
   }
   [[nodiscard]] bool needs_stars() const { return saturation != SaturationMode::none; }
   [[nodiscard]] bool any() const { return needs_noise() || needs_stars(); }
+  /// How far outside of a cell stars matter, pixels.
+  [[nodiscard]] int star_margin() const {
+    return saturation == SaturationMode::replace ? cores.stamp_pix : 0;
+  }
 };
 
 struct TreatedSources {

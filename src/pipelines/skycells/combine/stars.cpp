@@ -21,6 +21,9 @@ double reach_deg(const surveys::Skycell& cell, int margin_pix) {
 
 std::vector<CatalogueStar> stars_near(std::span<const surveys::GaiaStar> stars,
                                       const surveys::Skycell& cell, int margin_pix) {
+  if (stars.empty()) {
+    return {};
+  }
   const double reach = reach_deg(cell, margin_pix);
   const double least_cosine = std::cos(reach * kDegree);
   const double sin_dec = std::sin(cell.dec_deg * kDegree);
