@@ -136,6 +136,11 @@ struct Config {
     return options;
   }
   [[nodiscard]] bool needs_variance() const { return source_options().needs_noise(); }
+  /// How far beyond its sides `combine` keeps the pixels of a cell when it keeps them: what other
+  /// projections fill, of which only a metadata list tells.
+  [[nodiscard]] int kept_margin() const {
+    return geometry.cross_projection && !csv_file().empty() ? geometry.pad : 0;
+  }
   /// `combine` leaves its light on the coarse grid; else its pixels.
   [[nodiscard]] bool streams() const {
     return gaussian().method == numerics::GaussianMethod::multirate;

@@ -11,9 +11,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "pipelines/skycells/combine/kernel_cell.hpp"
 #include "pipelines/skycells/combine/kernel_pads.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "pipelines/skycells/convolve/kernel.hpp"
+#include "pipelines/skycells/convolve/kernel_window.hpp"
 #include "skyloom/core/random.hpp"
 #include "skyloom/sky/wcs.hpp"
 #include "skyloom/surveys/skycell.hpp"
@@ -330,68 +332,114 @@ Image<float> master(const Extended& cells, int x, int y, int reach) {
   return out;
 }
 
+/// Rows of a cell that is one band of fluxes.
+class ImageRows final : public RowSource {
+ public:
+  explicit ImageRows(Image<float> image) : image_(std::move(image)) { block_.bands.resize(1); }
+  [[nodiscard]] int rows_per_read() const override { return 64; }
+  const RowBlock& read(int first, int count) override {
+    block_.bands[0].flux = Image<float>(image_.width(), count);
+    block_.mask = Image<std::uint16_t>(image_.width(), count);
+    for (int i = 0; i < count; ++i) {
+      const auto row = image_.view().row(first + i);
+      std::copy(row.begin(), row.end(), block_.bands[0].flux.view().row(i).begin());
+    }
+    return block_;
+  }
+
+ private:
+  Image<float> image_;
+  RowBlock block_;
+};
+
+/// A cell as `combine` leaves it. @param gaussian null: its pixels
+CellResult combined(int x, int y, WholeImage& source, const GnomonicGrid& of_source,
+                    const numerics::MultirateGaussian* gaussian) {
+  const CellGeometry& g = kCell;
+  const PaddedCell padded = padded_cell(x, y, source, of_source);
+  PadRows pads(padded.pads, padded.sides.left ? -g.pad : 0,
+               g.width + (padded.sides.right ? g.pad : 0));
+  ImageRows rows(field(g.width, g.height, static_cast<std::uint64_t>(100 * y + x)));
+  return combine_cell({g,
+                       x,
+                       y,
+                       g.width,
+                       g.height,
+                       {1.0},
+                       MissingPixel::nan,
+                       false,
+                       gaussian,
+                       padded.sides,
+                       &pads,
+                       g.pad},
+                      rows);
+}
+
+void check_cell(const Image<float>& out, const Extended& explicit_cells, int x, int y) {
+  const CellGeometry& g = kCell;
+  const Image<float> pixels = master(explicit_cells, x, y, 0);
+  Image<float> light = master(explicit_cells, x, y, g.pad);
+  for (float& value : light.pixels()) {
+    value = std::isnan(value) ? 0.0F : value;
+  }
+  const Image<double> reference = tests::exact_gaussian(light, 7.5);
+  double scale = 0.0;
+  double error = 0.0;
+  std::size_t other_nan = 0;
+  for (int i = 0; i < g.height; ++i) {
+    for (int j = 0; j < g.width; ++j) {
+      const double expected = reference(i + g.pad, j + g.pad);
+      scale = std::max(scale, std::abs(expected));
+      const bool missing = std::isnan(pixels(i + g.pad, j + g.pad));
+      other_nan += missing != std::isnan(out(i, j)) ? 1 : 0;
+      error = std::isnan(out(i, j))
+                  ? error
+                  : std::max(error, std::abs(static_cast<double>(out(i, j)) - expected));
+    }
+  }
+  INFO("cell " << x << ", " << y);
+  CHECK(error / scale <= 1e-6);
+  CHECK(other_nan == 0);
+}
+
+bool is_near(std::pair<int, int> place, int x, int y) {
+  return std::abs(place.first - y) <= 1 && std::abs(place.second - x) <= 1;
+}
+
 }  // namespace
 
 TEST_CASE("cells padded on all outer sides are those of assembled rows") {
   const CellGeometry& g = kCell;
   const numerics::MultirateGaussian gaussian(
       numerics::plan_gaussian({7.5, 1e-6, 0, numerics::GaussianMethod::multirate}));
+  numerics::GaussianConvolution plain(
+      numerics::plan_gaussian({7.5, 1e-6, g.pad - g.edge, numerics::GaussianMethod::direct}));
   WholeImage source(field(1500, 1400, 3));
   const GnomonicGrid of_source = grid_at(21.2, 58.1, 380.0, 560.0, 1.002e-3);
   Extended explicit_cells;
   std::map<std::pair<int, int>, CombinedCell> cells;
+  std::map<std::pair<int, int>, Image<float>> kept;
   for (const auto& [y, x] : kLayout) {
-    explicit_cells.emplace(std::pair(y, x), extended(x, y, source, of_source));
-    const PaddedCell padded = padded_cell(x, y, source, of_source);
-    CellDecimation decimation(gaussian, g, x, y, padded.sides, false);
-    const PixelRange columns = decimation.columns();
-    PadRows rows(padded.pads, columns.first, columns.last);
-    const Image<float> own = field(g.width, g.height, static_cast<std::uint64_t>(100 * y + x));
-    std::vector<float> values(static_cast<std::size_t>(columns.last - columns.first));
-    for (int i = decimation.rows().first; i < decimation.rows().last; ++i) {
-      std::fill(values.begin(), values.end(), kNan);
-      if (i >= 0 && i < g.height) {
-        const auto row = own.view().row(i);
-        std::copy(row.begin(), row.end(), values.begin() - columns.first);
-      }
-      rows.extend(i, values);
-      decimation.add_row(i, values);
-    }
-    cells.emplace(std::pair(y, x), decimation.finish());
+    const std::pair place(y, x);
+    explicit_cells.emplace(place, extended(x, y, source, of_source));
+    cells.emplace(place, combined(x, y, source, of_source, &gaussian).cell);
+    kept.emplace(place, combined(x, y, source, of_source, nullptr).pixels);
   }
   for (const auto& [y, x] : kLayout) {
-    Surroundings around{x, y, {}, has_row(y - 1), has_row(y + 1)};
+    const bool below = has_row(y - 1);
+    const bool above = has_row(y + 1);
+    Surroundings around{x, y, {}, below, above};
+    PixelSurroundings pixels{x, y, {}, below, above};
     for (const auto& [place, cell] : cells) {
-      if (std::abs(place.first - y) <= 1 && std::abs(place.second - x) <= 1) {
+      if (is_near(place, x, y)) {
+        const Box all = Box{0, g.width, 0, g.height}.grown(g.pad);
         around.cells.push_back(&cell);
+        pixels.cells.push_back({place.second, place.first, all, kept.at(place)});
       }
     }
-    const ConvolvedCell convolved(gaussian, g, {}, around);
     Image<float> out(g.width, g.height);
-    convolved.rows(0, out.view());
-    const Image<float> light = master(explicit_cells, x, y, g.pad);
-    const Image<float> pixels = master(explicit_cells, x, y, 0);
-    double scale = 0.0;
-    double error = 0.0;
-    std::size_t other_nan = 0;
-    Image<float> finite = light;
-    for (float& value : finite.pixels()) {
-      value = std::isnan(value) ? 0.0F : value;
-    }
-    const Image<double> reference = tests::exact_gaussian(finite, 7.5);
-    for (int i = 0; i < g.height; ++i) {
-      for (int j = 0; j < g.width; ++j) {
-        const double expected = reference(i + g.pad, j + g.pad);
-        scale = std::max(scale, std::abs(expected));
-        const bool missing = std::isnan(pixels(i + g.pad, j + g.pad));
-        other_nan += missing != std::isnan(out(i, j)) ? 1 : 0;
-        error = std::isnan(out(i, j))
-                    ? error
-                    : std::max(error, std::abs(static_cast<double>(out(i, j)) - expected));
-      }
-    }
-    INFO("cell " << x << ", " << y);
-    CHECK(error / scale <= 1e-6);
-    CHECK(other_nan == 0);
+    ConvolvedCell(gaussian, g, {}, around).rows(0, out.view());
+    check_cell(out, explicit_cells, x, y);
+    check_cell(convolved_pixels(plain, g, {}, pixels), explicit_cells, x, y);
   }
 }

@@ -25,7 +25,8 @@ class CellRows {
     if (task.gaussian != nullptr) {
       decimation_.emplace(*task.gaussian, g, task.x, task.y, task.padded, task.with_weight);
     } else {
-      result_.pixels = Image<float>(g.width, g.height);
+      result_.pixels =
+          Image<float>(g.width + 2 * task.kept_margin, g.height + 2 * task.kept_margin, kNan);
     }
     row_.resize(static_cast<std::size_t>(columns_.last - columns_.first));
     mask_.resize(static_cast<std::size_t>(g.width));
@@ -76,6 +77,16 @@ class CellRows {
                                    static_cast<std::size_t>(task_.geometry.width));
   }
 
+  void keep(int row) {
+    const int margin = task_.kept_margin;
+    const int first = std::max(columns_.first, -margin);
+    const int last = std::min(columns_.last, task_.geometry.width + margin);
+    if (row >= -margin && row < task_.geometry.height + margin) {
+      std::copy(row_.begin() + (first - columns_.first), row_.begin() + (last - columns_.first),
+                result_.pixels.view().row(row + margin).begin() + (first + margin));
+    }
+  }
+
   void take(int row) {
     if (task_.pads != nullptr) {
       task_.pads->extend(row, row_);
@@ -89,7 +100,7 @@ class CellRows {
     if (decimation_) {
       decimation_->add_row(row, row_);
     } else {
-      std::copy(row_.begin(), row_.end(), result_.pixels.view().row(row).begin());
+      keep(row);
     }
   }
 

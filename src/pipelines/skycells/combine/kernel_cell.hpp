@@ -68,6 +68,7 @@ struct CellTask {
   /// rows.
   SourceOptions sources;
   std::vector<CatalogueStar> stars;  ///< for these
+  int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
 };
 
 /// Of the combined pixels that have a value, counts per second; NaN when none has one.
@@ -94,7 +95,7 @@ class StatisticsSum {
 
 struct CellResult {
   CombinedCell cell;
-  Image<float> pixels;  ///< rows and columns of the geometry; empty with a gaussian
+  Image<float> pixels;  ///< the geometry and task.kept_margin around it; empty with a gaussian
   RunBytes mask;        ///< runs of all rows of the geometry
   std::int64_t masked_pixels = 0;
   PixelStatistics statistics;

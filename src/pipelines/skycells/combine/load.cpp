@@ -51,7 +51,8 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
                 {},
                 nullptr,
                 config.source_options(),
-                {}};
+                {},
+                config.kept_margin()};
   input.task.stars = stars_near(context.stars, cell, input.task.sources.star_margin());
   input.paddings.emplace(config, *context.survey, cell, context.stars);
   input.task.padded = input.paddings->sides();

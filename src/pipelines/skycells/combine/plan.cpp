@@ -138,14 +138,16 @@ engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*
     plan.schema.tables.push_back(removed_schema());
   }
   if (!config.streams()) {
+    const auto rims = static_cast<std::size_t>(2 * config.kept_margin());
     for (const surveys::ProjectionRows& projection : survey.projections) {
       const std::size_t planes = cells_of(projection);
       plan.schema.slabs.push_back({combined_slab(projection.projection),
                                    Type::float32,
-                                   {planes, static_cast<std::size_t>(projection.cell_height),
-                                    static_cast<std::size_t>(projection.cell_width)},
+                                   {planes, static_cast<std::size_t>(projection.cell_height) + rims,
+                                    static_cast<std::size_t>(projection.cell_width) + rims},
                                    "count/s",
-                                   "combined cells in the order of /list"});
+                                   "combined cells in the order of /list, with what other "
+                                   "projections give beyond their sides"});
     }
   }
   plan.add(kListUnit, 0.0);
