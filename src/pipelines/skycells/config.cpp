@@ -154,7 +154,7 @@ void declare_sources(ConfigSpec& spec, Config& c) {
   spec.add("saturation.mode", &c.saturation.mode,
            Key{.help = "left alone; removed with their segments; or replaced by a fitted PSF",
                .choices = {"none", "remove", "replace"},
-               .stages = kBoth});
+               .stages = kCombine});
   spec.add("saturation.catalog", &c.saturation.catalog,
            Key{.help = "Gaia stars (CSV: ra, dec, phot_g_mean_mag, phot_bp_mean_mag, "
                        "phot_rp_mean_mag); empty = catalogs/sector_SSSS/camera_C/ccd_K/"

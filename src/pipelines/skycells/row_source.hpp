@@ -17,10 +17,15 @@ struct OpenedCell {
   std::unique_ptr<RowSource> source;
 };
 
-/// @param with_masks open them too; else the mask of all rows is empty
+/// Which files of a cell are opened besides its images.
+struct OtherPlanes {
+  bool masks = true;       ///< else the mask of all rows is empty
+  bool variances = false;  ///< else the noise of all rows is empty
+};
+
 /// @throws UnitError for a missing band that bands.missing_band does not allow, a cell without any,
-///   and images that are not as large as the list says; ConfigError naming the file that cannot be
-///   read
-OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, bool with_masks = true);
+///   a missing variance, and images that are not as large as the list says; ConfigError naming the
+///   file that cannot be read
+OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, OtherPlanes others = {});
 
 }  // namespace skyloom::skycells

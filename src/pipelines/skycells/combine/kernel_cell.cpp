@@ -36,11 +36,12 @@ class CellRows {
   [[nodiscard]] PixelRange rows() const { return rows_; }
 
   void add(int row, const RowBlock& block, int i) {
-    std::fill(row_.begin(), row_.end(), kNan);
-    const auto own = static_cast<std::size_t>(task_.width);
-    sum_row(block, i, task_.weights, task_.missing_pixel, of_cell().first(own));
-    std::copy_n(block.mask.view().row(i).begin(), own, mask_.begin());
-    std::fill(mask_.begin() + static_cast<std::ptrdiff_t>(own), mask_.end(), std::uint16_t{0});
+    sum_row(block, i, task_.weights, task_.missing_pixel, begin(block.mask.view().row(i)));
+    take(row);
+  }
+  void add(int row, std::span<const float> values, std::span<const std::uint16_t> mask) {
+    const std::span<float> own = begin(mask);
+    std::copy(values.begin(), values.end(), own.begin());
     take(row);
   }
   /// A row that the cell lacks.
@@ -49,7 +50,8 @@ class CellRows {
     std::fill(mask_.begin(), mask_.end(), std::uint16_t{0});
     take(row);
   }
-  CellResult finish() {
+  CellResult finish(TreatedSources sources) {
+    result_.sources = std::move(sources);
     if (decimation_) {
       result_.cell = decimation_->finish();
     }
@@ -61,6 +63,14 @@ class CellRows {
   }
 
  private:
+  /// A row of the cell with its mask. @return where its pixels belong
+  std::span<float> begin(std::span<const std::uint16_t> mask) {
+    const auto own = static_cast<std::size_t>(task_.width);
+    std::fill(row_.begin(), row_.end(), kNan);
+    std::copy_n(mask.begin(), own, mask_.begin());
+    std::fill(mask_.begin() + static_cast<std::ptrdiff_t>(own), mask_.end(), std::uint16_t{0});
+    return of_cell().first(own);
+  }
   /// The part of the row that lies in the grid's cell.
   std::span<float> of_cell() {
     return std::span(row_).subspan(static_cast<std::size_t>(-columns_.first),
@@ -134,23 +144,63 @@ void sum_row(const RowBlock& block, int i, std::span<const double> weights, Miss
   sum_bands(std::span<const std::span<const float>>(rows), weights, missing, out);
 }
 
-CellResult combine_cell(const CellTask& task, RowSource& source) {
-  CellRows rows(task);
-  for (int row = rows.rows().first; row < 0; ++row) {
-    rows.add_missing(row);
-  }
+namespace {
+
+/// @param take gets every row of the cell, in order: number, block, row in the block
+template <class Take>
+void for_rows(const CellTask& task, RowSource& source, const Take& take) {
   const int step = source.rows_per_read();
   for (int first = 0; first < task.height; first += step) {
     const int count = std::min(step, task.height - first);
     const RowBlock& block = source.read(first, count);
     for (int i = 0; i < count; ++i) {
-      rows.add(first + i, block, i);
+      take(first + i, block, i);
     }
+  }
+}
+
+}  // namespace
+
+WholeCell whole_cell(const CellTask& task, RowSource& source) {
+  WholeCell cell{
+      Image<float>(task.width, task.height), Image<std::uint16_t>(task.width, task.height), {}};
+  Image<float> sigma;
+  if (task.sources.needs_noise()) {
+    sigma = Image<float>(task.width, task.height);
+  }
+  for_rows(task, source, [&](int row, const RowBlock& block, int i) {
+    sum_row(block, i, task.weights, task.missing_pixel, cell.pixels.view().row(row));
+    const auto mask = block.mask.view().row(i);
+    std::copy(mask.begin(), mask.end(), cell.mask.view().row(row).begin());
+    if (!sigma.empty()) {
+      const auto noise = block.sigma.view().row(i);
+      std::copy(noise.begin(), noise.end(), sigma.view().row(row).begin());
+    }
+  });
+  cell.sources =
+      treat_sources(task.sources, task.stars, sigma.view(), cell.pixels.view(), cell.mask.view());
+  return cell;
+}
+
+CellResult combine_cell(const CellTask& task, RowSource& source) {
+  CellRows rows(task);
+  for (int row = rows.rows().first; row < 0; ++row) {
+    rows.add_missing(row);
+  }
+  TreatedSources sources;
+  if (task.sources.any()) {
+    WholeCell whole = whole_cell(task, source);
+    for (int row = 0; row < task.height; ++row) {
+      rows.add(row, whole.pixels.view().row(row), whole.mask.view().row(row));
+    }
+    sources = std::move(whole.sources);
+  } else {
+    for_rows(task, source, [&](int row, const RowBlock& block, int i) { rows.add(row, block, i); });
   }
   for (int row = task.height; row < rows.rows().last; ++row) {
     rows.add_missing(row);
   }
-  return rows.finish();
+  return rows.finish(std::move(sources));
 }
 
 }  // namespace skyloom::skycells

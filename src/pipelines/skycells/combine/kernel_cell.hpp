@@ -9,6 +9,7 @@
 
 #include "pipelines/skycells/combine/kernel.hpp"
 #include "pipelines/skycells/combine/kernel_pads.hpp"
+#include "pipelines/skycells/combine/kernel_sources.hpp"
 #include "pipelines/skycells/combine/kernel_statistics.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
@@ -29,6 +30,7 @@ struct BandRows {
 struct RowBlock {
   std::vector<BandRows> bands;
   Image<std::uint16_t> mask;
+  Image<float> sigma;  ///< noise of the sum of all bands; empty unless asked for
 };
 
 /// Where the rows of a cell come from.
@@ -63,6 +65,10 @@ struct CellTask {
   PaddedSides padded;
   /// What lies beyond the padded sides; null without any.
   PadRows* pads = nullptr;
+  /// What happens to the cell as a whole. With any of it 24 bytes per pixel are held, else a few
+  /// rows.
+  SourceOptions sources;
+  std::vector<CatalogueStar> stars;  ///< for these
   int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
 };
 
@@ -72,7 +78,18 @@ struct CellResult {
   RunBytes mask;        ///< runs of all rows of the geometry
   std::int64_t masked_pixels = 0;
   PixelStatistics statistics;
+  TreatedSources sources;
 };
+
+/// The pixels of a cell, NaN = no value, with its mask, after what happens to it as a whole.
+struct WholeCell {
+  Image<float> pixels;
+  Image<std::uint16_t> mask;
+  TreatedSources sources;
+};
+/// Of task only the size, weights, missing_pixel, sources and stars count.
+/// @throws UnitError as treat_sources does, and whatever the source throws
+WholeCell whole_cell(const CellTask& task, RowSource& source);
 
 /// @throws UnitError when no pixel has a value, and whatever the source throws
 CellResult combine_cell(const CellTask& task, RowSource& source);

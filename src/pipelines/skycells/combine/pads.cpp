@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "pipelines/skycells/combine/kernel_cell.hpp"
+#include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/row_source.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/sky/wcs.hpp"
@@ -16,13 +17,20 @@
 namespace skyloom::skycells {
 namespace {
 
+/// A source, open to be read; or its pixels, where something happens to the cell as a whole.
+struct OpenSource {
+  OpenedCell files;
+  Image<float> whole;
+};
+
 /// The last cells that were read stay open: more would cost memory, fewer would be opened again and
 /// again where two meet.
 class OpenCells {
  public:
-  explicit OpenCells(const Config& config) : config_(&config) {}
+  OpenCells(const Config& config, std::span<const surveys::GaiaStar> stars)
+      : config_(&config), stars_(stars) {}
 
-  OpenedCell& get(const surveys::Skycell& cell) {
+  OpenSource& get(const surveys::Skycell& cell) {
     const auto found = std::find_if(open_.begin(), open_.end(),
                                     [&](const auto& each) { return each.first == cell.id; });
     if (found != open_.end()) {
@@ -32,14 +40,32 @@ class OpenCells {
       if (open_.size() == kMost) {
         open_.pop_back();
       }
-      open_.emplace_front(cell.id, open_cell(*config_, cell, false));
+      open_.emplace_front(cell.id, open(cell));
     }
     return open_.front().second;
   }
 
  private:
+  [[nodiscard]] OpenSource open(const surveys::Skycell& cell) const {
+    CellTask task;
+    task.sources = config_->source_options();
+    const bool is_whole = task.sources.any();
+    OpenSource out{open_cell(*config_, cell, {is_whole, config_->needs_variance()}), {}};
+    if (is_whole) {
+      task.width = cell.width;
+      task.height = cell.height;
+      task.weights = out.files.weights;
+      task.missing_pixel = config_->missing_pixel();
+      task.stars = stars_near(stars_, cell, task.sources.star_margin());
+      out.whole = whole_cell(task, *out.files.source).pixels;
+      out.files.source.reset();
+    }
+    return out;
+  }
+
   const Config* config_;
-  std::list<std::pair<surveys::SkycellId, OpenedCell>> open_;  ///< the last used first
+  std::span<const surveys::GaiaStar> stars_;
+  std::list<std::pair<surveys::SkycellId, OpenSource>> open_;  ///< the last used first
 };
 
 class SourceCell final : public PadPixels {
@@ -66,8 +92,16 @@ class SourceCell final : public PadPixels {
   }
 
  private:
-  Image<float> read_rows(OpenedCell& opened, const Box& box) const {
+  Image<float> read_rows(OpenSource& source, const Box& box) const {
     Image<float> out(box.width(), box.height());
+    if (!source.whole.empty()) {
+      for (int y = box.y0; y < box.y1; ++y) {
+        const auto row = source.whole.view().sub(box).row(y - box.y0);
+        std::copy(row.begin(), row.end(), out.view().row(y - box.y0).begin());
+      }
+      return out;
+    }
+    OpenedCell& opened = source.files;
     std::vector<float> row(static_cast<std::size_t>(cell_->width));
     const int step = opened.source->rows_per_read();
     for (int first = box.y0; first < box.y1;) {
@@ -137,7 +171,7 @@ PaddedSides sides_of(const std::vector<surveys::PadSide>& filled) {
 }  // namespace
 
 struct CellPaddings::Parts {
-  explicit Parts(const Config& config) : open(config) {}
+  Parts(const Config& config, std::span<const surveys::GaiaStar> stars) : open(config, stars) {}
 
   OpenCells open;
   std::vector<std::unique_ptr<SourceCell>> sources;
@@ -154,8 +188,9 @@ struct CellPaddings::Parts {
   }
 };
 
-CellPaddings::CellPaddings(const Config& config, const Survey& survey, const surveys::Skycell& cell)
-    : parts_(std::make_unique<Parts>(config)) {
+CellPaddings::CellPaddings(const Config& config, const Survey& survey, const surveys::Skycell& cell,
+                           std::span<const surveys::GaiaStar> stars)
+    : parts_(std::make_unique<Parts>(config, stars)) {
   if (!config.geometry.cross_projection) {
     return;
   }

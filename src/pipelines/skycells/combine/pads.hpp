@@ -2,6 +2,7 @@
 // Which cells of other projections fill the sides of a cell, and their pixels.
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "pipelines/skycells/config.hpp"
 #include "pipelines/skycells/survey.hpp"
+#include "skyloom/surveys/gaia.hpp"
 
 namespace skyloom::skycells {
 
@@ -17,7 +19,9 @@ class CellPaddings {
  public:
   /// None with geometry.cross_projection = false, and on sides that are not on the rim of the
   /// projection, whatever the list says.
-  CellPaddings(const Config& config, const Survey& survey, const surveys::Skycell& cell);
+  /// @param stars of the catalogue, for the treatment of sources; outlives this object
+  CellPaddings(const Config& config, const Survey& survey, const surveys::Skycell& cell,
+               std::span<const surveys::GaiaStar> stars);
   ~CellPaddings();
   CellPaddings(CellPaddings&&) noexcept;
   CellPaddings& operator=(CellPaddings&&) noexcept;

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/stored.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -50,6 +51,15 @@ TableSchema cell_schema(const Config& config) {
       {"low_rim_bytes", Type::int64, "", "of these, what the row below needs; comes second"},
       {"high_rim_bytes", Type::int64, "", "of these, what the row above needs; comes last"},
       {"mask_bytes", Type::int64, "", "its rows of /mask"}};
+  const SourceOptions sources = config.source_options();
+  if (sources.needs_noise()) {
+    columns.push_back({"n_segments", Type::int32, "", "detected segments"});
+  }
+  if (sources.saturation == SaturationMode::replace) {
+    columns.push_back({"n_psf_stars", Type::int32, "", "stars that the PSF is made of"});
+    columns.push_back({"n_mended", Type::int32, "", "stars whose cores were replaced"});
+    columns.push_back({"n_replaced", Type::int64, "", "pixels of these cores"});
+  }
   for (const std::string& band : config.bands.use) {
     columns.push_back({"exptime_" + band, Type::float64, "s", "exposure; nan = no image"});
   }
@@ -107,16 +117,25 @@ std::vector<std::string> CombineStage::inputs(const Config& config) {
   if (!config.csv_file().empty()) {
     files.insert(files.begin(), config.csv_file());
   }
+  if (config.source_options().needs_stars()) {
+    files.push_back(config.star_catalogue());
+  }
   return files;
 }
 
 engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*before*/) {
   const Survey& survey = found_survey(config);
   check_images(config, survey);
+  if (config.source_options().needs_stars()) {
+    (void)surveys::read_gaia_stars(config.star_catalogue());
+  }
   engine::Plan plan;
   plan.schema.tables = {list_schema(), cell_schema(config)};
   for (TableSchema& table : light_schemas(config)) {
     plan.schema.tables.push_back(std::move(table));
+  }
+  if (config.source_options().saturation == SaturationMode::remove) {
+    plan.schema.tables.push_back(removed_schema());
   }
   if (!config.streams()) {
     const auto rims = static_cast<std::size_t>(2 * config.kept_margin());

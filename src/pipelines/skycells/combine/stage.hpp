@@ -35,6 +35,7 @@ struct CombineStage {
   struct Context {
     const Survey* survey = nullptr;
     std::optional<numerics::MultirateGaussian> gaussian;  ///< none: pixels are kept
+    std::vector<surveys::GaiaStar> stars;                 ///< none unless sources need them
     Log* log = nullptr;
     bool has_warned = false;
   };
