@@ -57,7 +57,11 @@ struct InputFile {
 InputFile open_input(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    throw ConfigError(path.string(), "cannot be opened: " + cause(), "a readable file");
+    const std::string wrong = "cannot be opened: " + cause();
+    if (errno == ENOENT || errno == ENOTDIR) {
+      throw ConfigError(path.string(), wrong, "a readable file");
+    }
+    throw ReadFailure(path.string(), wrong, "a readable file");
   }
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -75,9 +79,11 @@ void read_input(const InputFile& file, std::size_t offset, std::span<char> out,
     if (count < 0 && errno == EINTR) {
       continue;
     }
-    if (count <= 0) {
-      throw ConfigError(path.string(), count < 0 ? "cannot be read: " + cause()
-                                                 : "became shorter while being read");
+    if (count < 0) {
+      throw ReadFailure(path.string(), "cannot be read: " + cause());
+    }
+    if (count == 0) {
+      throw ConfigError(path.string(), "became shorter while being read");
     }
     out = out.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::size_t>(count);

@@ -118,7 +118,11 @@ std::optional<FitsTiles> FitsTiles::find(fitsfile* file, const std::filesystem::
     return std::nullopt;
   }
   out.path_ = path.string();
-  out.file_ = PosixFile(path, PosixFile::Mode::read);
+  try {
+    out.file_ = PosixFile(path, PosixFile::Mode::read);
+  } catch (const FatalError& error) {
+    throw ReadFailure(out.path_, "cannot be opened again", error.what());
+  }
   return out;
 }
 
@@ -135,6 +139,19 @@ void FitsTiles::read(int first_row, ImageView<std::int16_t> out) {
   }
 }
 
+void FitsTiles::fetch(std::size_t at, std::size_t offset, std::size_t length) {
+  const auto part = std::as_writable_bytes(std::span(bytes_)).subspan(at, length);
+  std::size_t count = 0;
+  try {
+    count = file_.read(part, offset);
+  } catch (const FatalError& error) {
+    throw ReadFailure(path_, "its pixels cannot be read", error.what());
+  }
+  if (count != length) {
+    throw ConfigError(path_, "is truncated", "a whole FITS file");
+  }
+}
+
 void FitsTiles::read_piece(int first_row, ImageView<std::int16_t> out) {
   const auto wanted = std::span<const RiceTile>(tiles_).subspan(
       static_cast<std::size_t>(first_row), static_cast<std::size_t>(out.height()));
@@ -146,12 +163,6 @@ void FitsTiles::read_piece(int first_row, ImageView<std::int16_t> out) {
     end = std::max(end, tile.offset + tile.length);
     sum += tile.length;
   }
-  const auto fetch = [&](std::size_t at, std::size_t offset, std::size_t length) {
-    const auto part = std::as_writable_bytes(std::span(bytes_)).subspan(at, length);
-    if (file_.read(part, offset) != length) {
-      throw ConfigError(path_, "is truncated", "a whole FITS file");
-    }
-  };
   // Rows in order are neighbours in the heap; a heap in another order is read tile by tile.
   std::vector<RiceTile> places;
   places.reserve(wanted.size());

@@ -1,5 +1,10 @@
 #include "skyloom/surveys/gaia.hpp"
 
+#include <charconv>
+#include <cmath>
+
+#include <fmt/format.h>
+
 #include "skyloom/core/errors.hpp"
 
 #include "table_lookup.hpp"
@@ -30,6 +35,41 @@ Table read_gaia(const std::string& path, const std::vector<std::string>& bands) 
     }
   }
   return out;
+}
+
+std::vector<GaiaStar> read_gaia_stars(const std::string& path) {
+  const Table file = read_any_table(path, {"source_id"});
+  const auto numbers = [&](const char* name) {
+    const std::size_t at = find_column(file, name);
+    if (at == Table::npos) {
+      throw ConfigError(path, fmt::format("no column {}", name),
+                        "expected ra, dec, phot_g_mean_mag, phot_bp_mean_mag, phot_rp_mean_mag");
+    }
+    return file.numbers(file.columns()[at].name);
+  };
+  const std::vector<double> ra = numbers("ra");
+  const std::vector<double> dec = numbers("dec");
+  const std::vector<double> g = numbers("phot_g_mean_mag");
+  const std::vector<double> bp = numbers("phot_bp_mean_mag");
+  const std::vector<double> rp = numbers("phot_rp_mean_mag");
+  std::vector<std::string> ids(ra.size());
+  if (const std::size_t at = find_column(file, "source_id"); at != Table::npos) {
+    ids = file.texts(file.columns()[at].name);
+  }
+  std::vector<GaiaStar> stars;
+  for (std::size_t i = 0; i < ra.size(); ++i) {
+    if (!std::isfinite(ra[i]) || !std::isfinite(dec[i])) {
+      continue;
+    }
+    GaiaStar star{0, ra[i], dec[i], g[i], bp[i], rp[i]};
+    const char* end = ids[i].data() + ids[i].size();
+    if (!ids[i].empty() && std::from_chars(ids[i].data(), end, star.source_id).ptr != end) {
+      throw ConfigError(fmt::format("{}: row {}", path, i + 1),
+                        "source_id \"" + ids[i] + "\" is no integer", "expected an integer");
+    }
+    stars.push_back(star);
+  }
+  return stars;
 }
 
 void require_zero_point_columns(const Table& gaia, const std::string& path) {

@@ -318,6 +318,7 @@ void measure(const std::filesystem::path& folder, int repeats) {
 
   // Its neighbours have light elsewhere, but as much of it.
   std::vector<CombinedCell> others;
+  others.reserve(9);
   Surroundings around{5, 5, {}, true, true};
   for (int i = 0; i < 9; ++i) {
     others.push_back(combine(gaussian, files, 4 + i % 3, 4 + i / 3));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
+#include "pipelines/skycells/combine/kernel_sources.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "pipelines/skycells/convolve/kernel.hpp"
 #include "skyloom/core/config.hpp"
@@ -122,13 +123,27 @@ struct Config {
   }
   /// @throws ConfigError psf.method cannot reach psf.tolerance
   [[nodiscard]] numerics::GaussianPlan gaussian() const;
-  /// Variances are needed, and the combined cell as a whole.
-  [[nodiscard]] bool needs_variance() const {
-    return background.mode != "none" || saturation.mode == "remove";
+  /// What happens to combined cells as wholes.
+  [[nodiscard]] SourceOptions source_options() const {
+    SourceOptions options;
+    options.suppress_sky = background.mode == "segment";
+    options.detect_sigma = background.detect_sigma;
+    options.bright_sigma = background.bright_sigma;
+    options.saturation = saturation.mode == "remove"    ? SaturationMode::remove
+                         : saturation.mode == "replace" ? SaturationMode::replace
+                                                        : SaturationMode::none;
+    options.limit_mag = saturation.bright_star_mag_threshold;
+    return options;
+  }
+  [[nodiscard]] bool needs_variance() const { return source_options().needs_noise(); }
+  /// How far beyond its sides `combine` keeps the pixels of a cell when it keeps them: what other
+  /// projections fill, of which only a metadata list tells.
+  [[nodiscard]] int kept_margin() const {
+    return geometry.cross_projection && !csv_file().empty() ? geometry.pad : 0;
   }
   /// `combine` leaves its light on the coarse grid; else its pixels.
   [[nodiscard]] bool streams() const {
-    return gaussian().method == numerics::GaussianMethod::multirate && saturation.mode != "replace";
+    return gaussian().method == numerics::GaussianMethod::multirate;
   }
 };
 

@@ -17,6 +17,8 @@
 namespace skyloom::skycells {
 namespace {
 
+constexpr const char* kRemovedStars = "removed_stars";
+
 class Skycells final : public engine::Pipeline {
  public:
   [[nodiscard]] std::string_view name() const override { return "skycells"; }
@@ -53,22 +55,40 @@ class Skycells final : public engine::Pipeline {
   }
 
  private:
+  [[nodiscard]] bool removes_stars() const {
+    return config_.source_options().saturation == SaturationMode::remove;
+  }
+
   Config config_;
 };
 
 std::vector<engine::Published> Skycells::published() const {
-  return {{"convolve", "cells", "cells", false,
-           [this](const engine::Products& products) { return cell_table(config_, products); }},
-          {"convolve", "projections", "projections", true}};
+  std::vector<engine::Published> out{
+      {"convolve", "cells", "cells", false,
+       [this](const engine::Products& products) { return cell_table(config_, products); }},
+      {"convolve", "projections", "projections", true}};
+  if (removes_stars()) {
+    out.push_back({"combine", kRemovedStars, kRemovedStars});
+  }
+  return out;
 }
 
 std::vector<engine::Export> Skycells::exports() const {
   const std::string folder = "convolved_results/" + config_.detector_folder();
-  return {{"cells", "cells.csv", "csv"},
-          {.table = "cell_metadata",
-           .file = folder + "/cell_metadata.json",
-           .format = "json",
-           .make = [this](const auto& products) { return cell_metadata(config_, products); }}};
+  std::vector<engine::Export> out{
+      {"cells", "cells.csv", "csv"},
+      {.table = "cell_metadata",
+       .file = folder + "/cell_metadata.json",
+       .format = "json",
+       .make = [this](const auto& products) { return cell_metadata(config_, products); }}};
+  if (removes_stars()) {
+    const Config::Inputs& in = config_.inputs;
+    out.push_back({kRemovedStars,
+                   fmt::format("{}/tess_s{:04}_{}_{}_removed_stars.csv", folder, in.sector,
+                               in.camera, in.ccd),
+                   "csv"});
+  }
+  return out;
 }
 
 std::vector<std::string> Skycells::summary_lines(const engine::Products& products) const {

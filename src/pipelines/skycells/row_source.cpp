@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <numeric>
@@ -21,7 +22,7 @@ using surveys::SkycellPlane;
 using surveys::SkycellReader;
 
 /// Rows of FITS files that are read at once.
-constexpr int kRows = 128;
+constexpr int kRows = 32;
 
 Retries make_retries(const Config& config) {
   return {
@@ -82,6 +83,7 @@ struct Band {
   double weight = 0.0;
   Plane image;
   std::optional<Plane> mask;
+  std::optional<Plane> variance;
 };
 
 class FileRows final : public RowSource {
@@ -99,6 +101,9 @@ class FileRows final : public RowSource {
     }
     block_.mask = Image<std::uint16_t>(width_, rows_);
     mask_ = block_.mask;
+    if (bands_.front().variance) {
+      block_.sigma = Image<float>(width_, rows_);
+    }
     for (const std::vector<float>& table : tables_) {
       BandRows& rows = block_.bands.emplace_back();
       rows.table = table;
@@ -133,6 +138,9 @@ class FileRows final : public RowSource {
         add_mask();
       }
     }
+    if (!block_.sigma.empty()) {
+      read_noise({0, width_, first, first + count});
+    }
     return block_;
   }
 
@@ -147,6 +155,20 @@ class FileRows final : public RowSource {
     return {header.integers->bzero, header.integers->bscale, header.integers->blank,
             header.scaling.linear,  header.scaling.boffset,  header.scaling.bsoften,
             header.exptime_s};
+  }
+  /// Noise of the sum: the root of the sum of squared weights times variances.
+  void read_noise(const Box& box) {
+    std::vector<double> sum(static_cast<std::size_t>(box.width()) *
+                            static_cast<std::size_t>(box.height()));
+    for (Band& band : bands_) {
+      const Image<float> variance = band.variance->read(
+          retries_, [&](SkycellReader& reader) { return reader.read_flux(box); });
+      for (std::size_t i = 0; i < sum.size(); ++i) {
+        sum[i] += band.weight * band.weight * static_cast<double>(variance.pixels()[i]);
+      }
+    }
+    std::transform(sum.begin(), sum.end(), block_.sigma.pixels().begin(),
+                   [](double variance) { return static_cast<float>(std::sqrt(variance)); });
   }
   void add_mask() {
     const std::span<std::uint16_t> to = block_.mask.pixels();
@@ -173,9 +195,19 @@ void check_size(const surveys::Skycell& cell, const surveys::SkycellHeader& head
   }
 }
 
+UnitError missing_plane(const Config& config, const surveys::Skycell& cell, const std::string& band,
+                        SkycellPlane plane) {
+  return {Reason::bad_input,
+          fmt::format("no {} of band {}: expected {}",
+                      plane == SkycellPlane::variance ? "variance" : "image", band,
+                      surveys::expected_skycell_plane(config.input_root(), config.input_format(),
+                                                      cell.id, band, plane)
+                          .string())};
+}
+
 }  // namespace
 
-OpenedCell open_cell(const Config& config, const surveys::Skycell& cell) {
+OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, OtherPlanes others) {
   OpenedCell out;
   Retries retries = make_retries(config);
   const fs::path root = config.input_root();
@@ -199,18 +231,19 @@ OpenedCell open_cell(const Config& config, const surveys::Skycell& cell) {
     out.files.exptime_s.push_back(image ? image->reader().header().exptime_s
                                         : std::numeric_limits<double>::quiet_NaN());
     if (!image && config.bands.missing_band == "error") {
-      throw UnitError(Reason::bad_input,
-                      fmt::format("no image of band {}: expected {}", name,
-                                  surveys::expected_skycell_plane(root, format, cell.id, name,
-                                                                  SkycellPlane::image)
-                                      .string()));
+      throw missing_plane(config, cell, name, SkycellPlane::image);
     }
     if (!image) {
       continue;
     }
     present += weight;
     out.files.bands.push_back(name);
-    bands.push_back({name, weight, std::move(*image), open(name, SkycellPlane::mask)});
+    bands.push_back({name, weight, std::move(*image),
+                     others.masks ? open(name, SkycellPlane::mask) : std::nullopt,
+                     others.variances ? open(name, SkycellPlane::variance) : std::nullopt});
+    if (others.variances && !bands.back().variance) {
+      throw missing_plane(config, cell, name, SkycellPlane::variance);
+    }
     if (bands.back().mask) {
       out.files.masks.push_back(name);
     }

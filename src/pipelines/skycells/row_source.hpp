@@ -17,9 +17,15 @@ struct OpenedCell {
   std::unique_ptr<RowSource> source;
 };
 
+/// Which files of a cell are opened besides its images.
+struct OtherPlanes {
+  bool masks = true;       ///< else the mask of all rows is empty
+  bool variances = false;  ///< else the noise of all rows is empty
+};
+
 /// @throws UnitError for a missing band that bands.missing_band does not allow, a cell without any,
-///   and images that are not as large as the list says; ConfigError naming the file that cannot be
-///   read
-OpenedCell open_cell(const Config& config, const surveys::Skycell& cell);
+///   a missing variance, and images that are not as large as the list says; ConfigError naming the
+///   file that cannot be read
+OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, OtherPlanes others = {});
 
 }  // namespace skyloom::skycells

@@ -4,8 +4,8 @@
 #include <array>
 #include <unordered_map>
 
-#include "skyloom/core/runs.hpp"
 #include "skyloom/core/errors.hpp"
+#include "skyloom/core/runs.hpp"
 #include "skyloom/io/deflate.hpp"
 
 namespace skyloom::skycells {

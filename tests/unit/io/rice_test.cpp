@@ -64,7 +64,7 @@ Pixels row_of(std::mt19937& random, int width) {
     if (kind == 1 && random() % 50 != 0) {
       out[i] = level;  // constant, with steps
     } else if (kind == 2) {
-      out[i] = static_cast<std::int16_t>(random() % 40 == 0 ? random() : value % 3);  // spikes
+      out[i] = static_cast<std::int16_t>(random() % 40 == 0 ? value * 1000 : value % 3);  // spikes
     } else if (kind == 3) {
       out[i] = static_cast<std::int16_t>(i / 32 % 2 == 0 ? 7 : value);  // blocks in turn
     } else if (kind == 4) {

@@ -109,3 +109,26 @@ TEST_CASE("A Gaia table keeps nineteen digits and lacks what the file lacks") {
   CHECK_THAT(error_of<ConfigError>([&] { (void)surveys::read_gaia(bad.string(), {"g"}); }),
              Contains("bad.csv: GaiaXP CSV missing required column: dec"));
 }
+
+TEST_CASE("stars of Gaia keep their 64-bit identifiers") {
+  const Scratch scratch;
+  const auto path = scratch.file(
+      "stars.csv",
+      "source_id,ra,dec,phot_g_mean_mag,phot_bp_mean_mag,phot_rp_mean_mag\n"
+      "6917528997577384321,10.5,-3.25,13.1,13.6,12.4\n9007199254740993,,1,12,12,12\n,11,2,9,,\n");
+  const std::vector<surveys::GaiaStar> stars = surveys::read_gaia_stars(path.string());
+  REQUIRE(stars.size() == 2);
+  CHECK(stars[0].source_id == 6917528997577384321LL);
+  CHECK(stars[0].dec_deg == -3.25);
+  CHECK(stars[0].rp_mag == 12.4);
+  CHECK(stars[1].source_id == 0);
+  CHECK(std::isnan(stars[1].bp_mag));
+  const auto few = scratch.file("few.csv", "ra,dec,phot_g_mean_mag,phot_bp_mean_mag\n1,2,3,4\n");
+  CHECK_THAT(error_of<ConfigError>([&] { (void)surveys::read_gaia_stars(few.string()); }),
+             Contains("few.csv") && Contains("phot_rp_mean_mag"));
+  const auto bad = scratch.file(
+      "bad.csv",
+      "source_id,ra,dec,phot_g_mean_mag,phot_bp_mean_mag,phot_rp_mean_mag\nx1,1,2,3,4,5\n");
+  CHECK_THAT(error_of<ConfigError>([&] { (void)surveys::read_gaia_stars(bad.string()); }),
+             Contains("row 1") && Contains("x1"));
+}

@@ -6,16 +6,21 @@
 #include <limits>
 #include <utility>
 
-#include "pipelines/photometry/epsf/anderson_king.hpp"
 #include "pipelines/photometry/epsf/cell_report.hpp"
 #include "pipelines/photometry/epsf/classic_cell.hpp"
 #include "pipelines/photometry/epsf/classic_stars.hpp"
 #include "pipelines/photometry/epsf/star_background.hpp"
 #include "pipelines/photometry/epsf/stars.hpp"
 #include "skyloom/core/errors.hpp"
+#include "skyloom/sky/effective_psf.hpp"
 #include "skyloom/sky/psf.hpp"
 
 namespace skyloom::photometry::epsf {
+
+using sky::EffectivePsf;
+using sky::FittedStar;
+using sky::StarStamp;
+
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -175,7 +180,7 @@ double light_of(const Image<double>& grid, int oversamp) {
 double make_arrays(const EffectivePsf& psf, const Options& options, CellResult& cell) {
   Image<double> grid = central_square(psf, options.final_psf_size);
   if (options.wing_model == "radial") {
-    replace_wing(grid, psf.oversamp);
+    sky::replace_wing(grid, psf.oversamp);
   }
   const double light = light_of(grid, psf.oversamp);
   if (!(std::isfinite(light) && light > 0.0)) {

@@ -12,8 +12,112 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Row `i` of a block to one image row.
-void sum_row(const RowBlock& block, int i, const CellTask& task, std::span<float> out) {
+/// What becomes of the rows of a cell.
+class CellRows {
+ public:
+  explicit CellRows(const CellTask& task)
+      : task_(task),
+        columns_{task.padded.left ? -task.geometry.pad : 0,
+                 task.geometry.width + (task.padded.right ? task.geometry.pad : 0)},
+        rows_{task.padded.bottom ? -task.geometry.pad : 0,
+              task.geometry.height + (task.padded.top ? task.geometry.pad : 0)} {
+    const CellGeometry& g = task.geometry;
+    if (task.gaussian != nullptr) {
+      decimation_.emplace(*task.gaussian, g, task.x, task.y, task.padded, task.with_weight);
+    } else {
+      result_.pixels =
+          Image<float>(g.width + 2 * task.kept_margin, g.height + 2 * task.kept_margin, kNan);
+    }
+    row_.resize(static_cast<std::size_t>(columns_.last - columns_.first));
+    mask_.resize(static_cast<std::size_t>(g.width));
+  }
+
+  /// Rows to add, ascending: with what lies beyond padded sides.
+  [[nodiscard]] PixelRange rows() const { return rows_; }
+
+  void add(int row, const RowBlock& block, int i) {
+    sum_row(block, i, task_.weights, task_.missing_pixel, begin(block.mask.view().row(i)));
+    take(row);
+  }
+  void add(int row, std::span<const float> values, std::span<const std::uint16_t> mask) {
+    const std::span<float> own = begin(mask);
+    std::copy(values.begin(), values.end(), own.begin());
+    take(row);
+  }
+  /// A row that the cell lacks.
+  void add_missing(int row) {
+    std::fill(row_.begin(), row_.end(), kNan);
+    std::fill(mask_.begin(), mask_.end(), std::uint16_t{0});
+    take(row);
+  }
+  CellResult finish(TreatedSources sources) {
+    result_.sources = std::move(sources);
+    if (decimation_) {
+      result_.cell = decimation_->finish();
+    }
+    result_.statistics = statistics_.result();
+    if (std::isnan(result_.statistics.mean)) {
+      throw UnitError(Reason::no_good_data, "no pixel has a value in all bands");
+    }
+    return std::move(result_);
+  }
+
+ private:
+  /// A row of the cell with its mask. @return where its pixels belong
+  std::span<float> begin(std::span<const std::uint16_t> mask) {
+    const auto own = static_cast<std::size_t>(task_.width);
+    std::fill(row_.begin(), row_.end(), kNan);
+    std::copy_n(mask.begin(), own, mask_.begin());
+    std::fill(mask_.begin() + static_cast<std::ptrdiff_t>(own), mask_.end(), std::uint16_t{0});
+    return of_cell().first(own);
+  }
+  /// The part of the row that lies in the grid's cell.
+  std::span<float> of_cell() {
+    return std::span(row_).subspan(static_cast<std::size_t>(-columns_.first),
+                                   static_cast<std::size_t>(task_.geometry.width));
+  }
+
+  void keep(int row) {
+    const int margin = task_.kept_margin;
+    const int first = std::max(columns_.first, -margin);
+    const int last = std::min(columns_.last, task_.geometry.width + margin);
+    if (row >= -margin && row < task_.geometry.height + margin) {
+      std::copy(row_.begin() + (first - columns_.first), row_.begin() + (last - columns_.first),
+                result_.pixels.view().row(row + margin).begin() + (first + margin));
+    }
+  }
+
+  void take(int row) {
+    if (task_.pads != nullptr) {
+      task_.pads->extend(row, row_);
+    }
+    if (row >= 0 && row < task_.geometry.height) {
+      statistics_.add(of_cell());
+      add_runs(mask_, result_.mask);
+      result_.masked_pixels +=
+          std::count_if(mask_.begin(), mask_.end(), [](std::uint16_t bits) { return bits != 0; });
+    }
+    if (decimation_) {
+      decimation_->add_row(row, row_);
+    } else {
+      keep(row);
+    }
+  }
+
+  const CellTask& task_;
+  PixelRange columns_;  ///< of row_
+  PixelRange rows_;
+  std::optional<CellDecimation> decimation_;
+  StatisticsSum statistics_;
+  CellResult result_;
+  std::vector<float> row_;
+  std::vector<std::uint16_t> mask_;
+};
+
+}  // namespace
+
+void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
+             std::span<float> out) {
   const bool all_stored = std::all_of(block.bands.begin(), block.bands.end(),
                                       [](const BandRows& band) { return !band.table.empty(); });
   if (all_stored) {
@@ -21,7 +125,7 @@ void sum_row(const RowBlock& block, int i, const CellTask& task, std::span<float
     for (const BandRows& band : block.bands) {
       bands.push_back({band.table, band.stored.view().row(i)});
     }
-    sum_bands(std::span<const StoredBand>(bands), task.weights, task.missing_pixel, out);
+    sum_bands(std::span<const StoredBand>(bands), weights, missing, out);
     return;
   }
   std::vector<std::vector<float>> looked_up(block.bands.size());
@@ -37,136 +141,66 @@ void sum_row(const RowBlock& block, int i, const CellTask& task, std::span<float
     }
     rows.emplace_back(looked_up[b]);
   }
-  sum_bands(std::span<const std::span<const float>>(rows), task.weights, task.missing_pixel, out);
+  sum_bands(std::span<const std::span<const float>>(rows), weights, missing, out);
 }
 
-/// What becomes of the rows of a cell.
-class CellRows {
- public:
-  explicit CellRows(const CellTask& task) : task_(task) {
-    const CellGeometry& g = task.geometry;
-    if (task.gaussian != nullptr) {
-      decimation_.emplace(*task.gaussian, g, task.x, task.y, PaddedSides{}, task.with_weight);
-    } else {
-      result_.pixels = Image<float>(g.width, g.height);
-    }
-    row_.resize(static_cast<std::size_t>(g.width));
-    mask_.resize(static_cast<std::size_t>(g.width));
-  }
+namespace {
 
-  void add(int row, const RowBlock& block, int i) {
-    const auto own = static_cast<std::ptrdiff_t>(task_.width);
-    sum_row(block, i, task_, std::span(row_).first(static_cast<std::size_t>(own)));
-    std::fill(row_.begin() + own, row_.end(), kNan);
-    std::copy_n(block.mask.view().row(i).begin(), own, mask_.begin());
-    std::fill(mask_.begin() + own, mask_.end(), std::uint16_t{0});
-    take(row);
-  }
-  /// A row that the cell lacks.
-  void add_missing(int row) {
-    std::fill(row_.begin(), row_.end(), kNan);
-    std::fill(mask_.begin(), mask_.end(), std::uint16_t{0});
-    take(row);
-  }
-  CellResult finish() {
-    if (decimation_) {
-      result_.cell = decimation_->finish();
-    }
-    result_.statistics = statistics_.result();
-    if (std::isnan(result_.statistics.mean)) {
-      throw UnitError(Reason::no_good_data, "no pixel has a value in all bands");
-    }
-    return std::move(result_);
-  }
-
- private:
-  void take(int row) {
-    statistics_.add(row_);
-    add_runs(mask_, result_.mask);
-    result_.masked_pixels +=
-        std::count_if(mask_.begin(), mask_.end(), [](std::uint16_t bits) { return bits != 0; });
-    if (decimation_) {
-      decimation_->add_row(row, row_);
-    } else {
-      std::copy(row_.begin(), row_.end(), result_.pixels.view().row(row).begin());
-    }
-  }
-
-  const CellTask& task_;
-  std::optional<CellDecimation> decimation_;
-  StatisticsSum statistics_;
-  CellResult result_;
-  std::vector<float> row_;
-  std::vector<std::uint16_t> mask_;
-};
-
-}  // namespace
-
-void StatisticsSum::add(std::span<const float> row) {
-  // Lanes that the compiler can keep apart; their order is part of the result.
-  constexpr std::size_t kLanes = 16;
-  double sum[kLanes] = {};
-  float low[kLanes];
-  float high[kLanes];
-  std::int32_t missing[kLanes] = {};
-  std::fill_n(low, kLanes, std::numeric_limits<float>::infinity());
-  std::fill_n(high, kLanes, -std::numeric_limits<float>::infinity());
-  const auto add_one = [&](std::size_t lane, float value) {
-    const bool has_value = value == value;
-    missing[lane] += has_value ? 0 : 1;
-    sum[lane] += has_value ? static_cast<double>(value) : 0.0;
-    low[lane] = value < low[lane] ? value : low[lane];
-    high[lane] = value > high[lane] ? value : high[lane];
-  };
-  const std::size_t whole = row.size() / kLanes * kLanes;
-  for (std::size_t begin = 0; begin < whole; begin += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      add_one(lane, row[begin + lane]);
-    }
-  }
-  for (std::size_t i = whole; i < row.size(); ++i) {
-    add_one(i - whole, row[i]);
-  }
-  std::int64_t lacking = 0;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    lacking += missing[lane];
-    sum_ += sum[lane];
-  }
-  const bool first = count_ == 0;
-  const float least = *std::min_element(low, low + kLanes);
-  const float most = *std::max_element(high, high + kLanes);
-  const auto present = static_cast<std::int64_t>(row.size()) - lacking;
-  if (present > 0) {
-    minimum_ = first ? least : std::min(minimum_, least);
-    maximum_ = first ? most : std::max(maximum_, most);
-  }
-  count_ += present;
-  missing_ += lacking;
-}
-
-PixelStatistics StatisticsSum::result() const {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  if (count_ == 0) {
-    return {missing_, kNone, kNone, kNone};
-  }
-  return {missing_, static_cast<double>(minimum_), static_cast<double>(maximum_),
-          sum_ / static_cast<double>(count_)};
-}
-
-CellResult combine_cell(const CellTask& task, RowSource& source) {
-  CellRows rows(task);
+/// @param take gets every row of the cell, in order: number, block, row in the block
+template <class Take>
+void for_rows(const CellTask& task, RowSource& source, const Take& take) {
   const int step = source.rows_per_read();
   for (int first = 0; first < task.height; first += step) {
     const int count = std::min(step, task.height - first);
     const RowBlock& block = source.read(first, count);
     for (int i = 0; i < count; ++i) {
-      rows.add(first + i, block, i);
+      take(first + i, block, i);
     }
   }
-  for (int row = task.height; row < task.geometry.height; ++row) {
+}
+
+}  // namespace
+
+WholeCell whole_cell(const CellTask& task, RowSource& source) {
+  WholeCell cell{
+      Image<float>(task.width, task.height), Image<std::uint16_t>(task.width, task.height), {}};
+  Image<float> sigma;
+  if (task.sources.needs_noise()) {
+    sigma = Image<float>(task.width, task.height);
+  }
+  for_rows(task, source, [&](int row, const RowBlock& block, int i) {
+    sum_row(block, i, task.weights, task.missing_pixel, cell.pixels.view().row(row));
+    const auto mask = block.mask.view().row(i);
+    std::copy(mask.begin(), mask.end(), cell.mask.view().row(row).begin());
+    if (!sigma.empty()) {
+      const auto noise = block.sigma.view().row(i);
+      std::copy(noise.begin(), noise.end(), sigma.view().row(row).begin());
+    }
+  });
+  cell.sources =
+      treat_sources(task.sources, task.stars, sigma.view(), cell.pixels.view(), cell.mask.view());
+  return cell;
+}
+
+CellResult combine_cell(const CellTask& task, RowSource& source) {
+  CellRows rows(task);
+  for (int row = rows.rows().first; row < 0; ++row) {
     rows.add_missing(row);
   }
-  return rows.finish();
+  TreatedSources sources;
+  if (task.sources.any()) {
+    WholeCell whole = whole_cell(task, source);
+    for (int row = 0; row < task.height; ++row) {
+      rows.add(row, whole.pixels.view().row(row), whole.mask.view().row(row));
+    }
+    sources = std::move(whole.sources);
+  } else {
+    for_rows(task, source, [&](int row, const RowBlock& block, int i) { rows.add(row, block, i); });
+  }
+  for (int row = task.height; row < rows.rows().last; ++row) {
+    rows.add_missing(row);
+  }
+  return rows.finish(std::move(sources));
 }
 
 }  // namespace skyloom::skycells

@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
+#include "pipelines/skycells/combine/kernel_pads.hpp"
+#include "pipelines/skycells/combine/kernel_sources.hpp"
+#include "pipelines/skycells/combine/kernel_statistics.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/core/runs.hpp"
@@ -27,6 +30,7 @@ struct BandRows {
 struct RowBlock {
   std::vector<BandRows> bands;
   Image<std::uint16_t> mask;
+  Image<float> sigma;  ///< noise of the sum of all bands; empty unless asked for
 };
 
 /// Where the rows of a cell come from.
@@ -42,6 +46,11 @@ class RowSource {
   virtual const RowBlock& read(int first, int count) = 0;
 };
 
+/// Row `i` of a block as one image row.
+/// @param weights of the bands of the block
+void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
+             std::span<float> out);
+
 struct CellTask {
   CellGeometry geometry;  ///< of the projection
   int x = 0;
@@ -53,37 +62,34 @@ struct CellTask {
   bool with_weight = false;
   /// Null: the pixels themselves are kept.
   const numerics::MultirateGaussian* gaussian = nullptr;
-};
-
-/// Of the combined pixels that have a value, counts per second; NaN when none has one.
-struct PixelStatistics {
-  std::int64_t missing = 0;  ///< pixels of the grid's cell without a value
-  double minimum = 0.0;
-  double maximum = 0.0;
-  double mean = 0.0;
-};
-
-/// Takes rows in order.
-class StatisticsSum {
- public:
-  void add(std::span<const float> row);
-  [[nodiscard]] PixelStatistics result() const;
-
- private:
-  std::int64_t count_ = 0;
-  std::int64_t missing_ = 0;
-  float minimum_ = 0.0F;
-  float maximum_ = 0.0F;
-  double sum_ = 0.0;
+  PaddedSides padded;
+  /// What lies beyond the padded sides; null without any.
+  PadRows* pads = nullptr;
+  /// What happens to the cell as a whole. With any of it 24 bytes per pixel are held, else a few
+  /// rows.
+  SourceOptions sources;
+  std::vector<CatalogueStar> stars;  ///< for these
+  int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
 };
 
 struct CellResult {
   CombinedCell cell;
-  Image<float> pixels;  ///< rows and columns of the geometry; empty with a gaussian
+  Image<float> pixels;  ///< the geometry and task.kept_margin around it; empty with a gaussian
   RunBytes mask;        ///< runs of all rows of the geometry
   std::int64_t masked_pixels = 0;
   PixelStatistics statistics;
+  TreatedSources sources;
 };
+
+/// The pixels of a cell, NaN = no value, with its mask, after what happens to it as a whole.
+struct WholeCell {
+  Image<float> pixels;
+  Image<std::uint16_t> mask;
+  TreatedSources sources;
+};
+/// Of task only the size, weights, missing_pixel, sources and stars count.
+/// @throws UnitError as treat_sources does, and whatever the source throws
+WholeCell whole_cell(const CellTask& task, RowSource& source);
 
 /// @throws UnitError when no pixel has a value, and whatever the source throws
 CellResult combine_cell(const CellTask& task, RowSource& source);

@@ -1,4 +1,5 @@
 #include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/row_source.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -13,6 +14,9 @@ std::unique_ptr<CombineStage::Context> CombineStage::open(const Config& config,
   if (config.streams()) {
     context->gaussian.emplace(config.gaussian());
   }
+  if (config.source_options().needs_stars()) {
+    context->stars = surveys::read_gaia_stars(config.star_catalogue());
+  }
   return context;
 }
 
@@ -26,7 +30,7 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
   const std::vector<surveys::Skycell>& cells = context.survey->list.cells;
   const surveys::Skycell& cell = cells.at(unit.index - 1);
   input.cell = &cell;
-  OpenedCell opened = open_cell(config, cell);
+  OpenedCell opened = open_cell(config, cell, {true, config.needs_variance()});
   if (opened.files.masks.size() < opened.files.bands.size() && !context.has_warned) {
     context.has_warned = true;
     context.log->warning(
@@ -43,7 +47,16 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
                 std::move(opened.weights),
                 config.missing_pixel(),
                 config.missing_data() == numerics::MissingData::normalise,
-                context.gaussian ? &*context.gaussian : nullptr};
+                context.gaussian ? &*context.gaussian : nullptr,
+                {},
+                nullptr,
+                config.source_options(),
+                {},
+                config.kept_margin()};
+  input.task.stars = stars_near(context.stars, cell, input.task.sources.star_margin());
+  input.paddings.emplace(config, *context.survey, cell, context.stars);
+  input.task.padded = input.paddings->sides();
+  input.task.pads = input.paddings->rows();
   for (const surveys::Skycell* other = &cell; other != cells.data(); ++input.plane) {
     --other;
     if (other->id.projection != cell.id.projection) {

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/stored.hpp"
 #include "skyloom/io/deflate.hpp"
 
@@ -96,6 +97,25 @@ void append_pixels(const CombineStage::Result& result, engine::Rows& rows) {
   }
 }
 
+/// What happened to the cell as a whole. @param row of /cells
+void append_sources(const Config& config, const CombineStage::Result& result, std::size_t row,
+                    engine::Rows& rows) {
+  const SourceOptions options = config.source_options();
+  const TreatedSources& sources = result.combined.sources;
+  Table& cells = rows.table("cells");
+  if (options.needs_noise()) {
+    cells.set(row, "n_segments", sources.segments);
+  }
+  if (options.saturation == SaturationMode::remove) {
+    append_removed(sources.removed, result.cell->id.name(), rows.table("removed_stars"));
+  }
+  if (options.saturation == SaturationMode::replace) {
+    cells.set(row, "n_psf_stars", sources.cores.psf_stars);
+    cells.set(row, "n_mended", static_cast<std::int64_t>(sources.cores.stars.size()));
+    cells.set(row, "n_replaced", sources.cores.pixels);
+  }
+}
+
 }  // namespace
 
 CombineStage::Result CombineStage::compute(const Config& /*config*/, const Input& input,
@@ -110,6 +130,8 @@ CombineStage::Result CombineStage::compute(const Config& /*config*/, const Input
   result.geometry = input.task.geometry;
   result.files = input.files;
   result.combined = combine_cell(input.task, *input.source);
+  result.padding_sources = input.paddings->sources();
+  result.failed_sources = input.paddings->failed();
   return result;
 }
 
@@ -124,9 +146,12 @@ void CombineStage::append(const Config& config, const Result& result, engine::Ro
   cells.set(row, "name", result.cell->id.name());
   cells.set(row, "bands", fmt::format("{}", fmt::join(result.files.bands, ",")));
   cells.set(row, "masks", fmt::format("{}", fmt::join(result.files.masks, ",")));
+  cells.set(row, "pads", fmt::format("{}", fmt::join(result.padding_sources, ",")));
+  cells.set(row, "failed_pads", fmt::format("{}", fmt::join(result.failed_sources, ",")));
   for (std::size_t b = 0; b < config.bands.use.size(); ++b) {
     cells.set(row, "exptime_" + config.bands.use[b], result.files.exptime_s[b]);
   }
+  append_sources(config, result, row, rows);
   cells.set(row, "bytes_read", result.files.bytes);
   cells.set(row, "n_missing", combined.statistics.missing);
   cells.set(row, "n_masked", combined.masked_pixels);

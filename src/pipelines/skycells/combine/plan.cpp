@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/stored.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -36,6 +37,8 @@ TableSchema cell_schema(const Config& config) {
       {"name", Type::text, "", "skycell"},
       {"bands", Type::text, "", "bands that have an image"},
       {"masks", Type::text, "", "bands that have a mask"},
+      {"pads", Type::text, "", "cells of other projections that fill its sides"},
+      {"failed_pads", Type::text, "", "of these, those that cannot be read"},
       {"bytes_read", Type::int64, "byte", "size of its files"},
       {"n_missing", Type::int64, "", "pixels without a value"},
       {"n_masked", Type::int64, "", "pixels with a bit of the mask"},
@@ -48,6 +51,15 @@ TableSchema cell_schema(const Config& config) {
       {"low_rim_bytes", Type::int64, "", "of these, what the row below needs; comes second"},
       {"high_rim_bytes", Type::int64, "", "of these, what the row above needs; comes last"},
       {"mask_bytes", Type::int64, "", "its rows of /mask"}};
+  const SourceOptions sources = config.source_options();
+  if (sources.needs_noise()) {
+    columns.push_back({"n_segments", Type::int32, "", "detected segments"});
+  }
+  if (sources.saturation == SaturationMode::replace) {
+    columns.push_back({"n_psf_stars", Type::int32, "", "stars that the PSF is made of"});
+    columns.push_back({"n_mended", Type::int32, "", "stars whose cores were replaced"});
+    columns.push_back({"n_replaced", Type::int64, "", "pixels of these cores"});
+  }
   for (const std::string& band : config.bands.use) {
     columns.push_back({"exptime_" + band, Type::float64, "s", "exposure; nan = no image"});
   }
@@ -105,26 +117,37 @@ std::vector<std::string> CombineStage::inputs(const Config& config) {
   if (!config.csv_file().empty()) {
     files.insert(files.begin(), config.csv_file());
   }
+  if (config.source_options().needs_stars()) {
+    files.push_back(config.star_catalogue());
+  }
   return files;
 }
 
 engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*before*/) {
   const Survey& survey = found_survey(config);
   check_images(config, survey);
+  if (config.source_options().needs_stars()) {
+    (void)surveys::read_gaia_stars(config.star_catalogue());
+  }
   engine::Plan plan;
   plan.schema.tables = {list_schema(), cell_schema(config)};
   for (TableSchema& table : light_schemas(config)) {
     plan.schema.tables.push_back(std::move(table));
   }
+  if (config.source_options().saturation == SaturationMode::remove) {
+    plan.schema.tables.push_back(removed_schema());
+  }
   if (!config.streams()) {
+    const auto rims = static_cast<std::size_t>(2 * config.kept_margin());
     for (const surveys::ProjectionRows& projection : survey.projections) {
       const std::size_t planes = cells_of(projection);
       plan.schema.slabs.push_back({combined_slab(projection.projection),
                                    Type::float32,
-                                   {planes, static_cast<std::size_t>(projection.cell_height),
-                                    static_cast<std::size_t>(projection.cell_width)},
+                                   {planes, static_cast<std::size_t>(projection.cell_height) + rims,
+                                    static_cast<std::size_t>(projection.cell_width) + rims},
                                    "count/s",
-                                   "combined cells in the order of /list"});
+                                   "combined cells in the order of /list, with what other "
+                                   "projections give beyond their sides"});
     }
   }
   plan.add(kListUnit, 0.0);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel_cell.hpp"
+#include "pipelines/skycells/combine/pads.hpp"
 #include "pipelines/skycells/config.hpp"
 #include "pipelines/skycells/survey.hpp"
 #include "skyloom/engine/stage.hpp"
@@ -34,6 +35,7 @@ struct CombineStage {
   struct Context {
     const Survey* survey = nullptr;
     std::optional<numerics::MultirateGaussian> gaussian;  ///< none: pixels are kept
+    std::vector<surveys::GaiaStar> stars;                 ///< none unless sources need them
     Log* log = nullptr;
     bool has_warned = false;
   };
@@ -44,6 +46,7 @@ struct CombineStage {
     CellTask task;
     CellFiles files;
     std::unique_ptr<RowSource> source;
+    std::optional<CellPaddings> paddings;  ///< of a cell
   };
   struct Result {
     const Survey* survey = nullptr;
@@ -51,6 +54,8 @@ struct CombineStage {
     std::size_t plane = 0;
     CellGeometry geometry;
     CellFiles files;
+    std::vector<std::string> padding_sources;
+    std::vector<std::string> failed_sources;
     CellResult combined;
   };
 

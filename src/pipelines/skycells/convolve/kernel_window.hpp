@@ -12,11 +12,11 @@
 
 namespace skyloom::skycells {
 
-/// Part of a combined cell, NaN where it has no value.
+/// Part of a combined cell and its paddings, NaN where it has no value.
 struct CellPixels {
   int x = 0;  ///< column and row in the projection
   int y = 0;
-  Box box;  ///< which pixels of the cell
+  Box box;  ///< which pixels of the cell; may go beyond its sides
   Image<float> pixels;
 };
 
@@ -30,7 +30,8 @@ struct PixelSurroundings {
 };
 
 /// Pixels of the cell (dx, dy) away that lie within `reach` of a cell; empty when none does.
-Box box_in_reach(const CellGeometry& geometry, int dx, int dy, int reach);
+/// @param margin how far its pixels go beyond its sides
+Box box_in_reach(const CellGeometry& geometry, int dx, int dy, int reach, int margin);
 
 /// Pixels -reach .. width + reach and -reach .. height + reach of cell (around.x, around.y) in its
 /// assembled row; NaN where there is no value.

@@ -46,15 +46,18 @@ void load_combined(const Config& config, Context& context,
   context.kept = std::move(used);
 }
 
-void load_pixels(Context& context, const std::vector<const StoredCell*>& cells, Input& input) {
+void load_pixels(const Config& config, Context& context,
+                 const std::vector<const StoredCell*>& cells, Input& input) {
   const int reach = std::min(context.convolution->plan().radius, input.geometry.pad);
+  const int margin = config.kept_margin();
   for (const StoredCell* cell : cells) {
     const Box box = box_in_reach(input.geometry, cell->id.x - input.cell->id.x,
-                                 cell->id.y - input.cell->id.y, reach);
+                                 cell->id.y - input.cell->id.y, reach, margin);
+    const Box stored{box.x0 + margin, box.x1 + margin, box.y0 + margin, box.y1 + margin};
     input.pixels.cells.push_back(
         {cell->id.x, cell->id.y, box,
          context.products->plane<float>("combine", combined_slab(cell->id.projection), cell->plane,
-                                        box)});
+                                        stored)});
   }
 }
 
@@ -98,7 +101,7 @@ Input ConvolveStage::load(const Config& config, Context& context, const engine::
   if (context.gaussian) {
     load_combined(config, context, around, input);
   } else {
-    load_pixels(context, around, input);
+    load_pixels(config, context, around, input);
   }
   input.mask = stored_mask(*context.products, cell);
   return input;

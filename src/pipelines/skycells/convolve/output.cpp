@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "pipelines/skycells/combine/kernel_cell.hpp"
+#include "pipelines/skycells/convolve/kernel_preview.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
 #include "skyloom/io/deflate.hpp"
 
@@ -26,8 +27,9 @@ void fill_rows(const ConvolveStage::Result& result, int first, ImageView<float> 
   }
 }
 
-/// @return statistics of the pixels, which go to the slab when there is one
-PixelStatistics append_pixels(const ConvolveStage::Result& result, bool is_coarse,
+/// Pixels go to the slab when there is one. @param preview takes all rows
+/// @return statistics of the pixels
+PixelStatistics append_pixels(const ConvolveStage::Result& result, bool is_coarse, Preview& preview,
                               engine::Rows& rows) {
   const CellGeometry& g = result.geometry;
   const std::string group = projection_group(result.cell->id.projection);
@@ -41,6 +43,7 @@ PixelStatistics append_pixels(const ConvolveStage::Result& result, bool is_coars
     fill_rows(result, first, values.view().sub(part));
     for (int i = 0; i < count; ++i) {
       statistics.add(values.view().row(i));
+      preview.add(first + i, values.view().row(i));
     }
     if (is_coarse) {
       continue;
@@ -54,6 +57,17 @@ PixelStatistics append_pixels(const ConvolveStage::Result& result, bool is_coars
     rows.add_slab(group + "/mask", result.cell->plane, first, 0, masks);
   }
   return statistics.result();
+}
+
+void append_preview(const ConvolveStage::Result& result, const Preview& preview, Table& table) {
+  const std::size_t row = table.add_row();
+  table.set(row, "name", result.cell->name);
+  table.set(row, "projection", result.cell->id.projection);
+  table.set(row, "x", result.cell->id.x);
+  table.set(row, "y", result.cell->id.y);
+  table.set(row, "first_x", preview.first_x());
+  table.set(row, "first_y", preview.first_y());
+  table.set(row, "points", preview.points().pixels());
 }
 
 std::int64_t append_stream(const RunBytes& runs, Table& table) {
@@ -102,7 +116,9 @@ ConvolveStage::Result ConvolveStage::compute(const Config& config, const Input& 
 
 void ConvolveStage::append(const Config& config, const Result& result, engine::Rows& rows) {
   const bool is_coarse = config.io.sampling == "coarse";
-  const PixelStatistics statistics = append_pixels(result, is_coarse, rows);
+  Preview preview(result.geometry, result.cell->id.x, result.cell->id.y);
+  const PixelStatistics statistics = append_pixels(result, is_coarse, preview, rows);
+  append_preview(result, preview, rows.table("previews"));
   Table& cells = rows.table("cells");
   const std::size_t row = cells.add_row();
   cells.set(row, "name", result.cell->name);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/skycells/convolve/kernel_preview.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
 #include "skyloom/core/hash.hpp"
 #include "skyloom/numerics/multirate.hpp"
@@ -18,6 +19,8 @@ std::string method_name(numerics::GaussianMethod method) {
       return "direct";
     case numerics::GaussianMethod::fft:
       return "fft";
+    case numerics::GaussianMethod::expsum:
+      return "expsum";
     case numerics::GaussianMethod::multirate:
       return "multirate";
   }
@@ -36,7 +39,7 @@ std::vector<engine::FileAttribute> attributes(const Config& config, const Table&
       {"/", "camera", std::int32_t{config.inputs.camera}},
       {"/", "ccd", std::int32_t{config.inputs.ccd}},
       {"/", "sigma", plan.sigma},
-      {"/", "radius", std::int32_t{plan.radius}},
+      {"/", "radius", std::int32_t{config.psf.radius}},
       {"/", "method", method_name(plan.method)},
       {"/", "error_bound", plan.error_bound},
       {"/", "bands", config.bands.use},
@@ -123,6 +126,21 @@ TableSchema cell_schema() {
            {"mean", Type::float64, "count/s", "of the convolved pixels"}}};
 }
 
+TableSchema preview_schema() {
+  return {"previews",
+          {{"name", Type::text, "", "skycell"},
+           {"projection", Type::int32, "", "its projection"},
+           {"x", Type::int32, "", "its column in the projection"},
+           {"y", Type::int32, "", "its row"},
+           {"first_x", Type::int32, "", "first point along x, on the lattice of the projection"},
+           {"first_y", Type::int32, "", "first point along y"},
+           {"points",
+            Type::float32,
+            "count/s",
+            "pixels of the convolved cell on the lattice; nan = no value or outside",
+            {kPreviewPoints, kPreviewPoints}}}};
+}
+
 /// Arrays of a projection, and its table.
 void add_projection(const Config& config, Table cells, int width, int height, engine::Plan& plan) {
   const std::size_t planes = cells.rows();
@@ -142,9 +160,10 @@ void add_projection(const Config& config, Table cells, int width, int height, en
          deflate});
   } else {
     plan.schema.slabs.push_back({group + "/data", Type::float32, shape, "count/s",
-                                 "convolved cells, AB magnitude 25 is 1", deflate});
-    plan.schema.slabs.push_back(
-        {group + "/mask", Type::uint16, shape, "", "bits of the masks of all bands", deflate});
+                                 "convolved cells, AB magnitude 25 is 1", deflate,
+                                 config.io.chunk});
+    plan.schema.slabs.push_back({group + "/mask", Type::uint16, shape, "",
+                                 "bits of the masks of all bands", deflate, config.io.chunk});
   }
   plan.slab_content.tables.push_back(std::move(cells));
 }
@@ -158,7 +177,7 @@ std::string ConvolveStage::slab_file(const Config& config) {
 engine::Plan ConvolveStage::plan(const Config& config, const engine::Products& before) {
   const Table& list = before.table("combine", "list");
   engine::Plan plan;
-  plan.schema.tables = {cell_schema()};
+  plan.schema.tables = {cell_schema(), preview_schema()};
   if (config.io.sampling == "coarse") {
     const char* runs =
         "zlib stream of runs of pixels, row by row: length and value, 16-bit little-endian";

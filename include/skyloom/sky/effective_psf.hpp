@@ -7,7 +7,7 @@
 
 #include "skyloom/core/image.hpp"
 
-namespace skyloom::photometry::epsf {
+namespace skyloom::sky {
 
 /// One star. Both images have the same odd or even size.
 struct StarStamp {
@@ -68,9 +68,9 @@ WingFit replace_wing(Image<double>& psf, int oversamp);
 [[nodiscard]] const Image<double>& quartic_kernel();
 
 /// Convolution with the kernel, edges reflected about the outer side of the outermost samples.
-[[nodiscard]] Image<double> smoothed(const Image<double>& image);
+[[nodiscard]] Image<double> quartic_smoothed(const Image<double>& image);
 
 /// Sum over pixels within `radius` samples of (x, y), each with the share of its area inside.
 [[nodiscard]] double circle_sum(const Image<double>& image, double x, double y, double radius);
 
-}  // namespace skyloom::photometry::epsf
+}  // namespace skyloom::sky

@@ -1,10 +1,10 @@
 #pragma once
 // Flux and position of one star with a gridded effective PSF.
 
-#include "pipelines/photometry/epsf/anderson_king.hpp"
 #include "skyloom/numerics/bicubic_spline.hpp"
+#include "skyloom/sky/effective_psf.hpp"
 
-namespace skyloom::photometry::epsf {
+namespace skyloom::sky {
 
 /// The grid of an effective PSF, ready for interpolation.
 struct GridModel {
@@ -20,4 +20,4 @@ struct GridModel {
 [[nodiscard]] FittedStar fit_star(const StarStamp& stamp, const FittedStar& start,
                                   const GridModel& model);
 
-}  // namespace skyloom::photometry::epsf
+}  // namespace skyloom::sky

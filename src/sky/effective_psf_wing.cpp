@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <vector>
 
-#include "pipelines/photometry/epsf/anderson_king.hpp"
+#include "skyloom/sky/effective_psf.hpp"
 #include "skyloom/sky/psf.hpp"
 
-namespace skyloom::photometry::epsf {
+namespace skyloom::sky {
 namespace {
 
 constexpr double kSignificance = 3.0;
@@ -141,4 +141,4 @@ WingFit replace_wing(Image<double>& psf, int oversamp) {
   return {radius, -2.0 * wing.beta};
 }
 
-}  // namespace skyloom::photometry::epsf
+}  // namespace skyloom::sky

@@ -1,4 +1,4 @@
-#include "pipelines/photometry/epsf/anderson_king.hpp"
+#include "skyloom/sky/effective_psf.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,13 +7,14 @@
 #include <limits>
 #include <utility>
 
-#include "pipelines/photometry/epsf/star_fit.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/numerics/bicubic_spline.hpp"
 #include "skyloom/numerics/gap_fill.hpp"
 #include "skyloom/numerics/robust.hpp"
 
-namespace skyloom::photometry::epsf {
+#include "effective_psf_fit.hpp"
+
+namespace skyloom::sky {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -107,7 +108,7 @@ class Builder {
       const double value = step.pixels()[k];
       psf_.grid.pixels()[k] += std::isfinite(value) ? value : 0.0;
     }
-    psf_.grid = smoothed(psf_.grid);
+    psf_.grid = quartic_smoothed(psf_.grid);
     recentre();
     normalise();
   }
@@ -255,7 +256,7 @@ const Image<double>& quartic_kernel() {
   return kernel;
 }
 
-Image<double> smoothed(const Image<double>& image) {
+Image<double> quartic_smoothed(const Image<double>& image) {
   const Image<double>& kernel = quartic_kernel();
   const auto reflected = [](int i, int n) { return i < 0 ? -i - 1 : i >= n ? 2 * n - 1 - i : i; };
   Image<double> out(image.width(), image.height());
@@ -330,4 +331,4 @@ Image<double> central_square(const EffectivePsf& psf, int size_pix) {
   return out;
 }
 
-}  // namespace skyloom::photometry::epsf
+}  // namespace skyloom::sky

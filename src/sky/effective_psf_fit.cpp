@@ -1,4 +1,4 @@
-#include "pipelines/photometry/epsf/star_fit.hpp"
+#include "effective_psf_fit.hpp"
 
 #include <array>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "skyloom/numerics/dense.hpp"
 
-namespace skyloom::photometry::epsf {
+namespace skyloom::sky {
 namespace {
 
 constexpr int kReach = 2;  // of the 5 x 5 box
@@ -100,4 +100,4 @@ FittedStar fit_star(const StarStamp& stamp, const FittedStar& start, const GridM
   return failure;
 }
 
-}  // namespace skyloom::photometry::epsf
+}  // namespace skyloom::sky
