@@ -83,7 +83,7 @@ RunReader::Run RunReader::take(int most) {
   };
   const Run run{number(0), static_cast<std::uint16_t>(number(2))};
   at_ += kRunBytes;
-  if (run.length > most) {
+  if (run.length == 0 || run.length > most) {
     throw FatalError("runs of a mask do not end with its rows");
   }
   return run;

@@ -23,7 +23,7 @@ void serialize(Archive& archive, skyloom::Column& column, unsigned /*version*/) 
 
 template <class Archive>
 void serialize(Archive& archive, skyloom::SlabArray& slab, unsigned /*version*/) {
-  archive& slab.name& slab.type& slab.shape& slab.unit& slab.description& slab.deflate;
+  archive& slab.name& slab.type& slab.shape& slab.unit& slab.description& slab.deflate& slab.tile;
 }
 
 template <class Archive>

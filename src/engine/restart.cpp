@@ -27,6 +27,16 @@ std::string joined(const std::vector<std::string>& texts, const char* separator)
   return out;
 }
 
+std::uintmax_t bytes_of(const std::vector<std::string>& files) {
+  std::uintmax_t bytes = 0;
+  for (const std::string& file : files) {
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(file, unknown);
+    bytes += unknown ? 0 : size;
+  }
+  return bytes;
+}
+
 /// The stage and everything it builds upon.
 std::vector<std::string> needed_by(const Stages& stages, const std::string& name) {
   std::vector<std::string> out{name};
@@ -130,6 +140,7 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
     recorded.insert(record->description.inputs.begin(), record->description.inputs.end());
   }
   const std::vector<std::string> files = input_files(stage, done ? record : nullptr);
+  const bool many = files.size() > kManyInputs || bytes_of(files) > kManyBytes;
   for (const std::string& file : files) {
     auto found = fingerprints_.find(file);
     if (found == fingerprints_.end() && done && !std::filesystem::exists(file)) {
@@ -139,7 +150,6 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
       }
     }
     if (found == fingerprints_.end()) {
-      const bool many = files.size() > kManyInputs;
       found =
           fingerprints_.emplace(file, many ? io::quick_fingerprint(file) : io::fingerprint(file))
               .first;

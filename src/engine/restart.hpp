@@ -1,6 +1,7 @@
 #pragma once
 // What a run directory already holds, set against what this command asks for. Rank 0 only.
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,11 +18,13 @@ namespace skyloom::engine {
 
 using Stages = std::vector<std::unique_ptr<StageBase>>;
 
-/// Describes stages; each input file is read once. Of a stage with more than kManyInputs files only
-/// size and ends are looked at: reading them all would take longer than the stage.
+/// Describes stages; each input file is read once. Of a stage with more than kManyInputs files, or
+/// kManyBytes in them, only size and ends are looked at: reading them all would take longer than the
+/// stage.
 class Describer {
  public:
   static constexpr std::size_t kManyInputs = 1000;
+  static constexpr std::uintmax_t kManyBytes = std::uintmax_t{1} << 30;
 
   Describer(const ConfigSpec& spec, const Products& products) : spec_(spec), products_(products) {}
 

@@ -6,6 +6,7 @@
 
 #include "skyloom/core/errors.hpp"
 
+#include "fits_floats.hpp"
 #include "fits_support.hpp"
 #include "fits_tiles.hpp"
 
@@ -93,6 +94,8 @@ struct FitsFile::Impl {
   int bits = 0;                    ///< BITPIX of the image
   bool knows_tiles = false;        ///< whether `tiles` has been looked for
   std::optional<FitsTiles> tiles;  ///< where they can be read past CFITSIO
+  bool knows_floats = false;
+  std::optional<FitsFloats> floats;
 
   void describe_image() {
     const Shape shape = image_shape(file.get(), path);
@@ -128,9 +131,7 @@ struct FitsFile::Impl {
   /// @param type CFITSIO's code of T   @param blank what blank pixels become, null = as stored
   template <class T>
   Image<T> read(const Box& box, int plane, int type, T* blank) {
-    const bool inside = !box.empty() && box.x0 >= 0 && box.y0 >= 0 && box.x1 <= width &&
-                        box.y1 <= height && plane >= 0 && plane < planes;
-    if (!inside) {
+    if (!has(box, plane)) {
       throw FatalError(path + ": pixels outside the image were asked for");
     }
     Image<T> out(box.width(), box.height());
@@ -180,7 +181,21 @@ struct FitsFile::Impl {
     check_read(restored, path, "its BSCALE and BZERO cannot be used");
   }
 
+  [[nodiscard]] bool has(const Box& box, int plane) const {
+    return !box.empty() && box.x0 >= 0 && box.y0 >= 0 && box.x1 <= width && box.y1 <= height &&
+           plane >= 0 && plane < planes;
+  }
+
   Image<float> read_float(const Box& box, int plane) {
+    if (!knows_floats) {
+      floats = FitsFloats::find(file.get(), path, width, height);
+      knows_floats = true;
+    }
+    if (floats && has(box, plane)) {
+      Image<float> out(box.width(), box.height());
+      floats->read(box, plane, out.view());
+      return out;
+    }
     float blank = std::numeric_limits<float>::quiet_NaN();
     return read<float>(box, plane, TFLOAT, &blank);
   }

@@ -10,12 +10,13 @@ constexpr std::size_t kArrayBytes = std::size_t{8} << 20;
 
 /// Chunks of a compressed array: tiles of the last two axes. Some 10^5 bytes are decompressed in a
 /// millisecond, which is what reading a small part costs.
-std::vector<hsize_t> chunk_of(const std::vector<hsize_t>& shape) {
+std::vector<hsize_t> chunk_of(const std::vector<hsize_t>& shape, int wanted) {
   constexpr hsize_t kTile = 256;
+  const hsize_t tile = wanted > 0 ? static_cast<hsize_t>(wanted) : kTile;
   std::vector<hsize_t> chunk(shape.size(), 1);
   const std::size_t axes = shape.size();
   for (std::size_t i = axes > 2 ? axes - 2 : 0; i < axes; ++i) {
-    chunk[i] = std::min(shape[i], axes == 1 ? kTile * kTile : kTile);
+    chunk[i] = std::min(shape[i], axes == 1 ? tile * tile : tile);
   }
   return chunk;
 }
@@ -30,7 +31,7 @@ struct Pieces {
     std::size_t bytes = 0;
   };
 
-  Pieces(const std::vector<hsize_t>& sides, std::size_t element_bytes)
+  Pieces(const std::vector<hsize_t>& sides, std::size_t element_bytes, int tile)
       : shape(sides), element(element_bytes) {
     const std::size_t axes = shape.size();
     const std::size_t split = axes >= 2 ? axes - 2 : 0;
@@ -40,7 +41,7 @@ struct Pieces {
     for (std::size_t i = 0; i < split; ++i) {
       planes *= shape[i];
     }
-    const std::uint64_t step = chunk_of(shape)[split];
+    const std::uint64_t step = chunk_of(shape, tile)[split];
     const std::uint64_t step_bytes = step * line_elements * element;
     lines_each = step_bytes == 0 ? 0 : step * std::max<std::uint64_t>(1, kArrayBytes / step_bytes);
     per_plane = lines_each == 0 ? 0 : (lines + lines_each - 1) / lines_each;
@@ -89,7 +90,7 @@ h5::Dataset Hdf5Writer::Impl::array(const SlabArray& array, bool compressed) con
   const h5::Datatype type = h5::array_type(array.type);
   const h5::Properties create = creation_of_dataset(!compressed);
   if (compressed) {
-    const std::vector<hsize_t> chunk = chunk_of(shape);
+    const std::vector<hsize_t> chunk = chunk_of(shape, array.tile);
     h5::check(H5Pset_chunk(create.get(), static_cast<int>(chunk.size()), chunk.data()),
               in("chunks of " + array.name));
     h5::check(H5Pset_shuffle(create.get()), in("filter of " + array.name));
@@ -117,7 +118,7 @@ void Hdf5Writer::write_array(const SlabArray& array,
                              const std::function<void(std::uint64_t, std::span<std::byte>)>& read) {
   const std::lock_guard lock(h5::library_mutex());
   const std::vector<hsize_t> shape = h5::to_hsize(array.shape);
-  const Pieces pieces(shape, size_of(array.type));
+  const Pieces pieces(shape, size_of(array.type), array.tile);
   const h5::Dataset dataset = impl_->array(array, array.deflate > 0 && pieces.count > 0);
   const h5::Datatype type = h5::array_type(array.type);
   const h5::Space space(H5Dget_space(dataset.get()), "dataspace");

@@ -24,6 +24,9 @@ constexpr double kSmallestTolerance = 6e-7;
 // direct and fft 4.1e-7, of multirate 3.5e-7.
 constexpr double kLineFloor = 5e-7;
 constexpr double kMultirateFloor = 4e-7;
+constexpr double kExpsumFloor = 2e-7;
+// The recursions cancel by sigma squared, in double.
+constexpr double kExpsumLargest = 1000.0;
 // What it comes to as a rule: this much is set aside when step and width are chosen.
 constexpr double kUsualRounding = 3e-7;
 // Below this sigma the direct sums are faster than coarse grids of two pixels, and up to this
@@ -109,6 +112,27 @@ std::optional<MultirateChoice> choose_multirate(double sigma, double budget, dou
   return best;
 }
 
+/// @param cut_off what the request's radius cuts off
+void plan_expsum(const GaussianRequest& request, double cut_off, GaussianPlan& plan) {
+  plan.method = GaussianMethod::expsum;
+  for (const int pairs : {4, 5}) {
+    const double error = request.sigma <= kExpsumLargest ? expsum_error(request.sigma, pairs) : 1.0;
+    // What lies beyond the radius, where a caller leaves it out, gets a tenth of the tolerance.
+    plan.radius =
+        request.radius > 0 ? request.radius : radius_for(request.sigma, 0.1 * request.tolerance);
+    plan.error_bound = error + kExpsumFloor +
+                       (request.radius > 0 ? cut_off : cut_error(request.sigma, plan.radius));
+    if (plan.error_bound <= request.tolerance) {
+      plan.pairs = pairs;
+      return;
+    }
+  }
+  throw std::invalid_argument("no sum of exponentials for a Gaussian of sigma " +
+                              std::to_string(request.sigma) +
+                              " pixels keeps the tolerance: expected sigma up to 1000 pixels, a "
+                              "larger radius or tolerance, or another method");
+}
+
 }  // namespace
 
 GaussianPlan plan_gaussian(const GaussianRequest& request) {
@@ -144,6 +168,10 @@ GaussianPlan plan_gaussian(const GaussianRequest& request) {
                                   "tolerance, or another method");
     }
   }
+  if (request.method == GaussianMethod::expsum) {
+    plan_expsum(request, cut_off, plan);
+    return plan;
+  }
   // The rounding of both has the same share of the tolerance.
   plan.radius = cut ? request.radius : radius_for(request.sigma, request.tolerance - kLineFloor);
   plan.method = !automatic                     ? request.method
@@ -155,7 +183,8 @@ GaussianPlan plan_gaussian(const GaussianRequest& request) {
 
 struct GaussianConvolution::Parts {
   GaussianPlan plan;
-  std::variant<std::monostate, DirectGaussian, FftGaussian, MultirateGaussian> method;
+  std::variant<std::monostate, DirectGaussian, ExpsumGaussian, FftGaussian, MultirateGaussian>
+      method;
   std::vector<float> row;
   std::vector<float> decimated;
 
@@ -207,6 +236,9 @@ GaussianConvolution::GaussianConvolution(const GaussianPlan& plan, InstructionSe
     case GaussianMethod::direct:
       parts_->method.emplace<DirectGaussian>(plan.sigma, plan.radius, *kernels);
       break;
+    case GaussianMethod::expsum:
+      parts_->method.emplace<ExpsumGaussian>(plan.sigma, plan.pairs, *kernels);
+      break;
     case GaussianMethod::fft:
       parts_->method.emplace<FftGaussian>(plan.sigma, plan.radius);
       break;
@@ -233,6 +265,8 @@ void GaussianConvolution::operator()(ImageView<const float> in, PixelOrigin in_o
   }
   if (auto* direct = std::get_if<DirectGaussian>(&parts_->method)) {
     direct->convolve(in, in_origin, out, out_origin);
+  } else if (auto* expsum = std::get_if<ExpsumGaussian>(&parts_->method)) {
+    expsum->convolve(in, in_origin, out, out_origin);
   } else if (auto* fft = std::get_if<FftGaussian>(&parts_->method)) {
     fft->convolve(in, in_origin, out, out_origin);
   } else {

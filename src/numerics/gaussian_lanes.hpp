@@ -14,6 +14,20 @@ inline constexpr int kChunk = 8;        ///< taps of a direct sum that are added
 inline constexpr int kChunkPad = 3;     ///< zeros before and after the weights of a chunk
 inline constexpr int kTileRows = 4;     ///< rows of a register tile
 inline constexpr int kColumnPad = 128;  ///< widths of direct sums are whole multiples
+inline constexpr int kLines = 16;       ///< lines that are filtered recursively at a time
+
+/// One decaying, oscillating part of a kernel as a recursion in both directions:
+/// forward[n] = now in[n] + before in[n - 1] + first forward[n - 1] + second forward[n - 2],
+/// backward[n] = after in[n + 1] + beyond in[n + 2] + first backward[n + 1] + second backward[n +
+/// 2].
+struct RecursivePair {
+  double now;
+  double before;
+  double after;
+  double beyond;
+  double first;
+  double second;
+};
 
 struct GaussianKernels {
   /// out[n] = sum_k taps[k] row[n step + k], n < count; `taps_padded` whole groups. Tap k is summed
@@ -39,6 +53,10 @@ struct GaussianKernels {
   /// `chunked` holds kChunk weights per chunk with kChunkPad zeros on both sides.
   void (*direct_columns)(const float* in, std::ptrdiff_t pitch, const float* chunked, int taps,
                          int columns, float* out, std::ptrdiff_t out_pitch);
+  /// lines[n kLines + l], n < count, l < kLines, through 4 or 5 pairs, in place: sums over pairs of
+  /// forward + backward, all in double; zeros before and after. `scratch` as long as `lines`.
+  void (*recursive)(const RecursivePair* pairs, int pair_count, int count, double* scratch,
+                    float* lines);
 };
 
 /// Loops of one instruction set; nullptr when the machine lacks it.

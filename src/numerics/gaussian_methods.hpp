@@ -33,10 +33,32 @@ class DirectGaussian {
   std::vector<float> tile_;
 };
 
+/// Separable recursions: the Gaussian as a sum of decaying cosines, each of which is its own past
+/// times a constant.
+class ExpsumGaussian {
+ public:
+  /// @param pairs of conjugate exponentials, 4 or 5
+  ExpsumGaussian(double sigma, int pairs, const lanes::GaussianKernels& kernels);
+  void convolve(ImageView<const float> in, PixelOrigin in_origin, ImageView<float> out,
+                PixelOrigin out_origin);
+
+ private:
+  /// lines_ of `count` positions in place.
+  void filter(int count);
+
+  const lanes::GaussianKernels* kernels_;
+  std::vector<lanes::RecursivePair> pairs_;
+  std::vector<float> lines_;  ///< (position, line)
+  std::vector<double> scratch_;
+};
+
+/// Error of the kernel of ExpsumGaussian, as gaussian.hpp states errors, rounding not counted.
+double expsum_error(double sigma, int pairs);
+
 /// Lines of one length through FFTW and the transform of the kernel.
 class FftLines {
  public:
-  static constexpr int kLines = 16;
+  static constexpr int kLines = lanes::kLines;
 
   /// @param samples of a line that may hold light or be asked for, together
   /// @param measured let FFTW try its plans: faster, and other last bits from run to run

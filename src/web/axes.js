@@ -1,4 +1,14 @@
-// Axes around a picture: survey pixels left and below, the sky right and above.
+// Axes around a picture: survey pixels, or quantities, left and below, the sky right and above.
+
+/** Names of the two axes below and left, and values of a picture pixel along them. */
+function quantities_of(data) {
+  if (data.graph) {
+    return data.graph.map(({ label, first, step }) => ({ label, value: (pixel) => first + step * pixel }));
+  }
+  const { x0, y0, pixel_size } = data;
+  return [{ label: "x [pix]", value: (pixel) => x0 + pixel_size * pixel },
+    { label: "y [pix]", value: (pixel) => y0 + pixel_size * pixel }];
+}
 
 /** Places along an edge where a coordinate takes round values. @param value of a place 0..length */
 function ticks_of(value, length, spacing) {
@@ -19,7 +29,8 @@ function ticks_of(value, length, spacing) {
 
 /** Axes around the picture whose corner is at (left, top) of the context. */
 function draw_axes(view, context, left, top, on_paper) {
-  const { x0, y0, pixel_size, sky } = view.data;
+  const sky = view.data.sky;
+  const [along, up] = quantities_of(view.data);
   const [w, h] = [view.css_width, view.css_height];
   const ink = theme_color("--ink", on_paper);
   context.fillStyle = ink;
@@ -27,8 +38,8 @@ function draw_axes(view, context, left, top, on_paper) {
   context.lineWidth = 1;
   context.font = "11.5px " + theme_color("--text", on_paper);
   const edges = [
-    { side: "bottom", name: "x [pix]", value: (p) => x0 + pixel_size * view.pixel_at(p, h)[0] },
-    { side: "left", name: "y [pix]", value: (p) => y0 + pixel_size * view.pixel_at(0, p)[1] },
+    { side: "bottom", name: along.label, value: (p) => along.value(view.pixel_at(p, h)[0]) },
+    { side: "left", name: up.label, value: (p) => up.value(view.pixel_at(0, p)[1]) },
   ];
   if (sky) { edges.push(sky_edge(view, "top", sky), sky_edge(view, "right", sky)); }
   for (const edge of edges) {

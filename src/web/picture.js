@@ -325,12 +325,14 @@ class PictureView {
   describe(px, py) {
     const [x, y] = this.pixel_at(px, py);
     const [i, j] = [Math.round(x), Math.round(y)];
-    const { width, height, x0, y0, pixel_size, unit } = this.data;
+    const { width, height, x0, y0, pixel_size, unit, graph } = this.data;
     if (i < 0 || j < 0 || i >= width || j >= height) { return ""; }
     const digits = pixel_size === 1 && this.css_scale * this.zoom < 3 ? 0 : 1;
     const value = this.values[this.codes[j * width + i]];
-    let text = "x " + (x0 + x * pixel_size).toFixed(digits) + "  y " + (y0 + y * pixel_size).toFixed(digits) +
-      "  " + format_value(value) + (unit && Number.isFinite(value) ? " " + unit : "");
+    const place = graph
+      ? quantities_of(this.data).map((axis, k) => axis.label + " " + axis.value([i, j][k]).toPrecision(3)).join("  ")
+      : "x " + (x0 + x * pixel_size).toFixed(digits) + "  y " + (y0 + y * pixel_size).toFixed(digits);
+    let text = place + "  " + format_value(value) + (unit && Number.isFinite(value) ? " " + unit : "");
     if (this.data.sky) {
       const [ra, dec] = sky_at(this.data.sky, x, y);
       text += "  RA " + (((ra % 360) + 360) % 360).toFixed(5) + "  Dec " + dec.toFixed(5);

@@ -132,6 +132,10 @@ Json json_of(const Picture& picture, PixelPool& pool) {
                {"color_bar", picture.color_bar},
                {"file", picture.file},
                {"codes", pool.add(base64_of(quantised.codes))}};
+  for (const PictureAxis& axis : picture.graph) {
+    json["graph"].push_back(
+        {{"label", axis.label}, {"first", number(axis.first)}, {"step", number(axis.step)}});
+  }
   if (picture.sky.columns > 1 && picture.sky.rows > 1) {
     json["sky"] = json_of(picture.sky);
   }

@@ -55,14 +55,14 @@ double difference(const Image<float>& a, const Image<float>& b) {
 }
 
 void compare_methods(const Image<float>& image, double tolerance, InstructionSet set) {
-  std::printf("methods, tolerance %g: CPU s per Mpx (step)\n%8s %10s %10s %16s\n", tolerance,
-              "sigma", "direct", "fft", "multirate");
+  std::printf("methods, tolerance %g: CPU s per Mpx (step)\n%8s %10s %10s %10s %16s\n", tolerance,
+              "sigma", "direct", "fft", "expsum", "multirate");
   const double mpx = 1e-6 * image.width() * image.height();
   Image<float> out(image.width(), image.height());
   for (const double sigma : {2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 40.0, 60.0, 120.0}) {
     std::printf("%8.1f", sigma);
-    for (const GaussianMethod method :
-         {GaussianMethod::direct, GaussianMethod::fft, GaussianMethod::multirate}) {
+    for (const GaussianMethod method : {GaussianMethod::direct, GaussianMethod::fft,
+                                        GaussianMethod::expsum, GaussianMethod::multirate}) {
       if (method == GaussianMethod::multirate && sigma < 5.0) {
         std::printf("%11s", "-");
         continue;

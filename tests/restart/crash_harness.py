@@ -6,7 +6,7 @@ crash_harness.py EXAMPLE_PROGRAM KILLS [SEED]
 Moments: a random time, or a named point of the program (skyloom/io/accident.hpp) at which one rank
 stops. Ways: SIGKILL to a rank, to all, to mpirun; SIGTERM and SIGUSR1; a rank stuck in input or output
 (SIGSTOP) that is killed at last; a rank that dies with half of a record written. Photometry of the tiny
-field and flares of the tiny survey are disturbed with the program $SKYLOOM.
+field, flares and skycells of the tiny surveys are disturbed with the program $SKYLOOM.
 """
 
 import contextlib
@@ -222,10 +222,11 @@ def main():
     with scratch() as folder:
         surveys = [
             (Survey(folder, example, "example", "full",
-                    ["accident.sleep_ms=4", "cut.steps=3"]), kills - 2 * (kills // 4)),
-            (Survey(folder, os.environ["SKYLOOM"], "flares", "tiny", ["injection.block_flares=4"]), kills // 4),
+                    ["accident.sleep_ms=4", "cut.steps=3"]), kills - 3 * (kills // 5)),
+            (Survey(folder, os.environ["SKYLOOM"], "flares", "tiny", ["injection.block_flares=4"]), kills // 5),
             (Survey(folder, os.environ["SKYLOOM"], "photometry", "tiny",
-                    ["patch_inputs.save_patch_inputs=true"]), kills // 4)]
+                    ["patch_inputs.save_patch_inputs=true"]), kills // 5),
+            (Survey(folder, os.environ["SKYLOOM"], "skycells", "tiny", []), kills // 5)]
         done = sum(campaign(survey, share, choice, folder) for survey, share in surveys)
     print(f"{done} interruptions (seed {seed}), every product equal")
 

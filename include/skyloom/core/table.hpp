@@ -49,6 +49,8 @@ struct SlabArray {
   std::string description;
   /// Level at which the finished array is compressed, 1 to 9; 0 = not at all.
   int deflate = 0;
+  /// Side of the tiles that are compressed apart, in elements of the last two axes; 0 = 256.
+  int tile = 0;
 
   friend bool operator==(const SlabArray&, const SlabArray&) = default;
 };

@@ -1,11 +1,14 @@
 #pragma once
 // Convolution of an image with a two-dimensional Gaussian, in single precision, with an error bound
-// that is known before the first pixel is read. Three methods with one meaning:
+// that is known before the first pixel is read. Four methods with one meaning:
 //
 //   direct     separable finite sums. Exact but for rounding; cost grows with sigma.
 //   multirate  decimate, convolve the coarse grid, interpolate (multirate.hpp). Cost falls with
 //              sigma; needs sigma of at least 5 pixels.
 //   fft        whole lines through FFTW. Cost hardly depends on sigma.
+//   expsum     recursions along whole lines: the Gaussian as 4 or 5 pairs of conjugate exponentials
+//              (Deriche 1993, INRIA RR-1893, for the principle), state in double. Cost does not
+//              depend on sigma.
 //
 // The kernel is exp(-(i^2 + j^2) / (2 sigma^2)) at integer offsets with unit sum; with `radius` it
 // is cut at |i|, |j| <= radius before it is normalised. Outside the image there is 0. Pixels are
@@ -22,6 +25,10 @@
 //            r = s D / sigma, R1 = floor(T s D):
 //            A = exp(-2 pi^2 s^2 (1 - r^2))      aliases of decimation and interpolation
 //            B = exp(-(R1 / (s D))^2 / 2)        their cut
+//   expsum        max(E (2 + E), S (2 + S)) + c + 2e-7, with E the largest error of the kernel
+//   along
+//            one axis over its peak and S the sum of its errors, both evaluated for the sigma at
+//            hand
 //
 // 8 A is the sum over two orders, two resamplings and two axes of the aliases of a sampled Gaussian
 // (Crochiere & Rabiner 1983, Multirate Digital Signal Processing, chapter 4, for the principle; the
@@ -36,7 +43,7 @@
 
 namespace skyloom::numerics {
 
-enum class GaussianMethod : std::uint8_t { automatic, direct, fft, multirate };
+enum class GaussianMethod : std::uint8_t { automatic, direct, fft, multirate, expsum };
 
 struct GaussianRequest {
   double sigma = 0.0;       ///< pixels, > 0
@@ -49,11 +56,14 @@ struct GaussianRequest {
 struct GaussianPlan {
   GaussianMethod method = GaussianMethod::direct;  ///< never automatic
   double sigma = 0.0;
-  int radius = 0;            ///< where direct and fft cut; multirate follows the whole Gaussian
+  /// Where direct and fft cut. Multirate and expsum follow the whole Gaussian; of expsum what is
+  /// farther away counts less than the bound.
+  int radius = 0;
   double error_bound = 0.0;  ///< <= tolerance
-  int step = 0;              ///< D: pixels between coarse samples (multirate only, as what follows)
+  int step = 0;              ///< D: pixels between coarse samples (multirate only, like s and R1)
   double narrow = 0.0;       ///< s: sigma of prefilter and interpolation in units of D
   int reach = 0;             ///< R1: radius of both, pixels
+  int pairs = 0;             ///< of exponentials (expsum only)
 };
 
 /// Chooses method and parameters. Multirate takes the cheapest step, width and radius that keep the

@@ -41,6 +41,13 @@ struct SkyMesh {
   std::vector<double> dec_deg;
 };
 
+/// A quantity along one side of a picture that is no image of the sky: first + step * pixel.
+struct PictureAxis {
+  std::string label;
+  double first = 0.0;
+  double step = 1.0;
+};
+
 /// A grey-scale or diverging picture. Values outside [low, high] are clamped; NaN is drawn in blue.
 struct Picture {
   std::string title;
@@ -57,6 +64,7 @@ struct Picture {
   std::vector<Markers> markers;
   std::string file = {};  ///< name of the saved PNG without ".png"; empty = from the title
   bool axes = false;      ///< survey pixels left and below; the sky right and above
+  std::vector<PictureAxis> graph = {};  ///< x and y, in the place of survey pixels
   SkyMesh sky = {};       ///< also shown under the mouse
   bool color_bar = true;
 };

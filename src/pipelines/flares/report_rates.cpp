@@ -31,6 +31,11 @@ std::size_t position(const std::set<double>& values, double value) {
   return static_cast<std::size_t>(std::distance(values.begin(), values.find(value)));
 }
 
+/// Bins of equal ratio. @param low edge of the first
+web::PictureAxis log_axis(const std::string& label, double low, double ratio) {
+  return {label, std::log10(low * std::sqrt(ratio)), std::log10(ratio)};
+}
+
 /// Completeness of bins in duration (columns) and amplitude (rows).
 web::PictureRow completeness_map(const Table& map) {
   const std::vector<std::size_t> rows = rows_of(map, kSample);
@@ -38,13 +43,9 @@ web::PictureRow completeness_map(const Table& map) {
   const auto& duration = map.get<double>("fwhm_low");
   std::set<double> amplitudes;
   std::set<double> durations;
-  double top = 0.0;
-  double longest = 0.0;
   for (const std::size_t row : rows) {
     amplitudes.insert(amplitude[row]);
     durations.insert(duration[row]);
-    top = std::max(top, map.get<double>("amp_high")[row]);
-    longest = std::max(longest, map.get<double>("fwhm_high")[row]);
   }
   web::Picture picture;
   constexpr double kPixels = 24.0;
@@ -60,10 +61,13 @@ web::PictureRow completeness_map(const Table& map) {
   picture.low = 0.0;
   picture.high = 1.0;
   picture.scale = kPixels;
-  picture.title = fmt::format(
-      "recovered fraction: duration {:.3g} to {:.3g} min from left to right, amplitude {:.3g} to "
-      "{:.3g} from bottom to top, logarithmic steps; blue: nothing injected",
-      *durations.begin() * kMinutesPerDay, longest * kMinutesPerDay, *amplitudes.begin(), top);
+  picture.title = "recovered fraction; blue: nothing injected";
+  picture.axes = true;
+  const std::size_t first = rows.front();
+  picture.graph = {log_axis("log10 duration [min]", *durations.begin() * kMinutesPerDay,
+                            map.get<double>("fwhm_high")[first] / duration[first]),
+                   log_axis("log10 amplitude", *amplitudes.begin(),
+                            map.get<double>("amp_high")[first] / amplitude[first])};
   picture.file = "completeness_map";
   return {"Completeness in amplitude and duration", {picture}, 0, {}};
 }

@@ -116,7 +116,7 @@ void declare_psf(ConfigSpec& spec, Config::Psf& psf) {
                .stages = kBoth});
   spec.add("psf.method", &psf.method,
            Key{.help = "how it is done; auto = what is cheapest for sigma, radius and tolerance",
-               .choices = {"auto", "multirate", "fft", "direct"},
+               .choices = {"auto", "multirate", "fft", "direct", "expsum"},
                .stages = kBoth});
   spec.add("psf.tolerance", &psf.tolerance,
            Key{.help = "largest error, relative to the largest value",
@@ -185,7 +185,7 @@ void declare_io(ConfigSpec& spec, Config::Io& io) {
            Key{.help = "side of its chunks",
                .unit = "pix",
                .min = 16,
-               .max = 8192,
+               .max = 2048,
                .stages = kConvolve,
                .effective_with = "io.compression",
                .effective_for = {"deflate"}});
@@ -358,6 +358,7 @@ numerics::GaussianPlan Config::gaussian() const {
   request.method = psf.method == "multirate" ? numerics::GaussianMethod::multirate
                    : psf.method == "fft"     ? numerics::GaussianMethod::fft
                    : psf.method == "direct"  ? numerics::GaussianMethod::direct
+                   : psf.method == "expsum"  ? numerics::GaussianMethod::expsum
                                              : numerics::GaussianMethod::automatic;
   try {
     return numerics::plan_gaussian(request);

@@ -22,7 +22,7 @@ using surveys::SkycellPlane;
 using surveys::SkycellReader;
 
 /// Rows of FITS files that are read at once.
-constexpr int kRows = 128;
+constexpr int kRows = 32;
 
 Retries make_retries(const Config& config) {
   return {

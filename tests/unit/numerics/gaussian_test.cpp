@@ -85,10 +85,10 @@ bool same_bytes(ImageView<const float> a, ImageView<const float> b) {
   return a.width() == b.width() && a.height() == b.height();
 }
 
-const std::vector<GaussianRequest> kEveryMethod = {{7.3, 1e-6, 0, GaussianMethod::direct},
-                                                   {7.3, 1e-6, 0, GaussianMethod::fft},
-                                                   {7.3, 1e-6, 0, GaussianMethod::multirate},
-                                                   {31.0, 1e-6, 0, GaussianMethod::multirate}};
+const std::vector<GaussianRequest> kEveryMethod = {
+    {7.3, 1e-6, 0, GaussianMethod::direct},    {7.3, 1e-6, 0, GaussianMethod::fft},
+    {7.3, 1e-6, 0, GaussianMethod::multirate}, {7.3, 1e-6, 0, GaussianMethod::expsum},
+    {23.0, 1e-4, 0, GaussianMethod::expsum},   {31.0, 1e-6, 0, GaussianMethod::multirate}};
 
 }  // namespace
 
@@ -131,8 +131,9 @@ TEST_CASE("the stated bound of a Gaussian holds for sigma 2 to 200") {
     const Image<float> image = sky(371, 259, seed++);
     const Image<double> reference = exact_gaussian(image, sigma);
     for (const double tolerance : {1e-6, 1e-4}) {
-      for (const GaussianMethod method : {GaussianMethod::automatic, GaussianMethod::direct,
-                                          GaussianMethod::fft, GaussianMethod::multirate}) {
+      for (const GaussianMethod method :
+           {GaussianMethod::automatic, GaussianMethod::direct, GaussianMethod::fft,
+            GaussianMethod::multirate, GaussianMethod::expsum}) {
         if (method == GaussianMethod::multirate && sigma < 5.0) {
           continue;
         }
@@ -268,7 +269,7 @@ TEST_CASE("pieces of a Gaussian convolution are the bytes of the whole") {
   const Image<float> image = sky(401, 203, 12);
   for (const GaussianRequest& request : kEveryMethod) {
     const GaussianPlan plan = plan_gaussian(request);
-    if (plan.method == GaussianMethod::fft) {
+    if (plan.method == GaussianMethod::fft || plan.method == GaussianMethod::expsum) {
       continue;
     }
     const Image<float> whole = convolved(image, plan);
@@ -287,6 +288,52 @@ TEST_CASE("pieces of a Gaussian convolution are the bytes of the whole") {
       first += width;
     }
   }
+}
+
+TEST_CASE("a Gaussian as a sum of exponentials") {
+  // As many pairs as the tolerance asks for.
+  CHECK(plan_gaussian({60.0, 1e-6, 0, GaussianMethod::expsum}).pairs == 5);
+  CHECK(plan_gaussian({60.0, 1e-5, 0, GaussianMethod::expsum}).pairs == 4);
+  CHECK_THROWS_AS(plan_gaussian({2000.0, 1e-6, 0, GaussianMethod::expsum}), std::invalid_argument);
+  CHECK_THROWS_AS(plan_gaussian({60.0, 1e-6, 240, GaussianMethod::expsum}), std::invalid_argument);
+  // Its impulse is the kernel, as closely as is said, with and without rounding to floats.
+  for (const double sigma : {0.8, 2.0, 13.0, 60.0, 200.0}) {
+    for (const double tolerance : {6e-7, 1e-5}) {
+      const GaussianPlan plan = plan_gaussian({sigma, tolerance, 0, GaussianMethod::expsum});
+      const int reach = static_cast<int>(8.0 * sigma);
+      const Image<float> one(1, 1, 1.0F);
+      Image<float> out(2 * reach + 1, 3);
+      GaussianConvolution convolution(plan);
+      convolution(seen(one), {}, out.view(), {-reach, -1});
+      double sum = 0.0;
+      for (int k = -reach; k <= reach; ++k) {
+        sum += std::exp(-0.5 * (k / sigma) * (k / sigma));
+      }
+      double largest_error = 0.0;
+      double total = 0.0;
+      for (int x = -reach; x <= reach; ++x) {
+        const double along = std::exp(-0.5 * (x / sigma) * (x / sigma));
+        const double error = std::abs(static_cast<double>(out(1, x + reach)) * sum * sum - along);
+        largest_error = std::max(largest_error, error);
+        total += error / sum;
+      }
+      CHECK(largest_error <= plan.error_bound);
+      CHECK(total <= plan.error_bound);
+    }
+  }
+  // The same light gives the same bytes wherever the rest of the image ends.
+  const Image<float> image = sky(143, 111, 8);
+  Image<float> framed(143 + 60, 111 + 44);
+  for (int y = 0; y < image.height(); ++y) {
+    const auto row = seen(image).row(y);
+    std::copy(row.begin(), row.end(), framed.view().row(y + 20).begin() + 31);
+  }
+  const GaussianPlan plan = plan_gaussian({9.0, 1e-6, 0, GaussianMethod::expsum});
+  const Image<float> whole = convolved(framed, plan);
+  Image<float> piece(70, 50);
+  GaussianConvolution convolution(plan);
+  convolution(seen(image), {31, 20}, piece.view(), {60, 90});
+  CHECK(same_bytes(seen(piece), seen(whole).sub({60, 130, 90, 140})));
 }
 
 TEST_CASE("instruction sets agree about a Gaussian convolution") {

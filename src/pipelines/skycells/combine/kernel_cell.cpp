@@ -144,57 +144,6 @@ void sum_row(const RowBlock& block, int i, std::span<const double> weights, Miss
   sum_bands(std::span<const std::span<const float>>(rows), weights, missing, out);
 }
 
-void StatisticsSum::add(std::span<const float> row) {
-  // Lanes that the compiler can keep apart; their order is part of the result.
-  constexpr std::size_t kLanes = 16;
-  double sum[kLanes] = {};
-  float low[kLanes];
-  float high[kLanes];
-  std::int32_t missing[kLanes] = {};
-  std::fill_n(low, kLanes, std::numeric_limits<float>::infinity());
-  std::fill_n(high, kLanes, -std::numeric_limits<float>::infinity());
-  const auto add_one = [&](std::size_t lane, float value) {
-    const bool has_value = value == value;
-    missing[lane] += has_value ? 0 : 1;
-    sum[lane] += has_value ? static_cast<double>(value) : 0.0;
-    low[lane] = value < low[lane] ? value : low[lane];
-    high[lane] = value > high[lane] ? value : high[lane];
-  };
-  const std::size_t whole = row.size() / kLanes * kLanes;
-  for (std::size_t begin = 0; begin < whole; begin += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      add_one(lane, row[begin + lane]);
-    }
-  }
-  for (std::size_t i = whole; i < row.size(); ++i) {
-    add_one(i - whole, row[i]);
-  }
-  std::int64_t lacking = 0;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    lacking += missing[lane];
-    sum_ += sum[lane];
-  }
-  const bool first = count_ == 0;
-  const float least = *std::min_element(low, low + kLanes);
-  const float most = *std::max_element(high, high + kLanes);
-  const auto present = static_cast<std::int64_t>(row.size()) - lacking;
-  if (present > 0) {
-    minimum_ = first ? least : std::min(minimum_, least);
-    maximum_ = first ? most : std::max(maximum_, most);
-  }
-  count_ += present;
-  missing_ += lacking;
-}
-
-PixelStatistics StatisticsSum::result() const {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  if (count_ == 0) {
-    return {missing_, kNone, kNone, kNone};
-  }
-  return {missing_, static_cast<double>(minimum_), static_cast<double>(maximum_),
-          sum_ / static_cast<double>(count_)};
-}
-
 namespace {
 
 /// @param take gets every row of the cell, in order: number, block, row in the block

@@ -10,6 +10,7 @@
 #include "pipelines/skycells/combine/kernel.hpp"
 #include "pipelines/skycells/combine/kernel_pads.hpp"
 #include "pipelines/skycells/combine/kernel_sources.hpp"
+#include "pipelines/skycells/combine/kernel_statistics.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/core/runs.hpp"
@@ -69,28 +70,6 @@ struct CellTask {
   /// rows.
   SourceOptions sources = {};
   std::vector<CatalogueStar> stars = {};  ///< for these
-};
-
-/// Of the combined pixels that have a value, counts per second; NaN when none has one.
-struct PixelStatistics {
-  std::int64_t missing = 0;  ///< pixels of the grid's cell without a value
-  double minimum = 0.0;
-  double maximum = 0.0;
-  double mean = 0.0;
-};
-
-/// Takes rows in order.
-class StatisticsSum {
- public:
-  void add(std::span<const float> row);
-  [[nodiscard]] PixelStatistics result() const;
-
- private:
-  std::int64_t count_ = 0;
-  std::int64_t missing_ = 0;
-  float minimum_ = 0.0F;
-  float maximum_ = 0.0F;
-  double sum_ = 0.0;
 };
 
 struct CellResult {

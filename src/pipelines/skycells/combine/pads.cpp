@@ -135,9 +135,11 @@ bool agrees_with_wcs(const GridMapping& mapping, const surveys::Skycell& cell,
   constexpr double kClose = 1e-6;
   std::vector<double> x;
   std::vector<double> y;
-  for (int i = 0; i < kPoints * kPoints; ++i) {
-    x.push_back(window.x0 + (window.width() - 1.0) * (i % kPoints) / (kPoints - 1));
-    y.push_back(window.y0 + (window.height() - 1.0) * (i / kPoints) / (kPoints - 1));
+  for (int row = 0; row < kPoints; ++row) {
+    for (int column = 0; column < kPoints; ++column) {
+      x.push_back(window.x0 + (window.width() - 1.0) * column / (kPoints - 1));
+      y.push_back(window.y0 + (window.height() - 1.0) * row / (kPoints - 1));
+    }
   }
   std::vector<double> ra(x.size());
   std::vector<double> dec(x.size());

@@ -19,6 +19,8 @@ std::string method_name(numerics::GaussianMethod method) {
       return "direct";
     case numerics::GaussianMethod::fft:
       return "fft";
+    case numerics::GaussianMethod::expsum:
+      return "expsum";
     case numerics::GaussianMethod::multirate:
       return "multirate";
   }
@@ -37,7 +39,7 @@ std::vector<engine::FileAttribute> attributes(const Config& config, const Table&
       {"/", "camera", std::int32_t{config.inputs.camera}},
       {"/", "ccd", std::int32_t{config.inputs.ccd}},
       {"/", "sigma", plan.sigma},
-      {"/", "radius", std::int32_t{plan.radius}},
+      {"/", "radius", std::int32_t{config.psf.radius}},
       {"/", "method", method_name(plan.method)},
       {"/", "error_bound", plan.error_bound},
       {"/", "bands", config.bands.use},
@@ -158,9 +160,10 @@ void add_projection(const Config& config, Table cells, int width, int height, en
          deflate});
   } else {
     plan.schema.slabs.push_back({group + "/data", Type::float32, shape, "count/s",
-                                 "convolved cells, AB magnitude 25 is 1", deflate});
-    plan.schema.slabs.push_back(
-        {group + "/mask", Type::uint16, shape, "", "bits of the masks of all bands", deflate});
+                                 "convolved cells, AB magnitude 25 is 1", deflate,
+                                 config.io.chunk});
+    plan.schema.slabs.push_back({group + "/mask", Type::uint16, shape, "",
+                                 "bits of the masks of all bands", deflate, config.io.chunk});
   }
   plan.slab_content.tables.push_back(std::move(cells));
 }
