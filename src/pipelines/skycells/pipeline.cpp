@@ -13,6 +13,7 @@
 #include "pipelines/skycells/simulate.hpp"
 #include "pipelines/skycells/survey.hpp"
 #include "pipelines/skycells/tables.hpp"
+#include "skyloom/engine/assemble.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -91,6 +92,14 @@ std::vector<engine::Export> Skycells::exports() const {
   return out;
 }
 
+/// Wall time inside the units of a stage.
+double unit_seconds(const engine::Products& products, const char* stage) {
+  const auto seconds =
+      products.range<double>(stage, std::string("provenance/") + engine::kUnitSecondsName, 0,
+                             products.table(stage, "units").rows());
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
+
 std::vector<std::string> Skycells::summary_lines(const engine::Products& products) const {
   const Table cells = cell_table(config_, products);
   const auto& status = cells.get<std::string>("status");
@@ -99,10 +108,18 @@ std::vector<std::string> Skycells::summary_lines(const engine::Products& product
   const std::set<std::int32_t> projections(projection.begin(), projection.end());
   const auto failed = std::count(status.begin(), status.end(), "failed");
   const auto all = static_cast<std::ptrdiff_t>(status.size());
-  std::vector<std::string> lines{fmt::format(
-      "{} of {} skycells of {} projections convolved, {:.1f} MB of images read", all - failed, all,
-      projections.size(),
-      1e-6 * static_cast<double>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})))};
+  const double read_mb =
+      1e-6 * static_cast<double>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}));
+  const double combine_s = unit_seconds(products, "combine");
+  const double convolve_s = unit_seconds(products, "convolve");
+  std::vector<std::string> lines{
+      fmt::format("{} of {} skycells of {} projections convolved", all - failed, all,
+                  projections.size()),
+      fmt::format(
+          "combine: {:.1f} MB of images in {:.1f} s of all ranks together, {:.0f} MB/s each",
+          read_mb, combine_s, read_mb / std::max(combine_s, 1e-9)),
+      fmt::format("convolve: {:.1f} s, {:.2f} s per cell", convolve_s,
+                  convolve_s / std::max(1.0, static_cast<double>(all - failed)))};
   lines.push_back("Images: " + (products.directory() / ConvolveStage::slab_file(config_)).string());
   return lines;
 }
