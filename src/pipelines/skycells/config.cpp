@@ -211,8 +211,9 @@ void declare_downsample(ConfigSpec& spec, Config::Downsample& down) {
   spec.table("downsample", "Sums of convolved pixels on the grid of the detector.");
   spec.add("downsample.enabled", &down.enabled, Key{.help = "do it", .stages = kDownsample});
   spec.add("downsample.registration_root", &down.registration_root,
-           Key{.help = "folder of the maps from skycell pixels to detector pixels; empty = that of "
-                       "the list of skycells",
+           Key{.help = "folder of the maps from skycell pixels to detector pixels; empty = "
+                       "skycell_pixel_mapping/sector_SSSS/camera_C/ccd_K of data_root (with "
+                       "oversampling F: skycell_pixel_mapping/oversampling_F/..., where it is)",
                .input_path = true});
   spec.add("downsample.jobs", &down.jobs,
            Key{.help = "offsets and region of interest (JSON)", .input_path = true});
@@ -226,6 +227,20 @@ void declare_downsample(ConfigSpec& spec, Config::Downsample& down) {
                .min = 0,
                .max = 15,
                .stages = kDownsample});
+  spec.add("downsample.gzip", &down.gzip, Key{.help = "templates are .fits.gz"});
+}
+
+void check_downsample(const Config& c) {
+  if (!c.downsample.enabled) {
+    return;
+  }
+  if (c.downsample.jobs.empty()) {
+    throw ConfigError("downsample.jobs", "missing", "expected the file of offsets");
+  }
+  if (c.io.extract != "full") {
+    throw ConfigError("io.extract", "cells without the pixels that others have cannot be summed",
+                      "expected \"full\" with downsample.enabled");
+  }
 }
 
 void check_inputs(const Config& c) {
@@ -318,6 +333,7 @@ void check(const Config& c) {
   check_bands(c.bands);
   check_geometry(c);
   check_methods(c);
+  check_downsample(c);
 }
 
 std::string Config::detector_folder() const {

@@ -87,6 +87,7 @@ struct Config {
     std::string jobs;
     int oversample = 1;
     std::vector<int> ignore_mask_bits{12};
+    bool gzip = false;
   } downsample;
 
   mutable std::shared_ptr<const Survey> found;  ///< see found_survey()

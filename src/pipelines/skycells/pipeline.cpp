@@ -8,6 +8,7 @@
 
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
+#include "pipelines/skycells/downsample/stage.hpp"
 #include "pipelines/skycells/forecast.hpp"
 #include "pipelines/skycells/report.hpp"
 #include "pipelines/skycells/simulate.hpp"
@@ -34,8 +35,18 @@ class Skycells final : public engine::Pipeline {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
+    if (config_.downsample.enabled) {
+      out.push_back(std::make_unique<engine::StageAdapter<DownsampleStage>>(config_));
+    }
     return out;
   }
+  [[nodiscard]] std::vector<engine::FileSet> file_sets(
+      const engine::Products& products) const override {
+    return config_.downsample.enabled
+               ? std::vector<engine::FileSet>{template_files(config_, products)}
+               : std::vector<engine::FileSet>{};
+  }
+  [[nodiscard]] std::vector<std::string> folders() const override { return {kTemplateFolder}; }
   [[nodiscard]] std::vector<engine::Published> published() const override;
   [[nodiscard]] std::vector<engine::Export> exports() const override;
   [[nodiscard]] std::vector<std::string> summary_lines(
