@@ -1,6 +1,5 @@
 #include "skyloom/sky/detection.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -17,9 +16,7 @@ namespace skyloom::sky {
 namespace {
 
 constexpr int kSubObjectLimit = 200000;
-/// Pixels of objects that are not yet complete, at least; of big images a fraction of them.
 constexpr std::size_t kPixelStack = 1000000;
-constexpr std::size_t kStackFraction = 16;
 constexpr int kSubpixels = 5;
 
 struct FreeCatalogue {
@@ -67,16 +64,14 @@ Detections detect(ImageView<const float> image, ImageView<const float> sigma,
                   ImageView<const std::uint8_t> mask, const DetectionOptions& options) {
   static const float kKernel[9] = {1, 2, 1, 2, 4, 2, 1, 2, 1};
   sep_set_sub_object_limit(kSubObjectLimit);
-  const auto pixels =
-      static_cast<std::size_t>(image.width()) * static_cast<std::size_t>(image.height());
-  sep_set_extract_pixstack(std::max(kPixelStack, pixels / kStackFraction));
+  sep_set_extract_pixstack(kPixelStack);
   sep_image sep = wrap(image, mask);
   set_noise(sep, sigma);
   sep_catalog* raw = nullptr;
   const int status =
       sep_extract(&sep, static_cast<float>(options.threshold_sigma), SEP_THRESH_REL,
                   options.min_area_pix, kKernel, 3, 3, SEP_FILTER_MATCHED, options.deblend_levels,
-                  options.deblend_contrast, options.clean ? 1 : 0, options.clean_parameter, &raw);
+                  options.deblend_contrast, 1, options.clean_parameter, &raw);
   const std::unique_ptr<sep_catalog, FreeCatalogue> catalogue(raw);
   check(status, "detection");
   Detections result;

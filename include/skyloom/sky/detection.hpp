@@ -27,7 +27,6 @@ struct DetectionOptions {
   int min_area_pix = 5;
   int deblend_levels = 32;
   double deblend_contrast = 0.001;
-  bool clean = true;  ///< objects that brighter ones beside them explain are dropped
   double clean_parameter = 1.0;
 };
 

@@ -8,6 +8,8 @@
 
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
+#include "pipelines/skycells/downsample/stage.hpp"
+#include "pipelines/skycells/export_cell.hpp"
 #include "pipelines/skycells/forecast.hpp"
 #include "pipelines/skycells/report.hpp"
 #include "pipelines/skycells/simulate.hpp"
@@ -34,8 +36,18 @@ class Skycells final : public engine::Pipeline {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
+    if (config_.downsample.enabled) {
+      out.push_back(std::make_unique<engine::StageAdapter<DownsampleStage>>(config_));
+    }
     return out;
   }
+  [[nodiscard]] std::vector<engine::FileSet> file_sets(
+      const engine::Products& products) const override {
+    return config_.downsample.enabled
+               ? std::vector<engine::FileSet>{template_files(config_, products)}
+               : std::vector<engine::FileSet>{};
+  }
+  [[nodiscard]] std::vector<std::string> folders() const override { return {kTemplateFolder}; }
   [[nodiscard]] std::vector<engine::Published> published() const override;
   [[nodiscard]] std::vector<engine::Export> exports() const override;
   [[nodiscard]] std::vector<std::string> summary_lines(
@@ -51,6 +63,11 @@ class Skycells final : public engine::Pipeline {
     return skycells::forecast(config_);
   }
   [[nodiscard]] double max_failed_fraction() const override { return 0.1; }
+  [[nodiscard]] std::vector<engine::Tool> tools() const override { return export_tools(); }
+  [[nodiscard]] int use_tool(std::string_view tool,
+                             const engine::ToolOptions& options) const override {
+    return use_export_tool(config_, tool, options);
+  }
   void simulate(const engine::SimulateOptions& options) const override {
     skycells::simulate({options.folder, options.size, options.seed});
   }
@@ -70,6 +87,10 @@ std::vector<engine::Published> Skycells::published() const {
       {"convolve", "projections", "projections", true}};
   if (removes_stars()) {
     out.push_back({"combine", kRemovedStars, kRemovedStars});
+  }
+  if (config_.downsample.enabled) {
+    out.push_back({"downsample", "cells", "shifts"});
+    out.push_back({"downsample", "sums", "sums", true});
   }
   return out;
 }

@@ -30,12 +30,14 @@ struct SourceMap {
 [[nodiscard]] Image<std::uint8_t> closed(ImageView<const std::uint8_t> mask, int side_pix);
 
 /// Bright: above bright_sigma times the median of `sigma`. Segments: 8-connected groups of at least
-/// 5 pixels that are not bright, above detect_sigma after the matched filter 1 2 1 / 2 4 2 / 1 2 1
-/// (Bertin & Arnouts 1996). Blended objects are one segment: what is detected around a bright core
-/// is a ring, and deblending would cut it where the noise peaks.
+/// 5 of the other pixels, numbered by their first one, whose light after the filter matched to the
+/// noise, 1 2 1 / 2 4 2 / 1 2 1, is above detect_sigma (Bertin & Arnouts 1996). Pixels that are
+/// bright or have no value or noise add nothing to the filter. Blended objects are one segment:
+/// what is detected around a bright core is a ring, and deblending would cut it where the noise
+/// peaks.
 /// @param image counts per second, NaN = no value   @param sigma its noise per pixel; pixels whose
 ///   noise is not above 0 are in no segment
-/// @throws UnitError (no_good_data) when no pixel has noise, (numerical) when libsep fails
+/// @throws UnitError (no_good_data) when no pixel has noise
 [[nodiscard]] SourceMap find_sources(ImageView<const float> image, ImageView<const float> sigma,
                                      const SegmentOptions& options);
 

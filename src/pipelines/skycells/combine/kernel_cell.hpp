@@ -65,11 +65,11 @@ struct CellTask {
   PaddedSides padded;
   /// What lies beyond the padded sides; null without any.
   PadRows* pads = nullptr;
+  int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
   /// What happens to the cell as a whole. With any of it 24 bytes per pixel are held, else a few
   /// rows.
-  SourceOptions sources;
-  std::vector<CatalogueStar> stars;  ///< for these
-  int kept_margin = 0;  ///< how far beyond its sides pixels are kept, without a gaussian
+  SourceOptions sources = {};
+  std::vector<CatalogueStar> stars = {};  ///< for these
 };
 
 struct CellResult {

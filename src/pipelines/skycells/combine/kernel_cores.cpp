@@ -231,6 +231,26 @@ class CoreReplacement {
     }
   }
 
+  /// Other stars whose central pixels may be as bright as replaced ones.
+  [[nodiscard]] std::vector<std::size_t> rivals(std::size_t i, const Box& box) const {
+    std::vector<std::size_t> out;
+    for (std::size_t k = 0; k < stars_.size(); ++k) {
+      if (k != i && stars_[k].rp_mag <= options_.level_mag &&
+          box.grown(options_.stamp_pix).contains(stars_[k].x, stars_[k].y)) {
+        out.push_back(k);
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] bool is_nearest(std::size_t i, const std::vector<std::size_t>& others, int x,
+                                int y) const {
+    const double own = std::hypot(x - stars_[i].x, y - stars_[i].y);
+    return std::none_of(others.begin(), others.end(), [&](std::size_t k) {
+      return std::hypot(x - stars_[k].x, y - stars_[k].y) < own;
+    });
+  }
+
   void replace(std::size_t i, const CellPsf& psf) {
     const CatalogueStar& star = stars_[i];
     const Box box = stamp_box(star.x, star.y, options_.stamp_pix)
@@ -260,11 +280,13 @@ class CoreReplacement {
     }
     ++out_.fitted;
     const int before = out_.pixels;
+    const std::vector<std::size_t> others = rivals(i, box);
     for (int y = box.y0; y < box.y1; ++y) {
       for (int x = box.x0; x < box.x1; ++x) {
         const double model = fit.x[0] * psf.at(x - fit.x[1], y - fit.x[2]).value + fit.x[3];
         const bool none = !std::isfinite(image_(y, x));
-        if (none ? model > limit : static_cast<double>(image_(y, x)) > limit) {
+        if ((none ? model > limit : static_cast<double>(image_(y, x)) > limit) &&
+            is_nearest(i, others, x, y)) {
           image_(y, x) = static_cast<float>(model);
           mask_(y, x) = static_cast<std::uint16_t>(mask_(y, x) | kSaturatedBit);
           ++out_.pixels;

@@ -39,7 +39,8 @@ struct ReplacedCores {
 /// With t = 10^(0.4 (25 - level_mag)) times its largest value, the model flux times PSF plus a
 /// constant is fitted by least squares (Levenberg-Marquardt, equal weights) to the finite unmasked
 /// pixels below t of every bright star's stamp, brightest star first. Pixels of the stamp above t,
-/// and those without a value where the model is above t, become the model.
+/// and those without a value where the model is above t, become the model, unless another star of
+/// at least level_mag is nearer.
 ///
 /// Stamps of bright stars are cut at the cell's edges, and stars outside of the cell count as long
 /// as their stamps reach it: a cell needs no pixels of its neighbours.

@@ -50,9 +50,9 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
                 context.gaussian ? &*context.gaussian : nullptr,
                 {},
                 nullptr,
+                config.kept_margin(),
                 config.source_options(),
-                {},
-                config.kept_margin()};
+                {}};
   input.task.stars = stars_near(context.stars, cell, input.task.sources.star_margin());
   input.paddings.emplace(config, *context.survey, cell, context.stars);
   input.task.padded = input.paddings->sides();
