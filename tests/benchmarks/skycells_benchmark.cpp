@@ -39,7 +39,8 @@ using surveys::SkycellReader;
 namespace {
 
 constexpr int kBands = 4;
-constexpr int kRowsPerRead = 128;
+constexpr int kRowsPerRead = 32;
+constexpr int kRowsPerWrite = 128;
 const CellGeometry kCell{6240, 6243, 480, 10, 480};
 
 /// The only known scaling of a real stack.
@@ -199,9 +200,9 @@ void read_by_cfitsio(const std::filesystem::path& path) {
 
 /// Calls `work` with every block of rows.
 template <class Work>
-void for_blocks(const Work& work) {
-  for (int y = 0; y < kCell.height; y += kRowsPerRead) {
-    work(y, std::min(kRowsPerRead, kCell.height - y));
+void for_blocks(int rows_at_once, const Work& work) {
+  for (int y = 0; y < kCell.height; y += rows_at_once) {
+    work(y, std::min(rows_at_once, kCell.height - y));
   }
 }
 
@@ -209,7 +210,7 @@ void read_images(const CellFiles& files) {
   Image<std::int16_t> block(kCell.width, kRowsPerRead);
   for (const auto& path : files.images) {
     const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
-    for_blocks([&](int y, int rows) {
+    for_blocks(kRowsPerRead, [&](int y, int rows) {
       reader.read_stored(y, block.view().sub({0, kCell.width, 0, rows}));
     });
   }
@@ -219,7 +220,7 @@ void read_masks(const CellFiles& files) {
   Image<std::uint16_t> block(kCell.width, kRowsPerRead);
   for (const auto& path : files.masks) {
     const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::mask);
-    for_blocks([&](int y, int rows) {
+    for_blocks(kRowsPerRead, [&](int y, int rows) {
       reader.read_mask(y, block.view().sub({0, kCell.width, 0, rows}));
     });
   }
@@ -281,14 +282,11 @@ class PadSource final : public PadPixels {
   explicit PadSource(const CellFiles& files) : rows_(files, false) {}
   Image<float> read(const Box& box) override {
     Image<float> out(box.width(), box.height());
-    std::vector<float> row(static_cast<std::size_t>(kCell.width));
     for (int first = box.y0; first < box.y1;) {
       const int last = std::min(box.y1, (first / kRowsPerRead + 1) * kRowsPerRead);
       const RowBlock& block = rows_.read(first, last - first);
       for (int i = 0; i < last - first; ++i) {
-        sum_row(block, i, kWeights, MissingPixel::nan, row);
-        std::copy(row.begin() + box.x0, row.begin() + box.x1,
-                  out.view().row(first + i - box.y0).begin());
+        sum_row(block, i, box.x0, kWeights, MissingPixel::nan, out.view().row(first + i - box.y0));
       }
       first = last;
     }
@@ -409,10 +407,10 @@ void measure(const std::filesystem::path& folder, int repeats) {
     convolved.clear();
     convolved.emplace_back(gaussian, kCell, RimRules{}, around);
   });
-  Image<float> block(kCell.width, kRowsPerRead);
+  Image<float> block(kCell.width, kRowsPerWrite);
   const auto fine_rows = [&](const auto& take) {
     return best_of(repeats, [&] {
-      for_blocks([&](int y, int rows) {
+      for_blocks(kRowsPerWrite, [&](int y, int rows) {
         convolved.front().rows(y, block.view().sub({0, kCell.width, 0, rows}));
         take(y, rows);
       });
