@@ -59,7 +59,7 @@ void write_fits(const fs::path& path, FitsContent content, const FileStamp& stam
   cards.emplace_back("RUNSEED", static_cast<std::int64_t>(stamp.seed));
   cards.emplace_back("CREATOR", std::string("skyloom ") + SKYLOOM_VERSION);
   io::pass_point("file");
-  io::write_fits_images(path, content.images);
+  write_fits_file(path, content);
 }
 
 // The others would wait for a rank that goes its own way.

@@ -2,6 +2,7 @@
 // What an HDF5 file carries beside big arrays: tables and attributes; and what a FITS file holds.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <variant>
@@ -39,5 +40,8 @@ struct FitsContent {
   std::vector<io::FitsImage> images;
   std::shared_ptr<const void> pixels;  ///< keeps what the images view
 };
+
+/// Whole or not at all; compressed where the name ends in .gz. @throws FatalError
+void write_fits_file(const std::filesystem::path& path, const FitsContent& content);
 
 }  // namespace skyloom::engine

@@ -9,6 +9,7 @@
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
 #include "pipelines/skycells/downsample/stage.hpp"
+#include "pipelines/skycells/export_cell.hpp"
 #include "pipelines/skycells/forecast.hpp"
 #include "pipelines/skycells/report.hpp"
 #include "pipelines/skycells/simulate.hpp"
@@ -61,6 +62,11 @@ class Skycells final : public engine::Pipeline {
     return skycells::forecast(config_);
   }
   [[nodiscard]] double max_failed_fraction() const override { return 0.1; }
+  [[nodiscard]] std::vector<engine::Tool> tools() const override { return export_tools(); }
+  [[nodiscard]] int use_tool(std::string_view tool,
+                             const engine::ToolOptions& options) const override {
+    return use_export_tool(config_, tool, options);
+  }
   void simulate(const engine::SimulateOptions& options) const override {
     skycells::simulate({options.folder, options.size, options.seed});
   }
@@ -80,6 +86,10 @@ std::vector<engine::Published> Skycells::published() const {
       {"convolve", "projections", "projections", true}};
   if (removes_stars()) {
     out.push_back({"combine", kRemovedStars, kRemovedStars});
+  }
+  if (config_.downsample.enabled) {
+    out.push_back({"downsample", "cells", "shifts"});
+    out.push_back({"downsample", "sums", "sums", true});
   }
   return out;
 }

@@ -4,23 +4,18 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pipelines/skycells/config.hpp"
 #include "skyloom/core/image.hpp"
-#include "skyloom/io/fits.hpp"
+#include "skyloom/surveys/registration.hpp"
 #include "skyloom/surveys/skycell.hpp"
 
 namespace skyloom::skycells {
 
-/// Displacement on the detector in its pixels.
-struct DetectorOffset {
-  double dx = 0.0;
-  double dy = 0.0;
-};
+using surveys::DetectorOffset;
 
 struct Detector {
   int width = 0;  ///< pixels, without oversampling

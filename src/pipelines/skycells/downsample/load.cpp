@@ -1,15 +1,13 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "pipelines/skycells/convolved_rows.hpp"
+#include "pipelines/skycells/convolve/stage.hpp"
 #include "pipelines/skycells/downsample/stage.hpp"
 #include "pipelines/skycells/survey.hpp"
 #include "skyloom/core/errors.hpp"
-#include "skyloom/io/fits.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -17,38 +15,38 @@ namespace {
 using Context = DownsampleStage::Context;
 using Input = DownsampleStage::Input;
 using Shift = DownsampleStage::Shift;
+using surveys::PixelFraction;
 
 class FileMap final : public MapRows {
  public:
-  explicit FileMap(io::FitsRows rows) : rows_(std::move(rows)) {}
+  explicit FileMap(surveys::RegistrationMap rows) : rows_(std::move(rows)) {}
   void next(std::span<std::int32_t> pixels) override { rows_.next(pixels); }
 
  private:
-  io::FitsRows rows_;
+  surveys::RegistrationMap rows_;
 };
 
 /// Holds one field at a time: that of a coarse grid may take 10 MB.
 class StoredPixels final : public PixelRows {
  public:
-  StoredPixels(const Config& config, const engine::Products& products, const StoredCell& cell,
+  StoredPixels(const surveys::ConvolvedImages& images, const surveys::SkycellId& cell,
                std::vector<PixelFraction> fields)
-      : config_(config), products_(products), cell_(cell), fields_(std::move(fields)) {}
+      : images_(images), cell_(cell), fields_(std::move(fields)) {}
 
   void row(int field, int y, std::span<float> values, std::span<std::uint16_t> mask) override {
     if (field != field_) {
-      rows_.emplace(config_, products_, cell_, fields_.at(static_cast<std::size_t>(field)));
+      rows_.emplace(images_, cell_, fields_.at(static_cast<std::size_t>(field)));
       field_ = field;
     }
     rows_->row(y, values, mask);
   }
 
  private:
-  const Config& config_;
-  const engine::Products& products_;
-  const StoredCell& cell_;
+  const surveys::ConvolvedImages& images_;
+  surveys::SkycellId cell_;
   std::vector<PixelFraction> fields_;
   int field_ = -1;
-  std::optional<ConvolvedRows> rows_;
+  std::optional<surveys::ConvolvedRows> rows_;
 };
 
 struct Place {
@@ -111,14 +109,13 @@ std::vector<Displacement> displacements(const std::vector<Shift>& shifts, bool i
   return out;
 }
 
-io::FitsRows opened_map(const engine::Unit& unit, const Config& config,
-                        const surveys::Skycell& cell) {
+surveys::RegistrationMap opened_map(const engine::Unit& unit, const Config& config,
+                                    const surveys::Skycell& cell) {
   if (unit.source.empty()) {
     throw UnitError(Reason::bad_input,
                     expected_cell_map(config, cell.id).string() + " does not exist");
   }
-  constexpr int kMapHdu = 1;
-  io::FitsRows map(unit.source, kMapHdu);
+  surveys::RegistrationMap map(unit.source);
   if (map.width() != cell.width || map.height() != cell.height) {
     throw UnitError(Reason::bad_input,
                     fmt::format("{} has {} x {} pixels, the cell {} x {}", unit.source, map.width(),
@@ -132,8 +129,7 @@ io::FitsRows opened_map(const engine::Unit& unit, const Config& config,
 std::unique_ptr<Context> DownsampleStage::open(const Config& config, const engine::Products& before,
                                                Log& /*log*/) {
   auto context = std::make_unique<Context>();
-  context->products = &before;
-  context->cells.emplace(before);
+  context->images.emplace(before.directory() / ConvolveStage::slab_file(config));
   context->detector = read_detector(config);
   context->wcs.emplace(context->detector.cards, master_map_file(config).string());
   return context;
@@ -141,10 +137,9 @@ std::unique_ptr<Context> DownsampleStage::open(const Config& config, const engin
 
 Input DownsampleStage::load(const Config& config, Context& context, const engine::Unit& unit) {
   const auto id = surveys::parse_skycell_name(unit.key);
-  const StoredCell* stored = id ? context.cells->present(*id) : nullptr;
   const surveys::Skycell* cell = id ? found_survey(config).list.find(*id) : nullptr;
-  if (stored == nullptr || cell == nullptr) {
-    throw FatalError(unit.key + ": the product of combine has no such cell");
+  if (cell == nullptr) {
+    throw FatalError(unit.key + " is not in the list of skycells");
   }
   const Detector& detector = context.detector;
   Input input;
@@ -160,8 +155,7 @@ Input DownsampleStage::load(const Config& config, Context& context, const engine
   }
   std::vector<PixelFraction> fields;
   input.sums.offsets = displacements(input.shifts, config.io.sampling == "coarse", fields);
-  input.sums.pixels =
-      std::make_unique<StoredPixels>(config, *context.products, *stored, std::move(fields));
+  input.sums.pixels = std::make_unique<StoredPixels>(*context.images, cell->id, std::move(fields));
   return input;
 }
 

@@ -11,10 +11,10 @@
 #include "pipelines/skycells/config.hpp"
 #include "pipelines/skycells/downsample/detector.hpp"
 #include "pipelines/skycells/downsample/kernel.hpp"
-#include "pipelines/skycells/stored.hpp"
 #include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/stage.hpp"
 #include "skyloom/sky/wcs.hpp"
+#include "skyloom/surveys/convolved_image.hpp"
 
 namespace skyloom::skycells {
 
@@ -23,8 +23,7 @@ struct DownsampleStage {
   using Config = skycells::Config;
 
   struct Context {
-    const engine::Products* products = nullptr;
-    std::optional<StoredCells> cells;
+    std::optional<surveys::ConvolvedImages> images;
     Detector detector;
     std::optional<sky::Wcs> wcs;  ///< of the detector
   };

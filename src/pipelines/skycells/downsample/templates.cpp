@@ -1,15 +1,12 @@
 // Templates: the sums of all cells as images of the detector, a FITS file per offset.
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "pipelines/skycells/downsample/stage.hpp"
-#include "skyloom/core/errors.hpp"
-#include "skyloom/io/fits.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -30,62 +27,11 @@ std::string file_name(const Config& config, const Detector& detector,
                      config.downsample.gzip ? ".gz" : "");
 }
 
-double number_of(const io::FitsCard& card) {
-  const auto* integer = std::get_if<std::int64_t>(&card.second);
-  const auto* real = std::get_if<double>(&card.second);
-  return integer != nullptr ? static_cast<double>(*integer) : real != nullptr ? *real : NAN;
-}
-
-/// Exponents p + q of a SIP coefficient such as A_2_1 or BP_0_3; 0 for other keywords.
-int sip_degree(const std::string& keyword) {
-  const std::size_t bar = keyword.find('_');
-  const bool is_sip = keyword.starts_with("A_") || keyword.starts_with("B_") ||
-                      keyword.starts_with("AP_") || keyword.starts_with("BP_");
-  if (!is_sip || keyword.size() != bar + 4 || keyword[bar + 2] != '_') {
-    return 0;
-  }
-  return keyword[bar + 1] - '0' + keyword[bar + 3] - '0';
-}
-
-bool is_wcs_card(const std::string& keyword) {
-  constexpr std::string_view kKept[] = {"RADESYS", "EQUINOX", "WCSAXES", "CTYPE1", "CTYPE2",
-                                        "CUNIT1",  "CUNIT2",  "LONPOLE", "LATPOLE"};
-  return std::find(std::begin(kKept), std::end(kKept), keyword) != std::end(kKept) ||
-         keyword.starts_with("CRVAL") || keyword.starts_with("CRPIX") ||
-         keyword.starts_with("CDELT") || keyword.starts_with("CD1_") ||
-         keyword.starts_with("CD2_") || keyword.starts_with("PC1_") ||
-         keyword.starts_with("PC2_") || keyword.starts_with("A_") || keyword.starts_with("B_") ||
-         keyword.starts_with("AP_") || keyword.starts_with("BP_");
-}
-
-/// The detector's WCS for pixels of the template: u' = F (u - origin + 1/2) - 1/2, 0-based.
-io::FitsCard rescaled(const io::FitsCard& card, const Detector& detector) {
-  const std::string& keyword = card.first;
-  const auto f = static_cast<double>(detector.oversample);
-  if (keyword == "CRPIX1" || keyword == "CRPIX2") {
-    const int origin = keyword == "CRPIX1" ? detector.window.x0 : detector.window.y0;
-    return {keyword, f * (number_of(card) - origin - 0.5) + 0.5};
-  }
-  if (keyword.starts_with("CD")) {  // CDELTi too; PCi_j has no unit
-    return {keyword, number_of(card) / f};
-  }
-  if (const int degree = sip_degree(keyword); degree > 0) {
-    return {keyword, number_of(card) * std::pow(f, 1 - degree)};
-  }
-  return card;
-}
-
 std::vector<io::FitsCard> header(const Config& config, const Detector& detector,
                                  const DetectorOffset& offset) {
-  const std::vector<io::FitsCard> of_map = io::parse_fits_cards(detector.cards);
-  std::vector<io::FitsCard> out;
-  for (const auto& [keyword, usual] :
-       {std::pair{"TELESCOP", "TESS"}, std::pair{"INSTRUME", "TESS Photometer"}}) {
-    const auto found =
-        std::find_if(of_map.begin(), of_map.end(),
-                     [&, &name = keyword](const auto& c) { return c.first == name; });
-    out.emplace_back(found != of_map.end() ? *found : io::FitsCard{keyword, std::string(usual)});
-  }
+  const std::vector<io::FitsCard> of_map =
+      surveys::region_cards(detector.cards, detector.window, detector.oversample);
+  std::vector<io::FitsCard> out{{"TELESCOP", "TESS"}, {"INSTRUME", "TESS Photometer"}};
   const auto integer = [&](const char* keyword, int value) {
     out.emplace_back(keyword, std::int64_t{value});
   };
@@ -97,8 +43,12 @@ std::vector<io::FitsCard> header(const Config& config, const Detector& detector,
   out.emplace_back("DATE-OBS", "2010-01-01");
   out.emplace_back("DATE-END", "2015-01-01");
   for (const io::FitsCard& card : of_map) {
-    if (is_wcs_card(card.first)) {
-      out.push_back(rescaled(card, detector));
+    const auto same = std::find_if(out.begin(), out.end(),
+                                   [&](const auto& other) { return other.first == card.first; });
+    if (same != out.end()) {
+      *same = card;
+    } else {
+      out.push_back(card);
     }
   }
   out.emplace_back("SYNDIFF", true);
