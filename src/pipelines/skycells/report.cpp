@@ -98,6 +98,8 @@ std::string method_name(numerics::GaussianMethod method) {
       return "Fourier transforms";
     case numerics::GaussianMethod::multirate:
       return "multirate";
+    case numerics::GaussianMethod::expsum:
+      return "sums of exponentials";
   }
   return {};
 }
