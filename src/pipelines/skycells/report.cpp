@@ -149,7 +149,6 @@ std::vector<std::string> cell_row(const ReportInput& input, std::size_t i) {
           percent("n_missing"),
           percent("n_masked"),
           percent("n_nan"),
-          number("combined_mean"),
           number("mean"),
           number("maximum")};
 }
@@ -240,8 +239,8 @@ web::Section cells_section(const ReportInput& input, std::vector<std::string>& p
     table.title = rows < input.cells.rows()
                       ? fmt::format("The first {} of {} cells", rows, input.cells.rows())
                       : "All cells";
-    table.header = {"skycell",    "status",  "bands",       "read [MB]", "missing [%]",
-                    "masked [%]", "NaN [%]", "mean before", "mean",      "maximum"};
+    table.header = {"skycell",    "status",  "bands", "read [MB]", "missing [%]",
+                    "masked [%]", "NaN [%]", "mean",  "maximum"};
     for (std::size_t i = 0; i < rows; ++i) {
       table.rows.push_back(cell_row(input, i));
     }
