@@ -28,6 +28,7 @@ int tool_command(const CommandLine& line, const PipelineEntry& entry) {
   parallel::catch_stop_signals();
   engine::ToolOptions options;
   options.out = line.out;
+  options.run_directory = engine::run_directory_of(*pipeline, file, {});
   options.stop = &parallel::stop_signalled;
   options.print = [](const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -83,7 +83,7 @@ bool is_finished(const DryRun& run, const StageDescription& now, std::size_t i) 
 /// What an earlier command with the same settings left of a stage.
 void take_journal(const DryRun& run, const StageDescription& now, const Plan& plan, Line& line) {
   const std::filesystem::path folder = run.options.run_directory / line.stage;
-  if (read_journal_info(folder).key == journal_key(now.hash(), plan.schema)) {
+  if (read_journal_info(folder).key == journal_key(now.hash(), plan)) {
     const JournalCount count = count_journal(folder);
     line.retried = run.options.retry_failed ? count.failed : 0;
     line.done = count.done - line.retried;

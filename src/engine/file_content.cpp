@@ -18,4 +18,8 @@ void write_content(io::Hdf5Writer& writer, const FileContent& content, bool with
   }
 }
 
+void write_fits_file(const std::filesystem::path& path, const FitsContent& content) {
+  io::write_fits_images(path, content.images);
+}
+
 }  // namespace skyloom::engine

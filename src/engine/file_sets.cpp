@@ -6,6 +6,7 @@
 #include "skyloom/engine/pipeline.hpp"
 #include "skyloom/io/accident.hpp"
 #include "skyloom/io/files.hpp"
+#include "skyloom/io/fits.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/io/posix_file.hpp"
 
@@ -15,12 +16,16 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHashName = "config_hash";
+constexpr const char* kHashCard = "CFGHASH";
 
-bool is_written(const fs::path& path, const std::string& hash) {
+bool is_written(const fs::path& path, const std::string& hash, bool is_fits) {
   if (!fs::exists(path)) {
     return false;
   }
   try {
+    if (is_fits) {
+      return io::FitsFile(path, 0).text(kHashCard) == hash;
+    }
     return io::Hdf5File(path).attribute("/", kHashName).value_or("") == hash;
   } catch (const ConfigError&) {
     return false;
@@ -44,10 +49,20 @@ void write_file(const fs::path& path, const FileContent& content, const FileStam
   io::rename_durably(temporary, path);
 }
 
+void write_fits(const fs::path& path, FitsContent content, const FileStamp& stamp) {
+  std::vector<io::FitsCard>& cards = content.images.at(0).cards;
+  cards.emplace_back(kHashCard, stamp.hash);
+  cards.emplace_back("RUNSEED", static_cast<std::int64_t>(stamp.seed));
+  cards.emplace_back("CREATOR", std::string("skyloom ") + SKYLOOM_VERSION);
+  io::pass_point("file");
+  write_fits_file(path, content);
+}
+
 // The others would wait for a rank that goes its own way.
-FileContent content_of(const FileSet& set, std::size_t i) {
+template <class Make>
+auto content_of(const FileSet& set, const Make& make, std::size_t i) {
   try {
-    return set.make(i);
+    return make(i);
   } catch (const ConfigError& error) {
     throw FatalError(set.names[i] + ": " + error.what());
   }
@@ -66,8 +81,13 @@ bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const
     for (auto i = static_cast<std::size_t>(comm.rank()); i < set.names.size() && !stopped;
          i += step) {
       const fs::path path = folder / set.names[i];
-      if (!is_written(path, stamp.hash)) {
-        write_file(path, content_of(set, i), stamp);
+      const bool is_fits = static_cast<bool>(set.make_fits);
+      if (!is_written(path, stamp.hash, is_fits)) {
+        if (is_fits) {
+          write_fits(path, content_of(set, set.make_fits, i), stamp);
+        } else {
+          write_file(path, content_of(set, set.make, i), stamp);
+        }
         ++written;
       }
       stopped = must_stop();

@@ -128,8 +128,13 @@ std::vector<std::pair<std::string, std::string>> of_root(
   return decode_texts(bytes);
 }
 
-std::string journal_key(const std::string& stage_hash, const Schema& schema) {
+std::string journal_key(const std::string& stage_hash, const Plan& plan) {
+  const Schema& schema = plan.schema;
   Hash hash;
+  hash.number(plan.units.size());
+  for (const Unit& unit : plan.units) {
+    hash.text(unit.key).text(unit.random_key).number(unit.items);
+  }
   for (const TableSchema& table : schema.tables) {
     hash.text(table.name).number(table.columns.size());
     for (const Column& column : table.columns) {

@@ -12,6 +12,7 @@
 #include "skyloom/core/table.hpp"
 #include "skyloom/engine/rows.hpp"
 #include "skyloom/engine/slabs.hpp"
+#include "skyloom/engine/unit.hpp"
 #include "skyloom/parallel/comm.hpp"
 
 namespace skyloom::engine {
@@ -45,7 +46,8 @@ std::vector<std::pair<std::string, std::string>> decode_texts(const std::string&
 std::vector<std::pair<std::string, std::string>> of_root(
     const parallel::Comm& comm, const std::vector<std::pair<std::string, std::string>>& texts);
 
-/// Names a set-up of a stage: its hash and the schema, so that rows of another schema never match.
-std::string journal_key(const std::string& stage_hash, const Schema& schema);
+/// Names a set-up of a stage: its hash, the schema and the units, so that rows of another schema
+/// and records of units that were cut in another way never match.
+std::string journal_key(const std::string& stage_hash, const Plan& plan);
 
 }  // namespace skyloom::engine

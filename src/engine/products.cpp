@@ -95,6 +95,17 @@ Table Products::rows(std::string_view stage, std::string_view table, std::size_t
   return cache_->file(stage, path(stage)).read_table(table, first, last);
 }
 
+Table Products::rows(std::string_view stage, std::string_view table, std::size_t first,
+                     std::size_t last, std::span<const std::string> columns) const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->file(stage, path(stage)).read_table(table, first, last, columns);
+}
+
+std::size_t Products::n_rows(std::string_view stage, std::string_view table) const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->file(stage, path(stage)).rows(table);
+}
+
 void Products::read_range(std::string_view stage, std::string_view name, Type type,
                           std::size_t first, std::size_t last, std::span<std::byte> out) const {
   const std::lock_guard lock(cache_->mutex);

@@ -7,6 +7,7 @@
 #include "skyloom/core/errors.hpp"
 
 #include "journal_files.hpp"
+#include "restart.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -28,6 +29,15 @@ void log_first(const std::vector<std::string>& texts, Log& log) {
 
 std::string describe(const Unit& unit, const Outcome& outcome) {
   return unit.key + ": " + std::string(to_string(outcome.reason)) + ": " + outcome.text;
+}
+
+void drop_other_journal(const std::filesystem::path& folder, const std::string& key, Log& log) {
+  const std::string found = read_journal_info(folder).key;
+  if (!found.empty() && found != key) {
+    log.info("{}: its units are no longer those of the earlier attempt, which is dropped",
+             folder.filename().string());
+    remove_journal(folder);
+  }
 }
 
 void report_damage(const std::string& stage, const Plan& plan, const Journal& journal, Log& log) {

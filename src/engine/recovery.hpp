@@ -2,6 +2,7 @@
 // Private to the engine: what a stage does with what earlier attempts left, before it begins.
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ inline constexpr std::size_t kShownFailures = 10;
 
 /// "key: reason: text"
 std::string describe(const Unit& unit, const Outcome& outcome);
+
+/// Rank 0 only: removes a journal of other units (a key that no result depends on may cut them in
+/// another way), and says so.
+void drop_other_journal(const std::filesystem::path& folder, const std::string& key, Log& log);
 
 /// Names what recovery found damaged; rank 0 knows it.
 void report_damage(const std::string& stage, const Plan& plan, const Journal& journal, Log& log);

@@ -376,7 +376,8 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
                        const ProgressObserver& observer, Log& log) {
   const std::string name(stage.name());
   const std::size_t units = plan.units.size();
-  const std::string key = journal_key(settings.stage_hash, plan.schema);
+  const std::string key = journal_key(settings.stage_hash, plan);
+  parallel::on_root(comm, [&] { drop_other_journal(settings.directory / name, key, log); });
   Journal journal(comm, settings.directory / name, key, units,
                   contiguous_shares(plan.units, comm.size()));
   parallel::on_root(comm, [&] { write_journal_units(settings.directory / name, key, plan); });

@@ -39,40 +39,38 @@ struct Hdu {
   }
 };
 
-/// What a card says of how the data unit is stored.
-void take_card(std::string_view card, Hdu& hdu) {
-  const std::string keyword = trimmed(std::string(card.substr(0, 8)));
-  if (card.substr(8, 2) != "= ") {
-    return;
-  }
-  std::string value(card.substr(10));
-  if (keyword == "XTENSION") {
-    hdu.is_image = value.starts_with("'IMAGE");
-    return;
-  }
-  value = trimmed(value.substr(0, value.find('/')));
-  std::replace(value.begin(), value.end(), 'D', 'E');
-  const double read = to_number(value);
-  const double number = std::isfinite(read) ? read : 0.0;
-  const auto integer = static_cast<std::int64_t>(number);
-  if (keyword == "BITPIX") {
-    hdu.bitpix = integer;
-  } else if (keyword == "NAXIS") {
-    hdu.sides.assign(static_cast<std::size_t>(std::clamp<std::int64_t>(integer, 0, 999)), 0);
-  } else if (keyword.starts_with("NAXIS")) {
-    const double axis = to_number(keyword.substr(5));
-    if (axis >= 1.0 && axis <= static_cast<double>(hdu.sides.size())) {
-      hdu.sides[static_cast<std::size_t>(axis) - 1] = integer;
+/// What the cards say of how the data unit is stored.
+Hdu hdu_of(const std::string& header) {
+  Hdu hdu;
+  for (const auto& [keyword, value] : parse_fits_cards(header)) {
+    if (const auto* text = std::get_if<std::string>(&value)) {
+      hdu.is_image = hdu.is_image && (keyword != "XTENSION" || *text == "IMAGE");
+      continue;
     }
-  } else if (keyword == "PCOUNT") {
-    hdu.parameters = integer;
-  } else if (keyword == "GCOUNT") {
-    hdu.groups = integer;
-  } else if (keyword == "BZERO") {
-    hdu.bzero = number;
-  } else if (keyword == "BSCALE") {
-    hdu.bscale = number;
+    const auto* integer = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    const std::int64_t whole = integer != nullptr ? *integer : 0;
+    const double number = real != nullptr ? *real : static_cast<double>(whole);
+    if (keyword == "BITPIX") {
+      hdu.bitpix = whole;
+    } else if (keyword == "NAXIS") {
+      hdu.sides.assign(static_cast<std::size_t>(std::clamp<std::int64_t>(whole, 0, 999)), 0);
+    } else if (keyword.starts_with("NAXIS")) {
+      const double axis = to_number(keyword.substr(5));
+      if (axis >= 1.0 && axis <= static_cast<double>(hdu.sides.size())) {
+        hdu.sides[static_cast<std::size_t>(axis) - 1] = whole;
+      }
+    } else if (keyword == "PCOUNT") {
+      hdu.parameters = whole;
+    } else if (keyword == "GCOUNT") {
+      hdu.groups = whole;
+    } else if (keyword == "BZERO") {
+      hdu.bzero = number;
+    } else if (keyword == "BSCALE") {
+      hdu.bscale = number;
+    }
   }
+  return hdu;
 }
 
 /// Big-endian integers of `bytes` bytes each; those of one byte have no sign.
@@ -90,11 +88,54 @@ std::int64_t stored_integer(const unsigned char* at, int bytes) {
 
 }  // namespace
 
+std::vector<FitsCard> parse_fits_cards(std::string_view header) {
+  std::vector<FitsCard> out;
+  for (; header.size() >= kCard; header.remove_prefix(kCard)) {
+    const std::string_view card = header.substr(0, kCard);
+    const std::string keyword = trimmed(card.substr(0, 8));
+    if (card.substr(8, 2) != "= ") {
+      continue;
+    }
+    const std::string_view field = card.substr(10);
+    const std::size_t quote = field.find('\'');
+    if (quote != std::string_view::npos && trimmed(field.substr(0, quote)).empty()) {
+      std::string text;
+      for (std::size_t i = quote + 1; i < field.size(); ++i) {
+        if (field[i] == '\'' && (i + 1 == field.size() || field[i + 1] != '\'')) {
+          break;
+        }
+        i += field[i] == '\'' ? 1 : 0;
+        text += field[i];
+      }
+      // Blanks at the end mean nothing, those at the beginning do.
+      text.erase(text.find_last_not_of(' ') + 1);
+      out.emplace_back(keyword, std::move(text));
+      continue;
+    }
+    std::string value = upper(trimmed(field.substr(0, field.find('/'))));
+    if (value == "T" || value == "F") {
+      out.emplace_back(keyword, value == "T");
+      continue;
+    }
+    std::replace(value.begin(), value.end(), 'D', 'E');
+    const double number = to_number(value);
+    constexpr double kExact = 9007199254740992.0;
+    const bool is_integer = value.find_first_of(".E") == std::string::npos;
+    if (std::isfinite(number) && is_integer && std::abs(number) <= kExact) {
+      out.emplace_back(keyword, static_cast<std::int64_t>(number));
+    } else if (std::isfinite(number)) {
+      out.emplace_back(keyword, number);
+    }
+  }
+  return out;
+}
+
 struct FitsRows::Impl {
   std::string path;
   int width = 0;
   int height = 0;
   int row = 0;
+  std::string cards;
   // One of the two.
   std::unique_ptr<FitsFile> file;
   Image<std::int64_t> block;
@@ -117,17 +158,19 @@ struct FitsRows::Impl {
   }
 
   Hdu take_header() {
-    Hdu hdu;
-    std::array<char, kBlock> cards{};
+    cards.clear();
+    std::array<char, kBlock> block_of_cards{};
     for (bool is_open = true; is_open;) {
-      take(cards.data(), cards.size());
+      take(block_of_cards.data(), block_of_cards.size());
       for (std::size_t i = 0; i < kBlock && is_open; i += kCard) {
-        const std::string_view card(cards.data() + i, kCard);
-        is_open = trimmed(std::string(card)) != "END";
-        take_card(card, hdu);
+        const std::string_view card(block_of_cards.data() + i, kCard);
+        is_open = trimmed(card) != "END";
+        if (is_open) {
+          cards += card;
+        }
       }
     }
-    return hdu;
+    return hdu_of(cards);
   }
 
   void skip_data(const Hdu& hdu) {
@@ -169,6 +212,7 @@ struct FitsRows::Impl {
     file = std::make_unique<FitsFile>(path, number);
     width = file->width();
     height = file->height();
+    cards = file->cards();
     if (width == 0 || file->planes() != 1) {
       throw ConfigError(path, "HDU " + std::to_string(number) + " is something else",
                         "a two-dimensional image of integers");
@@ -207,6 +251,10 @@ int FitsRows::width() const {
 }
 int FitsRows::height() const {
   return impl_->height;
+}
+
+const std::string& FitsRows::cards() const {
+  return impl_->cards;
 }
 
 void FitsRows::next(std::span<std::int32_t> values) {

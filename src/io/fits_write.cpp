@@ -221,6 +221,9 @@ void write_cards(fitsfile* file, const std::vector<FitsCard>& cards, int& status
       fits_update_key(file, TLONGLONG, keyword.c_str(), &number, nullptr, &status);
     } else if (const auto* number = std::get_if<double>(&value)) {
       write_double(file, keyword, *number, status);
+    } else if (const auto* logical = std::get_if<bool>(&value)) {
+      int flag = *logical ? 1 : 0;
+      fits_update_key(file, TLOGICAL, keyword.c_str(), &flag, nullptr, &status);
     } else if (keyword == "COMMENT") {
       fits_write_comment(file, std::get<std::string>(value).c_str(), &status);
     } else if (keyword == "HISTORY") {

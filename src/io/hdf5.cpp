@@ -198,12 +198,23 @@ Table Hdf5File::read_table(std::string_view name, std::size_t first, std::size_t
   if (first > last || last > rows(name)) {
     throw FatalError(impl_->in("table " + std::string(name) + " has no such rows"));
   }
-  const h5::Group group = impl_->group(std::string(name));
+  return read_table(name, first, last, h5::members(impl_->group(std::string(name)).get()));
+}
+
+Table Hdf5File::read_table(std::string_view name, std::size_t first, std::size_t last,
+                           std::span<const std::string> columns) const {
+  const std::lock_guard lock(h5::library_mutex());
   Table table(TableSchema{std::string(name), {}});
-  for (const std::string& member : h5::members(group.get())) {
+  for (const std::string& member : columns) {
     const std::string path = std::string(name) + "/" + member;
+    if (!impl_->has(path)) {
+      continue;
+    }
     const h5::Dataset dataset = impl_->dataset(path);
     std::vector<std::size_t> shape = h5::shape_of(dataset.get());
+    if (shape.empty() || first > last || last > shape[0]) {
+      throw FatalError(impl_->in("column " + path + " has no such rows"));
+    }
     Column column{member,
                   Type::float64,
                   attribute(path, "unit").value_or(""),

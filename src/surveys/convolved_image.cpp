@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/runs.hpp"
@@ -133,8 +134,10 @@ struct ConvolvedImages::Impl {
     return grids.at(projection).first + static_cast<int>(number(file, "overlap"));
   }
 
-  [[nodiscard]] Image<float> interpolated(const SkycellId& id, std::size_t plane,
-                                          const Box& box) const {
+  /// Of columns x0 .. x0 + width - 1 of the cell.
+  [[nodiscard]] numerics::NodeInterpolation interpolation(const SkycellId& id, int x0, int width,
+                                                          PixelFraction fraction = {}) const {
+    const std::size_t plane = plane_of(id);
     const Table& cells = tables.at(id.projection);
     const auto get = [&](const char* column) { return cells.get<std::int32_t>(column)[plane]; };
     Image<float> nodes(get("nodes_x"), get("nodes_y"));
@@ -143,12 +146,41 @@ struct ConvolvedImages::Impl {
                                  static_cast<std::size_t>(nodes.width())};
     file.read_box(group_of(id.projection) + "/coarse", Type::float32, start, count,
                   std::as_writable_bytes(nodes.pixels()));
-    const auto [step_x, step_y] = grids.at(id.projection);
-    const numerics::NodeInterpolation interpolation(*gaussian, nodes.view(),
-                                                    {get("first_node_x"), get("first_node_y")},
-                                                    id.x * step_x + box.x0, box.width());
-    Image<float> out(box.width(), box.height());
-    interpolation.rows(id.y * step_y + box.y0, out.view());
+    return {*gaussian,
+            nodes.view(),
+            {get("first_node_x"), get("first_node_y")},
+            id.x * grids.at(id.projection).first + x0,
+            width,
+            fraction.x,
+            fraction.y};
+  }
+
+  /// Row of the projection where the cell begins.
+  [[nodiscard]] int first_row(const SkycellId& id) const {
+    return id.y * grids.at(id.projection).second;
+  }
+
+  [[nodiscard]] std::size_t plane_of(const SkycellId& id) const {
+    const auto table = tables.find(id.projection);
+    if (table != tables.end()) {
+      const auto& names = table->second.get<std::string>("name");
+      const auto found = std::find(names.begin(), names.end(), id.name());
+      if (found != names.end()) {
+        return static_cast<std::size_t>(found - names.begin());
+      }
+    }
+    throw ConfigError(file.path(), "has no " + id.name(), "a cell that was listed");
+  }
+
+  [[nodiscard]] Image<std::uint16_t> stored_mask(const SkycellId& id, std::size_t plane,
+                                                 const Box& box) const {
+    Image<std::uint16_t> out(box.width(), box.height());
+    const std::size_t start[] = {plane, static_cast<std::size_t>(box.y0),
+                                 static_cast<std::size_t>(box.x0)};
+    const std::size_t count[] = {1, static_cast<std::size_t>(box.height()),
+                                 static_cast<std::size_t>(box.width())};
+    file.read_box(group_of(id.projection) + "/mask", Type::uint16, start, count,
+                  std::as_writable_bytes(out.pixels()));
     return out;
   }
 
@@ -184,15 +216,7 @@ const Table& ConvolvedImages::cells(int projection) const {
 }
 
 std::size_t ConvolvedImages::plane(const SkycellId& id) const {
-  const auto table = impl_->tables.find(id.projection);
-  if (table != impl_->tables.end()) {
-    const auto& names = table->second.get<std::string>("name");
-    const auto found = std::find(names.begin(), names.end(), id.name());
-    if (found != names.end()) {
-      return static_cast<std::size_t>(found - names.begin());
-    }
-  }
-  throw ConfigError(impl_->file.path(), "has no " + id.name(), "a cell that was listed");
+  return impl_->plane_of(id);
 }
 
 Image<float> ConvolvedImages::read(const SkycellId& id, const Box& box) const {
@@ -205,7 +229,8 @@ Image<float> ConvolvedImages::read(const SkycellId& id, const Box& box) const {
   if (records == nullptr) {
     return {box.width(), box.height(), kNan};
   }
-  Image<float> out = impl_->interpolated(id, place, box);
+  Image<float> out(box.width(), box.height());
+  impl_->interpolation(id, box.x0, box.width()).rows(impl_->first_row(id) + box.y0, out.view());
   const std::vector<std::uint8_t> runs =
       impl_->stream("missing/byte", records->first_missing, records->missing_bytes);
   impl_->for_rows(runs, impl_->grid_width(id.projection), box,
@@ -220,16 +245,10 @@ Image<float> ConvolvedImages::read(const SkycellId& id, const Box& box) const {
 
 Image<std::uint16_t> ConvolvedImages::read_mask(const SkycellId& id, const Box& box) const {
   const std::size_t place = plane(id);
-  Image<std::uint16_t> out(box.width(), box.height());
   if (impl_->sampling != "coarse") {
-    const std::size_t start[] = {place, static_cast<std::size_t>(box.y0),
-                                 static_cast<std::size_t>(box.x0)};
-    const std::size_t count[] = {1, static_cast<std::size_t>(box.height()),
-                                 static_cast<std::size_t>(box.width())};
-    impl_->file.read_box(group_of(id.projection) + "/mask", Type::uint16, start, count,
-                         std::as_writable_bytes(out.pixels()));
-    return out;
+    return impl_->stored_mask(id, place, box);
   }
+  Image<std::uint16_t> out(box.width(), box.height());
   if (const Records* records = impl_->records_of(id); records != nullptr) {
     const std::vector<std::uint8_t> runs =
         impl_->stream("mask/byte", records->first_mask, records->mask_bytes);
@@ -239,6 +258,145 @@ Image<std::uint16_t> ConvolvedImages::read_mask(const SkycellId& id, const Box& 
                     });
   }
   return out;
+}
+
+namespace {
+
+/// Rows that are read or interpolated at once.
+constexpr int kBlock = 32;
+constexpr std::uint16_t kNoData = 0x0008;  // BLANK
+
+/// Rows that are stored as runs.
+class RunRows {
+ public:
+  RunRows(RunBytes runs, int width, int height)
+      : runs_(std::move(runs)),
+        reader_(runs_),
+        height_(height),
+        values_(static_cast<std::size_t>(width)) {}
+  RunRows(const RunRows&) = delete;
+  RunRows& operator=(const RunRows&) = delete;
+
+  /// Row y, not smaller than before; `beyond` everywhere when there is no such row.
+  std::span<const std::uint16_t> row(int y, std::uint16_t beyond) {
+    if (y >= height_) {
+      std::fill(values_.begin(), values_.end(), beyond);
+    }
+    for (; next_ <= std::min(y, height_ - 1); ++next_) {
+      reader_.next(values_);
+    }
+    return values_;
+  }
+
+ private:
+  RunBytes runs_;
+  RunReader reader_;
+  int height_;
+  int next_ = 0;
+  std::vector<std::uint16_t> values_;
+};
+
+}  // namespace
+
+struct ConvolvedRows::Impl {
+  const ConvolvedImages::Impl* images = nullptr;
+  SkycellId id;
+  std::size_t plane = 0;
+  int width = 0;
+  int height = 0;
+  int block_first = 0;
+  Image<float> values;
+  Image<std::uint16_t> masks;
+  // Of a coarse grid; without any, nothing has a value.
+  bool is_coarse = false;
+  std::optional<numerics::NodeInterpolation> interpolation;
+  std::optional<RunRows> missing;
+  std::optional<RunRows> mask;
+  int nearest_x = 0;  ///< steps to the pixel that masks are taken from
+  int nearest_y = 0;
+
+  void open_coarse(PixelFraction fraction) {
+    is_coarse = true;
+    nearest_x = fraction.x >= 0.5 ? 1 : 0;
+    nearest_y = fraction.y >= 0.5 ? 1 : 0;
+    if (const Records* records = images->records_of(id); records != nullptr) {
+      interpolation.emplace(images->interpolation(id, 0, width, fraction));
+      const int run_width = images->grid_width(id.projection);
+      missing.emplace(
+          images->stream("missing/byte", records->first_missing, records->missing_bytes), run_width,
+          height);
+      mask.emplace(images->stream("mask/byte", records->first_mask, records->mask_bytes), run_width,
+                   height);
+    }
+  }
+
+  void take_block(int y) {
+    block_first = y / kBlock * kBlock;
+    const Box box{0, width, block_first, std::min(block_first + kBlock, height)};
+    if (!is_coarse) {
+      values = images->file.read_plane(group_of(id.projection) + "/data", plane, box);
+      masks = images->stored_mask(id, plane, box);
+    } else if (interpolation) {
+      values = Image<float>(width, box.height());
+      interpolation->rows(images->first_row(id) + block_first, values.view());
+    } else {
+      values = Image<float>(width, box.height(), std::numeric_limits<float>::quiet_NaN());
+    }
+  }
+
+  /// The nearest pixel of a row of runs for every pixel.
+  template <class Use>
+  void for_nearest(RunRows& rows, int y, std::uint16_t beyond, const Use& use) const {
+    const std::span<const std::uint16_t> row = rows.row(y + nearest_y, beyond);
+    for (int x = 0; x < width; ++x) {
+      const int nearest = x + nearest_x;
+      use(static_cast<std::size_t>(x),
+          nearest < width ? row[static_cast<std::size_t>(nearest)] : beyond);
+    }
+  }
+};
+
+ConvolvedRows::ConvolvedRows(const ConvolvedImages& images, const SkycellId& id,
+                             PixelFraction fraction)
+    : impl_(std::make_unique<Impl>()) {
+  Impl& in = *impl_;
+  in.images = images.impl_.get();
+  in.id = id;
+  in.plane = in.images->plane_of(id);
+  const Table& cells = in.images->tables.at(id.projection);
+  in.width = cells.get<std::int32_t>("NAXIS1")[in.plane];
+  in.height = cells.get<std::int32_t>("NAXIS2")[in.plane];
+  if (in.images->sampling == "coarse") {
+    in.open_coarse(fraction);
+  } else if (fraction != PixelFraction{}) {
+    throw FatalError(in.images->file.path() + ": no values between pixels without a coarse grid");
+  }
+}
+
+ConvolvedRows::~ConvolvedRows() = default;
+ConvolvedRows::ConvolvedRows(ConvolvedRows&&) noexcept = default;
+ConvolvedRows& ConvolvedRows::operator=(ConvolvedRows&&) noexcept = default;
+
+void ConvolvedRows::row(int y, std::span<float> values, std::span<std::uint16_t> mask) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  Impl& in = *impl_;
+  if (y >= in.block_first + in.values.height()) {
+    in.take_block(y);
+  }
+  const auto pixels = in.values.view().row(y - in.block_first);
+  std::copy(pixels.begin(), pixels.end(), values.begin());
+  if (!in.is_coarse) {
+    const auto bits = in.masks.view().row(y - in.block_first);
+    std::copy(bits.begin(), bits.end(), mask.begin());
+  } else if (in.mask) {
+    in.for_nearest(*in.mask, y, kNoData,
+                   [&](std::size_t x, std::uint16_t bits) { mask[x] = bits; });
+    in.for_nearest(*in.missing, y, 1, [&](std::size_t x, std::uint16_t is_missing) {
+      values[x] = is_missing != 0 ? kNan : values[x];
+    });
+  } else {
+    std::fill(mask.begin(), mask.end(), std::uint16_t{0});
+  }
 }
 
 }  // namespace skyloom::surveys

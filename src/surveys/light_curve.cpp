@@ -159,11 +159,12 @@ LightCurve read_light_curve(const std::string& path, int quality_bits) {
     return kept_rows(std::move(read.header), read.table, quality_bits);
   }
   const io::FitsFile file = open_table(path);
-  return kept_rows(
-      header_of(file),
+  LightCurveHeader header = header_of(file);
+  const Table table =
       io::read_fits_table(path, file.hdu(),
-                          {"TIME", "CADENCENO", "PDCSAP_FLUX", "PDCSAP_FLUX_ERR", "QUALITY"}),
-      quality_bits);
+                          {"TIME", "CADENCENO", "PDCSAP_FLUX", "PDCSAP_FLUX_ERR", "QUALITY"});
+  require_two_minutes(column(table, path, "TIME"), path);  // TIMEDEL may be missing, or wrong
+  return kept_rows(std::move(header), table, quality_bits);
 }
 
 }  // namespace skyloom::surveys

@@ -343,7 +343,8 @@ TEST_CASE("a unit in which processes die is tried alone at last, and then never 
   const parallel::Comm& comm = test_world();
   const SharedFolder folder(comm);
   Bench bench(folder.path());
-  const std::string key = engine::journal_key(bench.settings.stage_hash, toy::schema(20));
+  const std::string key =
+      engine::journal_key(bench.settings.stage_hash, toy::Stage(20).plan(bench.products));
   for (int attempt = 0; attempt < 3; ++attempt) {
     engine::Journal journal(comm, folder.path() / "toy", key, 20);
     REQUIRE(comm.all(journal.deaths(6) == attempt));

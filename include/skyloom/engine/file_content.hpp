@@ -1,12 +1,15 @@
 #pragma once
-// What an HDF5 file carries beside big arrays: tables and attributes.
+// What an HDF5 file carries beside big arrays: tables and attributes; and what a FITS file holds.
 
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "skyloom/core/table.hpp"
+#include "skyloom/io/fits.hpp"
 
 namespace skyloom::io {
 class Hdf5Writer;
@@ -31,5 +34,14 @@ struct FileContent {
 /// Collective where the writer is. @param with_rows false on the ranks that add no rows of their
 /// own
 void write_content(io::Hdf5Writer& writer, const FileContent& content, bool with_rows = true);
+
+/// Content of a FITS file.
+struct FitsContent {
+  std::vector<io::FitsImage> images;
+  std::shared_ptr<const void> pixels;  ///< keeps what the images view
+};
+
+/// Whole or not at all; compressed where the name ends in .gz. @throws FatalError
+void write_fits_file(const std::filesystem::path& path, const FitsContent& content);
 
 }  // namespace skyloom::engine

@@ -1,6 +1,6 @@
 #pragma once
-// Results as many small HDF5 files beside the products, such as one per star: written by all ranks
-// when every stage is finished, each file whole or not at all.
+// Results as many small HDF5 or FITS files beside the products, such as one per star: written by
+// all ranks when every stage is finished, each file whole or not at all.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,11 +22,14 @@ class Pipeline;
 struct FileSet {
   std::string folder;              ///< in the run directory
   std::vector<std::string> names;  ///< of the files, in fixed order
-  /// Content of the file names[i]; called by the rank that writes it.
-  std::function<FileContent(std::size_t i)> make;
+  /// Content of the file names[i]; called by the rank that writes it. One of the two is set: HDF5
+  /// or FITS (compressed where the name ends in .gz).
+  std::function<FileContent(std::size_t i)> make = {};
+  std::function<FitsContent(std::size_t i)> make_fits = {};
 };
 
-/// What every file carries beside its content.
+/// What every file carries beside its content. Of a FITS file: the cards CFGHASH, RUNSEED and
+/// CREATOR of its primary HDU.
 struct FileStamp {
   std::string hash;        ///< of everything the results depend on: root attribute `config_hash`
   std::uint64_t seed = 0;  ///< root attribute `seed`

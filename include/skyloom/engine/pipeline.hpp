@@ -73,6 +73,7 @@ struct Tool {
 
 struct ToolOptions {
   std::filesystem::path out;                      ///< file to write, "" = none was named
+  std::filesystem::path run_directory;            ///< of a run of this configuration, by default
   std::function<void(const std::string&)> print;  ///< text for standard output
   std::function<bool()> stop;                     ///< true once a signal asked for the end
 };

@@ -36,6 +36,10 @@ class Products {
   /// Rows [first, last) of a table, not kept: of one that is too large to be read whole.
   [[nodiscard]] Table rows(std::string_view stage, std::string_view table, std::size_t first,
                            std::size_t last) const;
+  /// The same of some columns; those that the table has not are left out.
+  [[nodiscard]] Table rows(std::string_view stage, std::string_view table, std::size_t first,
+                           std::size_t last, std::span<const std::string> columns) const;
+  [[nodiscard]] std::size_t n_rows(std::string_view stage, std::string_view table) const;
   /// Part of a two-dimensional float32 array of a stage (slabs are followed through their links).
   [[nodiscard]] Image<float> image(std::string_view stage, std::string_view name,
                                    const Box& box) const;

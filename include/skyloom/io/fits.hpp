@@ -64,6 +64,13 @@ class FitsFile {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Keyword and value. A double that is not finite becomes a card without value; COMMENT and HISTORY
+/// append a line of text.
+using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::string, bool>>;
+/// Keywords and values of a header of 80-character cards; without comments, CONTINUE and cards that
+/// have no value. Numbers without point and exponent are integers.
+std::vector<FitsCard> parse_fits_cards(std::string_view header);
+
 /// Rows of a 2-D integer image, one after the other. A file that ends in .gz is decompressed on the
 /// way: memory holds a row, where FitsFile holds the file.
 class FitsRows {
@@ -76,6 +83,8 @@ class FitsRows {
 
   [[nodiscard]] int width() const;
   [[nodiscard]] int height() const;
+  /// All cards of the HDU, 80 characters each.
+  [[nodiscard]] const std::string& cards() const;
   /// The next row, as long as the image is wide; BZERO applied, blanks as stored.
   /// @throws ConfigError naming the file that ends too early or has numbers beyond 32 bits
   void next(std::span<std::int32_t> values);
@@ -99,10 +108,6 @@ std::optional<double> fits_number(const std::filesystem::path& path, int hdu,
                                   const std::string& keyword);
 /// Position of the HDU with this EXTNAME (case-blind). @throws ConfigError when there is none
 int fits_hdu_named(const std::filesystem::path& path, const std::string& extname);
-
-/// Keyword and value. A double that is not finite becomes a card without value; COMMENT and HISTORY
-/// append a line of text.
-using FitsCard = std::pair<std::string, std::variant<std::int64_t, double, std::string>>;
 
 /// An HDU to be written: an image, or only cards. Integers are stored as they are, unsigned ones
 /// with the BZERO of FITS; cards BZERO, BSCALE and BLANK say what they stand for.

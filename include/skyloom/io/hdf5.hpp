@@ -48,6 +48,9 @@ class Hdf5File {
   [[nodiscard]] Table read_table(std::string_view name) const;
   /// Rows [first, last) only.
   [[nodiscard]] Table read_table(std::string_view name, std::size_t first, std::size_t last) const;
+  /// The same of some columns, in the order asked for; those that the table has not are left out.
+  [[nodiscard]] Table read_table(std::string_view name, std::size_t first, std::size_t last,
+                                 std::span<const std::string> columns) const;
 
   /// Paths of all datasets of two or more dimensions that are no table columns, such as
   /// "white/image", external links followed; sorted.

@@ -42,6 +42,39 @@ class ConvolvedImages {
   [[nodiscard]] Image<std::uint16_t> read_mask(const SkycellId& id, const Box& box) const;
 
  private:
+  friend class ConvolvedRows;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Part of a pixel, 0 <= x, y < 1.
+struct PixelFraction {
+  double x = 0.0;
+  double y = 0.0;
+
+  friend bool operator==(const PixelFraction&, const PixelFraction&) = default;
+};
+
+/// A cell row by row, in memory that does not grow with its height.
+class ConvolvedRows {
+ public:
+  /// @param images must outlive this object
+  /// @param fraction values are those so far beyond the centres of the pixels, masks and missing
+  ///   pixels those of the nearest pixel; other than 0 only from a coarse grid
+  /// @throws ConfigError naming the cell when it is not there, FatalError for a fraction that
+  /// cannot
+  ///   be had
+  ConvolvedRows(const ConvolvedImages& images, const SkycellId& id, PixelFraction fraction = {});
+  ~ConvolvedRows();
+  ConvolvedRows(ConvolvedRows&&) noexcept;
+  ConvolvedRows& operator=(ConvolvedRows&&) noexcept;
+
+  /// Row y, larger than that of the call before; both as long as the cell is wide.
+  /// @param values counts per second, NaN = none
+  /// @param mask bits of all bands; beyond the cell BLANK, 0x0008
+  void row(int y, std::span<float> values, std::span<std::uint16_t> mask);
+
+ private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

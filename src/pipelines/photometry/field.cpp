@@ -124,6 +124,48 @@ std::pair<std::size_t, std::size_t> Survey::rows(const Table& table, const Field
           static_cast<std::size_t>(last - names.begin())};
 }
 
+std::pair<const Field&, std::string> Survey::field_of(const engine::Unit& unit) const {
+  if (!is_listed) {
+    return {fields.front(), unit.key};
+  }
+  const std::size_t slash = unit.key.find('/');
+  return {fields[index_of.at(unit.key.substr(0, slash))], unit.key.substr(slash + 1)};
+}
+
+std::pair<std::size_t, std::size_t> Survey::rows(const engine::Products& before,
+                                                 std::string_view stage, std::string_view table,
+                                                 const Field& field) const {
+  const std::size_t n = before.n_rows(stage, table);
+  if (!is_listed) {
+    return {0, n};
+  }
+  const std::vector<std::string> column{"field"};
+  /// The first row from `first` on of a field of this index or a later one.
+  const auto begin_of = [&](std::size_t index, std::size_t first) {
+    std::size_t last = n;
+    while (first < last) {
+      const std::size_t middle = first + (last - first) / 2;
+      const Table row = before.rows(stage, table, middle, middle + 1, column);
+      if (index_of.at(row.get<std::string>("field").front()) < index) {
+        first = middle + 1;
+      } else {
+        last = middle;
+      }
+    }
+    return first;
+  };
+  const std::size_t first = begin_of(field.index, 0);
+  return {first, begin_of(field.index + 1, first)};
+}
+
+FieldRows field_rows(const Survey& survey, const engine::Products& before, std::string_view stage,
+                     std::string_view table, const Field& field,
+                     const std::vector<std::string>& columns) {
+  const auto [first, last] = survey.rows(before, stage, table, field);
+  return {first, columns.empty() ? before.rows(stage, table, first, last)
+                                 : before.rows(stage, table, first, last, columns)};
+}
+
 std::pair<std::size_t, std::size_t> rows_of_frame(const Table& table, int frame) {
   const auto& frames = table.get<std::int32_t>("frame");
   const auto [first, last] = std::equal_range(frames.begin(), frames.end(), frame);
@@ -304,13 +346,17 @@ std::vector<Box> grid_boxes(const Box& box, int ngrid) {
   return boxes;
 }
 
-std::vector<std::uint8_t> active_sources(const Table& sources,
-                                         std::pair<std::size_t, std::size_t> rows, const Box& box) {
+const std::vector<std::string>& position_columns() {
+  static const std::vector<std::string> names{"x_pix_white", "y_pix_white", "excluded_any"};
+  return names;
+}
+
+std::vector<std::uint8_t> active_sources(const Table& sources, const Box& box) {
   const auto& x = sources.get<double>("x_pix_white");
   const auto& y = sources.get<double>("y_pix_white");
   const auto& excluded = sources.get<std::uint8_t>("excluded_any");
   std::vector<std::uint8_t> active;
-  for (std::size_t i = rows.first; i < rows.second; ++i) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
     active.push_back(excluded[i] == 0 && std::isfinite(x[i]) && std::isfinite(y[i]) &&
                      box.contains(x[i], y[i]));
   }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "skyloom/core/image.hpp"
 #include "skyloom/engine/products.hpp"
 #include "skyloom/engine/rows.hpp"
+#include "skyloom/engine/unit.hpp"
 #include "skyloom/sky/psf.hpp"
 #include "skyloom/sky/wcs.hpp"
 #include "skyloom/surveys/frame.hpp"
@@ -66,14 +68,32 @@ struct Survey {
   }
   /// Field and number within it of a row of /frames.
   [[nodiscard]] std::pair<std::size_t, std::size_t> frame_at(std::size_t row) const;
+  /// The field of a unit, and the rest of its key after key().
+  [[nodiscard]] std::pair<const Field&, std::string> field_of(const engine::Unit& unit) const;
   /// Rows [first, second) of a table that belong to a field; tables are ordered by field.
   [[nodiscard]] std::pair<std::size_t, std::size_t> rows(const Table& table,
                                                          const Field& field) const;
+  /// The same of a table that is not read: found by bisection of its column `field`.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> rows(const engine::Products& before,
+                                                         std::string_view stage,
+                                                         std::string_view table,
+                                                         const Field& field) const;
 };
+
+/// Rows of a stage's table that belong to one field.
+struct FieldRows {
+  std::size_t first = 0;  ///< row of the table where they begin
+  Table table;
+};
+
+/// Reads them: all columns, or those of `columns` that the table has.
+FieldRows field_rows(const Survey& survey, const engine::Products& before, std::string_view stage,
+                     std::string_view table, const Field& field,
+                     const std::vector<std::string>& columns = {});
 
 /// What a rank keeps of the fields that it works on: units come by cost and not by field, so that a
 /// field may be wanted again after another, and all at once would be too many.
-template <class T>
+template <class T, std::size_t kMost = 4>
 class RecentFields {
  public:
   /// Of a field; `make()` gives a std::unique_ptr<T>, in place of the one not used for longest.
@@ -93,7 +113,6 @@ class RecentFields {
   }
 
  private:
-  static constexpr std::size_t kMost = 4;
   std::list<std::pair<std::size_t, std::unique_ptr<T>>> kept_;  ///< the last used first
 };
 
@@ -138,8 +157,11 @@ std::string cell_tag(int row, int column);
 /// Cells of a frame (photometry.md 6.1): `step = floor(N / ngrid)`, the last takes the rest.
 std::vector<Box> grid_boxes(const Box& box, int ngrid);
 
-/// Rows [first, last) of /sources that are fitted: not excluded, finite, inside the white frame.
-std::vector<std::uint8_t> active_sources(const Table& sources,
-                                         std::pair<std::size_t, std::size_t> rows, const Box& box);
+/// Columns of /sources that active_sources() looks at.
+const std::vector<std::string>& position_columns();
+
+/// Sources that are fitted: not excluded, finite, inside the white frame.
+/// @param sources rows of /sources that belong to the field
+std::vector<std::uint8_t> active_sources(const Table& sources, const Box& box);
 
 }  // namespace skyloom::photometry

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/skycells/export_cell.hpp"
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/table.hpp"
 
@@ -211,8 +212,9 @@ void declare_downsample(ConfigSpec& spec, Config::Downsample& down) {
   spec.table("downsample", "Sums of convolved pixels on the grid of the detector.");
   spec.add("downsample.enabled", &down.enabled, Key{.help = "do it", .stages = kDownsample});
   spec.add("downsample.registration_root", &down.registration_root,
-           Key{.help = "folder of the maps from skycell pixels to detector pixels; empty = that of "
-                       "the list of skycells",
+           Key{.help = "folder of the maps from skycell pixels to detector pixels; empty = "
+                       "skycell_pixel_mapping/[oversampling_F/]sector_SSSS/camera_C/ccd_K of "
+                       "data_root",
                .input_path = true});
   spec.add("downsample.jobs", &down.jobs,
            Key{.help = "offsets and region of interest (JSON)", .input_path = true});
@@ -226,6 +228,20 @@ void declare_downsample(ConfigSpec& spec, Config::Downsample& down) {
                .min = 0,
                .max = 15,
                .stages = kDownsample});
+  spec.add("downsample.gzip", &down.gzip, Key{.help = "templates are .fits.gz"});
+}
+
+void check_downsample(const Config& c) {
+  if (!c.downsample.enabled) {
+    return;
+  }
+  if (c.downsample.jobs.empty()) {
+    throw ConfigError("downsample.jobs", "missing", "expected the file of offsets");
+  }
+  if (c.io.extract != "full") {
+    throw ConfigError("io.extract", "cells without the pixels that others have cannot be summed",
+                      "expected \"full\" with downsample.enabled");
+  }
 }
 
 void check_inputs(const Config& c) {
@@ -310,6 +326,7 @@ void declare(ConfigSpec& spec, Config& c) {
   declare_sources(spec, c);
   declare_io(spec, c.io);
   declare_downsample(spec, c.downsample);
+  declare_export(spec, c);
   spec.ignore("run.memory_limit_gb", "a rank needs little memory, however long a row is");
 }
 
@@ -318,6 +335,7 @@ void check(const Config& c) {
   check_bands(c.bands);
   check_geometry(c);
   check_methods(c);
+  check_downsample(c);
 }
 
 std::string Config::detector_folder() const {
@@ -328,13 +346,33 @@ std::string Config::csv_file() const {
   if (!inputs.csv.empty() || !inputs.cells.empty() || !inputs.projections.empty()) {
     return inputs.csv;
   }
-  const std::string suffix = downsample.oversample > 1 && downsample.enabled
-                                 ? fmt::format("_os{}", downsample.oversample)
-                                 : std::string();
-  const std::string name = fmt::format("tess_s{:04}_{}_{}_master_skycells_list{}.csv",
-                                       inputs.sector, inputs.camera, inputs.ccd, suffix);
-  return std::filesystem::path(inputs.data_root) / "skycell_pixel_mapping" / detector_folder() /
-         name;
+  const std::string name = mapping_stem() + "master_skycells_list";
+  auto places = mapping_places();
+  // The cells are the same without oversampling.
+  places.emplace_back(places.back().first, "");
+  for (const auto& [folder, suffix] : places) {
+    if (std::filesystem::is_regular_file(folder / (name + suffix + ".csv"))) {
+      return folder / (name + suffix + ".csv");
+    }
+  }
+  return places.back().first / (name + ".csv");
+}
+
+std::string Config::mapping_stem() const {
+  return fmt::format("tess_s{:04}_{}_{}_", inputs.sector, inputs.camera, inputs.ccd);
+}
+
+std::vector<std::pair<std::filesystem::path, std::string>> Config::mapping_places() const {
+  const std::filesystem::path root =
+      std::filesystem::path(inputs.data_root) / "skycell_pixel_mapping";
+  const int oversample = downsample.enabled ? downsample.oversample : 1;
+  if (oversample == 1) {
+    return {{root / detector_folder(), ""}};
+  }
+  const std::filesystem::path own =
+      root / fmt::format("oversampling_{}", oversample) / detector_folder();
+  const std::string suffix = fmt::format("_os{}", oversample);
+  return {{own, suffix}, {own, ""}, {root / detector_folder(), suffix}};
 }
 
 std::filesystem::path Config::input_root() const {

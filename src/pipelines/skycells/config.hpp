@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipelines/skycells/combine/kernel.hpp"
@@ -87,12 +88,23 @@ struct Config {
     std::string jobs;
     int oversample = 1;
     std::vector<int> ignore_mask_bits{12};
+    bool gzip = false;
   } downsample;
+
+  struct Exported {
+    std::string cell;
+    std::string run;
+  } exported;
 
   mutable std::shared_ptr<const Survey> found;  ///< see found_survey()
 
   /// "sector_SSSS/camera_C/ccd_K": below folders of the input and of the run directory.
   [[nodiscard]] std::string detector_folder() const;
+  /// Folders of the standard place of metadata and registration maps, the first to be tried first,
+  /// and what ends the names there: with oversampling F "_osF", which its own folder does not need.
+  [[nodiscard]] std::vector<std::pair<std::filesystem::path, std::string>> mapping_places() const;
+  /// "tess_sSSSS_C_K_": begins the names of these files.
+  [[nodiscard]] std::string mapping_stem() const;
   /// Metadata list: inputs.csv, else its standard place; "" when cells or projections stand for it.
   [[nodiscard]] std::string csv_file() const;
   /// Root of the images: inputs.input_root, else its standard place.

@@ -8,11 +8,14 @@
 
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
+#include "pipelines/skycells/downsample/stage.hpp"
+#include "pipelines/skycells/export_cell.hpp"
 #include "pipelines/skycells/forecast.hpp"
 #include "pipelines/skycells/report.hpp"
 #include "pipelines/skycells/simulate.hpp"
 #include "pipelines/skycells/survey.hpp"
 #include "pipelines/skycells/tables.hpp"
+#include "skyloom/engine/assemble.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -33,8 +36,18 @@ class Skycells final : public engine::Pipeline {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
+    if (config_.downsample.enabled) {
+      out.push_back(std::make_unique<engine::StageAdapter<DownsampleStage>>(config_));
+    }
     return out;
   }
+  [[nodiscard]] std::vector<engine::FileSet> file_sets(
+      const engine::Products& products) const override {
+    return config_.downsample.enabled
+               ? std::vector<engine::FileSet>{template_files(config_, products)}
+               : std::vector<engine::FileSet>{};
+  }
+  [[nodiscard]] std::vector<std::string> folders() const override { return {kTemplateFolder}; }
   [[nodiscard]] std::vector<engine::Published> published() const override;
   [[nodiscard]] std::vector<engine::Export> exports() const override;
   [[nodiscard]] std::vector<std::string> summary_lines(
@@ -50,6 +63,11 @@ class Skycells final : public engine::Pipeline {
     return skycells::forecast(config_);
   }
   [[nodiscard]] double max_failed_fraction() const override { return 0.1; }
+  [[nodiscard]] std::vector<engine::Tool> tools() const override { return export_tools(); }
+  [[nodiscard]] int use_tool(std::string_view tool,
+                             const engine::ToolOptions& options) const override {
+    return use_export_tool(config_, tool, options);
+  }
   void simulate(const engine::SimulateOptions& options) const override {
     skycells::simulate({options.folder, options.size, options.seed});
   }
@@ -69,6 +87,10 @@ std::vector<engine::Published> Skycells::published() const {
       {"convolve", "projections", "projections", true}};
   if (removes_stars()) {
     out.push_back({"combine", kRemovedStars, kRemovedStars});
+  }
+  if (config_.downsample.enabled) {
+    out.push_back({"downsample", "cells", "shifts"});
+    out.push_back({"downsample", "sums", "sums", true});
   }
   return out;
 }
@@ -91,6 +113,14 @@ std::vector<engine::Export> Skycells::exports() const {
   return out;
 }
 
+/// Wall time inside the units of a stage.
+double unit_seconds(const engine::Products& products, const char* stage) {
+  const auto seconds =
+      products.range<double>(stage, std::string("provenance/") + engine::kUnitSecondsName, 0,
+                             products.table(stage, "units").rows());
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
+
 std::vector<std::string> Skycells::summary_lines(const engine::Products& products) const {
   const Table cells = cell_table(config_, products);
   const auto& status = cells.get<std::string>("status");
@@ -99,10 +129,18 @@ std::vector<std::string> Skycells::summary_lines(const engine::Products& product
   const std::set<std::int32_t> projections(projection.begin(), projection.end());
   const auto failed = std::count(status.begin(), status.end(), "failed");
   const auto all = static_cast<std::ptrdiff_t>(status.size());
-  std::vector<std::string> lines{fmt::format(
-      "{} of {} skycells of {} projections convolved, {:.1f} MB of images read", all - failed, all,
-      projections.size(),
-      1e-6 * static_cast<double>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})))};
+  const double read_mb =
+      1e-6 * static_cast<double>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}));
+  const double combine_s = unit_seconds(products, "combine");
+  const double convolve_s = unit_seconds(products, "convolve");
+  std::vector<std::string> lines{
+      fmt::format("{} of {} skycells of {} projections convolved", all - failed, all,
+                  projections.size()),
+      fmt::format(
+          "combine: {:.1f} MB of images in {:.1f} s of all ranks together, {:.0f} MB/s each",
+          read_mb, combine_s, read_mb / std::max(combine_s, 1e-9)),
+      fmt::format("convolve: {:.1f} s, {:.2f} s per cell", convolve_s,
+                  convolve_s / std::max(1.0, static_cast<double>(all - failed)))};
   lines.push_back("Images: " + (products.directory() / ConvolveStage::slab_file(config_)).string());
   return lines;
 }

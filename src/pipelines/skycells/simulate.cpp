@@ -120,6 +120,8 @@ void simulate(const SimulationOptions& options) {
   if (options.size == "tiny") {
     const fs::path fine = data / "skycell_pixel_mapping" / "oversampling_2" / detector;
     make_folder(fine);
+    io::write_atomically(fine / (stem + "_master_skycells_list_os2.csv"),
+                         io::csv_text(metadata_table(sky)));
     write_registration(sky, grid, fine, stem, 2);
   }
   io::write_atomically(options.folder / "offsets.json", offsets_text(grid));

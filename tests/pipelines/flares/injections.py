@@ -98,7 +98,7 @@ def killed_while_injecting(program, folder):
     out = folder / "killed"
     process = program.start("flares", "run", config, "--out", out, *SETTINGS, *many, ranks=2)
     wait_for(lambda: (out / "inject").is_dir() and
-             sum(p.stat().st_blocks for p in (out / "inject").glob("journal.*")) > 0, "journalled blocks", 120)
+             sum(p.stat().st_blocks for p in (out / "inject").glob("journal.g*")) > 0, "journalled blocks", 120)
     kill_one_rank(process)
     program.wait(process, None)
     require(process.returncode not in (0, 75), f"killed, but exit {process.returncode}")
@@ -108,11 +108,16 @@ def killed_while_injecting(program, folder):
     require(len(sectors) * 40 == stage["units"], f"one line per sector: {program.said}")
     remaining = sum(int(n) for n in re.findall(r"(\d+) injections remaining", program.said))
     require(remaining == 5 * (stage["units"] - stage["done"]) > 0, f"{stage}: {program.said}")
-    run(program, config, out, *many, ranks=3)
+    # Cut in another way in between: what the first attempt did does not fit and is done again.
+    run(program, config, out, "--set", "injection.block_flares=20", *many[2:], ranks=3)
+    require("no longer those of the earlier attempt" in program.said, program.said)
     said = program.run("status", out, "--units")
     require("remaining" not in said and ": 0 with open units" in said and
             said.count("; inject done") == len(sectors), said)
-    require_equal(folder / "ref", out)
+    for stage, name in (("inject", "injections"), ("inject", "recoveries"), ("rates", "sector_rates"),
+                        ("rates", "completeness")):
+        one, two = (table(f / f"{stage}.h5", name) for f in (folder / "ref", out))
+        require(all(values.tobytes() == two[column].tobytes() for column, values in one.items()), name)
 
 
 def shards_are_rated_together(program, folder):

@@ -38,7 +38,7 @@ def killed_in_the_injections(program, folder):
     run = folder / "killed"
     process = program.start("flares", "run", config, "--out", run, *many, ranks=2)
     wait_for(lambda: (run / "inject").is_dir() and
-             sum(p.stat().st_blocks for p in (run / "inject").glob("journal.*")) > 0, "journalled blocks")
+             sum(p.stat().st_blocks for p in (run / "inject").glob("journal.g*")) > 0, "journalled blocks")
     kill_one_rank(process)
     program.wait(process, None)
     require(process.returncode not in (0, 75), f"killed, but exit {process.returncode}")

@@ -37,7 +37,7 @@ def killed_in_the_fit(program, folder):
     run = folder / "killed"
     process = program.start("photometry", "run", config, "--out", run, *many, ranks=2)
     wait_for(lambda: (run / "fit").is_dir() and
-             sum(p.stat().st_blocks for p in (run / "fit").glob("journal.*")) > 0, "journalled fits")
+             sum(p.stat().st_blocks for p in (run / "fit").glob("journal.g*")) > 0, "journalled fits")
     kill_one_rank(process)
     program.wait(process, None)
     require(process.returncode not in (0, 75), f"killed, but exit {process.returncode}")

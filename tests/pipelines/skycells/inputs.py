@@ -101,6 +101,18 @@ def other_files(program, folder):
         require(error(product.data[name], image) < 1e-6, f"{name} with a band of floats")
 
 
+def selections(program, folder):
+    """Some of the projections have the bytes that they have among all."""
+    config = survey(program, folder)
+    whole = Product(run(program, config, folder / "whole"))
+    for number, settings in ((2404, ("inputs.projections_limit=1",)),
+                             (2405, ("inputs.projections=[2405]", f"inputs.csv='{list_of(config)}'"))):
+        part = Product(run(program, config, folder / str(number), *settings))
+        require(sorted(part.data) == [name for name in sorted(whole.data) if f".{number}." in name], str(number))
+        for name, image in part.data.items():
+            require(same(image, whole.data[name]) and same(part.mask[name], whole.mask[name]), name)
+
+
 def fewer_bands(program, folder):
     config = survey(program, folder)
     whole = Product(run(program, config, folder / "whole"))
@@ -179,4 +191,4 @@ def failed_cells_are_absent(program, folder):
 
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"],
-                      [zarr_gives_the_same, other_files, fewer_bands, no_masks, failed_cells_are_absent]))
+                      [zarr_gives_the_same, other_files, selections, fewer_bands, no_masks, failed_cells_are_absent]))

@@ -4,9 +4,10 @@ same bits."""
 import os
 import sys
 
-from products import differences, run_differences
+from products import run_differences
 from runs import call_all, kill_one_rank, require, wait_for
 from skycells import FOLDER, Product, run, same, survey
+from survey import table
 
 
 def require_equal(one, two):
@@ -70,21 +71,29 @@ def shares_of_projections(program, folder):
     require("run.shard" in program.said and not (folder / "none").exists(), program.said)
 
 
-def a_repaired_cell(program, folder):
-    """--retry-failed brings a cell back whose file is mended, and with it what its neighbours lend."""
+def reads_that_fail(program, folder):
+    """One that the system refuses is tried again; without tries the cell fails, and --retry-failed brings it
+    back with what its neighbours lend it."""
     config = survey(program, folder)
     reference = run(program, config, folder / "ref")
-    (image,) = (config.parent / "data" / "ps1_skycells").rglob("*2405.054*.z.unconv.fits")
-    whole = image.read_bytes()
-    image.write_bytes(whole[:len(whole) // 2] + bytes(4000) + whole[len(whole) // 2 + 4000:])
-    repaired = run(program, config, folder / "repaired")
-    require(run_differences(reference, repaired), "a damaged file is noticed")
-    image.write_bytes(whole)
-    program.run("skycells", "run", config, "--out", repaired, "--fresh", ranks=2, timeout=100)
-    require(not differences(reference / "skycells.h5", repaired / "skycells.h5"), "all is well again")
+
+    def disturbed(out, *settings):
+        os.environ["SKYLOOM_TEST_ACCIDENT"] = "read=fail@60"
+        try:
+            return run(program, config, out, *settings, ranks=1)
+        finally:
+            del os.environ["SKYLOOM_TEST_ACCIDENT"]
+
+    require_equal(reference, disturbed(folder / "again"))
+    failed = disturbed(folder / "failed", "io.retries=0")
+    cells = table(failed / "skycells.h5", "cells")
+    lost = [i for i, status in enumerate(cells["status"]) if status == "failed"]
+    require(len(lost) == 1 and "cannot be read" in cells["message"][lost[0]], str(cells["message"][lost]))
+    program.run("skycells", "run", config, "--out", failed, "--retry-failed", ranks=2, timeout=100)
+    require_equal(reference, failed)
 
 
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"],
                       [rank_counts_agree, killed_at_a_unit, killed_among_ranks, shares_of_projections,
-                       a_repaired_cell]))
+                       reads_that_fail]))

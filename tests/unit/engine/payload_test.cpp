@@ -1,7 +1,9 @@
 #include "engine/payload.hpp"
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -66,12 +68,23 @@ TEST_CASE("a failure keeps reason and text and has no rows") {
   REQUIRE(back.seconds == 0.25);
 }
 
-TEST_CASE("the key of a journal tells schemas apart, but not descriptions") {
-  Schema other = schema();
-  REQUIRE(journal_key("abc", schema()) == journal_key("abc", other));
-  REQUIRE(journal_key("abd", schema()) != journal_key("abc", other));
-  other.tables[0].columns[1].description = "clearer now";
-  REQUIRE(journal_key("abc", schema()) == journal_key("abc", other));
-  other.tables[0].columns[1].type = Type::int64;
-  REQUIRE(journal_key("abc", schema()) != journal_key("abc", other));
+TEST_CASE("the key of a journal tells schemas and units apart, but not descriptions and costs") {
+  Plan plan;
+  plan.schema = schema();
+  plan.add("a", 1.0);
+  plan.add("b", 2.0);
+  Plan other = plan;
+  REQUIRE(journal_key("abc", plan) == journal_key("abc", other));
+  REQUIRE(journal_key("abd", plan) != journal_key("abc", other));
+  other.schema.tables[0].columns[1].description = "clearer now";
+  other.units[1].cost = 3.0;
+  REQUIRE(journal_key("abc", plan) == journal_key("abc", other));
+  for (const auto& change : std::vector<std::function<void(Plan&)>>{
+           [](Plan& p) { p.schema.tables[0].columns[1].type = Type::int64; },
+           [](Plan& p) { p.units[1].key = "c"; }, [](Plan& p) { p.units[1].items = 3; },
+           [](Plan& p) { p.units[1].random_key = "c"; }, [](Plan& p) { p.add("c", 1.0); }}) {
+    other = plan;
+    change(other);
+    REQUIRE(journal_key("abc", plan) != journal_key("abc", other));
+  }
 }

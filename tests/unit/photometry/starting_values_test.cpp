@@ -27,7 +27,7 @@ Table sources_with(std::size_t n) {
 
 std::vector<photometry::fit::SourceStart> starts_of(const Table& table,
                                                     const photometry::Config& config = {}) {
-  return photometry::starting_values(config, table, {0, table.rows()}, {"g", "r"});
+  return photometry::starting_values(config, table, {"g", "r"});
 }
 
 }  // namespace

@@ -87,6 +87,16 @@ TEST_CASE("Light curves that cannot be used are refused in one line") {
   std::vector<io::FitsCard> changed = cards();
   changed[4].second = 20.0 / 86400.0;
   CHECK_THAT(refusal(cadences(), changed), Contains("cadences of 20.0"));
+  // Without the card TIMEDEL, or whatever it says, the times count.
+  Table fast = cadences();
+  for (std::size_t row = 0; row < fast.rows(); ++row) {
+    fast.set(row, "TIME", 1400.0 + static_cast<double>(row) * 20.0 / 86400.0);
+  }
+  CHECK_THAT(refusal(fast, cards()), Contains("cadences of 20.0"));
+  changed = cards();
+  changed.erase(changed.begin() + 4);
+  CHECK_THAT(refusal(fast, changed), Contains("cadences of 20.0"));
+  CHECK(refusal(cadences(), changed).empty());
   changed = cards();
   changed.erase(changed.begin() + 1);
   CHECK_THAT(refusal(cadences(), changed), Contains("has no card TICID"));

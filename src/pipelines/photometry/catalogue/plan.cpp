@@ -51,17 +51,6 @@ TableSchema forced_schema(const Survey& survey) {
   return schema.tables.front();
 }
 
-std::vector<CatalogueStage::Block> catalogue_blocks(const Survey& survey, const Table& sources) {
-  std::vector<CatalogueStage::Block> blocks;
-  for (const Field& field : survey.fields) {
-    const auto [begin, end] = survey.rows(sources, field);
-    for (std::size_t first = begin; first < end; first += CatalogueStage::kBlockRows) {
-      blocks.push_back({field.index, first, std::min(first + CatalogueStage::kBlockRows, end)});
-    }
-  }
-  return blocks;
-}
-
 std::vector<std::uint8_t> converged_rows(const Config& config, const Table& catalogue,
                                          const std::vector<std::string>& bands) {
   const FitNames names{config.fits_bands_apart()};
@@ -125,18 +114,21 @@ Table with_empty_cells(const Config& config, const Table& catalogue,
 
 engine::Plan CatalogueStage::plan(const Config& config, const engine::Products& before) {
   const Survey survey = survey_from_product(config, before);
-  const Table& sources = before.table("frames", "sources");
   if (!config.merge_wcs_fits.empty()) {
     (void)white_wcs(config, survey.fields.front());  // a wrong file is found before any work
   }
   engine::Plan plan;
-  plan.schema.tables.push_back(catalogue_schema(config, sources, survey.bands));
+  plan.schema.tables.push_back(
+      catalogue_schema(config, before.rows("frames", "sources", 0, 0), survey.bands));
   if (config.patch_run.forced) {
     plan.schema.tables.push_back(forced_schema(survey));
   }
-  for (const Block& block : catalogue_blocks(survey, sources)) {
-    plan.add(fmt::format("rows/{:09d}", block.first),
-             static_cast<double>(block.last - block.first));
+  for (const Field& field : survey.fields) {
+    const auto [begin, end] = survey.rows(before, "frames", "sources", field);
+    for (std::size_t first = 0; first < end - begin; first += kBlockRows) {
+      plan.add(survey.key(field, fmt::format("rows/{:09d}", first)),
+               static_cast<double>(std::min(kBlockRows, end - begin - first)));
+    }
   }
   return plan;
 }

@@ -2,13 +2,14 @@
 // Stage `catalogue`: joins the fits to the base catalogue and adds sky coordinates. Every row of
 // the base catalogue appears once, in its order. Fluxes follow the sky that all patches of an image
 // have in common. Forced fluxes become a table in the order of sources, bands and times. Unit: a
-// block of rows of one field.
+// block of rows of one field, named by the first of them, counted in the field.
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,14 +21,18 @@ namespace skyloom::photometry {
 
 /// By how much combining changes the sky of a patch in a frame, and its variance.
 struct SkyChange {
+  bool own = true;  ///< the patch keeps its own
   double sky = 0.0;
   double variance = 0.0;
 };
+/// What that does to the patches of a field, which are numbered as they come in /fit_skies.
 struct SkyChanges {
-  /// By patch ("<field>/<tag>", or the tag) and row of /frames.
-  std::map<std::pair<std::string, int>, SkyChange> of_frame;
-  /// By patch and band: the change of sky_<band>, its images weighted by their good pixels.
-  std::map<std::pair<std::string, std::string>, double> of_band;
+  std::unordered_map<std::string, std::size_t> patch_of;  ///< by its tag
+  std::size_t n_frames = 0;                               ///< of the field
+  std::size_t n_bands = 0;
+  std::vector<SkyChange> of_frame;  ///< [patch][frame of the field]
+  /// [patch][band of the field] the change of sky_<band>, its images weighted by their good pixels
+  std::vector<double> of_band;
 };
 
 /// What that does to a source.
@@ -44,29 +49,32 @@ struct CatalogueStage {
   using Config = photometry::Config;
   static constexpr std::size_t kBlockRows = 5000;
 
-  /// Rows [first, last) of a field.
-  struct Block {
-    std::size_t field = 0;
-    std::size_t first = 0;
-    std::size_t last = 0;
+  /// Rows of a table of the stage fit by the field's sources: those of source i are
+  /// row[first[i] .. first[i + 1]).
+  struct BySource {
+    Table table;
+    std::vector<std::size_t> first;
+    std::vector<std::size_t> row;
+  };
+  struct OpenField {
+    const Field* field = nullptr;
+    std::size_t first_row = 0;  ///< of /sources
+    std::size_t n_rows = 0;
+    Table fit;                         ///< the field's rows of /fit
+    std::vector<std::size_t> fit_row;  ///< of every source; Table::npos = none
+    /// Number in `skies` of the patch of every row of `fit`; Table::npos = none.
+    std::vector<std::size_t> patch_of_fit;
+    BySource forced;    ///< /fit_forced; empty when fits were not forced
+    BySource response;  ///< /fit_flux_per_sky; empty when every patch keeps its own sky
+    SkyChanges skies;
+    std::unique_ptr<sky::Wcs> wcs;
   };
   struct Context {
     Survey survey;
-    const Table* sources = nullptr;
-    const Table* fit = nullptr;
-    const Table* forced = nullptr;     ///< null when fits were not forced
-    std::vector<std::size_t> fit_row;  ///< of every base row; Table::npos = none
-    /// Rows of fit_forced of base row i: forced_row[forced_first[i] .. forced_first[i + 1])
-    std::vector<std::size_t> forced_first;
-    std::vector<std::size_t> forced_row;
-    /// Rows of fit_flux_per_sky of base row i, in the same form.
-    std::vector<std::size_t> response_first;
-    std::vector<std::size_t> response_row;
-    const Table* response = nullptr;  ///< null when every patch keeps its own sky
-    SkyChanges skies;
-    std::vector<Block> blocks;
-    RecentFields<sky::Wcs> wcs;
+    const engine::Products* before = nullptr;
+    Log* log = nullptr;
     TableSchema schema;
+    RecentFields<OpenField, 1> open;  ///< blocks of a field follow each other
   };
   struct Input {
     std::string field;  ///< "" when there is only one
@@ -93,8 +101,8 @@ struct CatalogueStage {
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
 
-/// Combines the skies of every frame's patches.
-SkyChanges combined_skies(const Survey& survey, const Table& skies, Log& log);
+/// Combines the skies of every frame's patches. @param skies the field's rows of /fit_skies
+SkyChanges combined_skies(const Field& field, const Table& skies, Log& log);
 
 /// All columns of the final catalogue, in the order of photometry.md 14.2.
 TableSchema catalogue_schema(const Config& config, const Table& sources,
@@ -103,9 +111,6 @@ TableSchema catalogue_schema(const Config& config, const Table& sources,
 /// Forced fluxes, one row per source and image. MAG_fit is in the nominal system of the images
 /// (image_scaling.zp_ref) unless zero points are measured.
 TableSchema forced_schema(const Survey& survey);
-
-/// Blocks of rows, none across fields.
-std::vector<CatalogueStage::Block> catalogue_blocks(const Survey& survey, const Table& sources);
 
 /// The catalogue as text files have it: integers and booleans of the fit, which cannot be missing
 /// in a binary table, are texts, empty in rows without a fit.

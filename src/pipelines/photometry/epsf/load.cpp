@@ -28,21 +28,26 @@ std::unique_ptr<EpsfStage::Context> EpsfStage::open(const Config& config,
                                                     const engine::Products& before, Log& log) {
   auto context = std::make_unique<Context>();
   context->survey = survey_from_product(config, before);
-  context->sources = &before.table("frames", "sources");
-  context->frames = frames_without_psf(config, context->survey, *context->sources);
+  context->before = &before;
   context->log = &log;
   return context;
 }
 
 namespace {
 
-const Table& gaia_of(const Config& config, EpsfStage::Context& context, const Field& field) {
-  const auto [at, is_new] = context.gaia.try_emplace(field.index);
+std::unique_ptr<EpsfStage::OpenField> open_field(const Config& config,
+                                                 const EpsfStage::Context& context,
+                                                 const Field& field) {
+  std::vector<std::string> columns = position_columns();
+  columns.insert(columns.end(), {"field", "RA", "DEC", "TYPE", "ELL", "THETA", "Re"});
+  auto open = std::make_unique<EpsfStage::OpenField>();
+  open->sources =
+      field_rows(context.survey, *context.before, "frames", "sources", field, columns).table;
   const std::string& path = field.entry.gaiaxp_synphot_csv;
-  if (is_new && config.epsf.use_gaiaxp && !path.empty()) {
-    at->second = surveys::read_gaia(path, field.bands);
+  if (config.epsf.use_gaiaxp && !path.empty()) {
+    open->gaia = surveys::read_gaia(path, field.bands);
   }
-  return at->second;
+  return open;
 }
 
 std::vector<epsf::KnownStar> known_stars(const Table& gaia, const sky::Wcs& wcs, const Box& frame,
@@ -67,27 +72,17 @@ std::vector<epsf::KnownStar> known_stars(const Table& gaia, const sky::Wcs& wcs,
 
 /// Positions of the field's catalogue in a frame.
 struct Placed {
-  std::pair<std::size_t, std::size_t> rows;
   std::vector<double> x;
   std::vector<double> y;
 };
 
-Placed placed_sources(const EpsfStage::Context& context, const Field& field, std::size_t frame,
+Placed placed_sources(const Table& sources, const Field& field, std::size_t frame,
                       const sky::Wcs& wcs) {
-  Placed out{context.survey.rows(*context.sources, field), {}, {}};
-  const auto part = [&](const char* column) {
-    const auto& values = context.sources->get<double>(column);
-    return std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(out.rows.first),
-                               values.begin() + static_cast<std::ptrdiff_t>(out.rows.second));
-  };
   if (field.on_grid[frame] != 0) {
-    out.x = part("x_pix_white");
-    out.y = part("y_pix_white");
-    return out;
+    return {sources.get<double>("x_pix_white"), sources.get<double>("y_pix_white")};
   }
-  out.x.resize(out.rows.second - out.rows.first);
-  out.y.resize(out.x.size());
-  wcs.to_pixel(part("RA"), part("DEC"), out.x, out.y);
+  Placed out{std::vector<double>(sources.rows()), std::vector<double>(sources.rows())};
+  wcs.to_pixel(sources.get<double>("RA"), sources.get<double>("DEC"), out.x, out.y);
   return out;
 }
 
@@ -98,11 +93,11 @@ std::vector<epsf::CatalogueSource> catalogue_sources(const Config& config, const
     return out;
   }
   const auto& type = sources.get<std::string>("TYPE");
-  const std::vector<fit::SourceStart> starts =
-      config.epsf.kernel.passes > 1 ? starting_values(config, sources, placed.rows, {})
-                                    : std::vector<fit::SourceStart>(placed.x.size());
+  const std::vector<fit::SourceStart> starts = config.epsf.kernel.passes > 1
+                                                   ? starting_values(config, sources, {})
+                                                   : std::vector<fit::SourceStart>(placed.x.size());
   for (std::size_t i = 0; i < placed.x.size(); ++i) {
-    const std::string& name = type[placed.rows.first + i];
+    const std::string& name = type[i];
     // GAL says no more than that it is no star.
     const bool known = is_model_type(name) || name == "GAL";
     if (known && std::isfinite(placed.x[i]) && std::isfinite(placed.y[i]) &&
@@ -117,7 +112,7 @@ std::vector<epsf::CatalogueSource> catalogue_sources(const Config& config, const
 
 std::vector<epsf::Cell> cells_of(const Config& config, const Table& sources, const Field& field,
                                  const Placed& placed, const Box& frame) {
-  const std::vector<std::uint8_t> active = active_sources(sources, placed.rows, field.box());
+  const std::vector<std::uint8_t> active = active_sources(sources, field.box());
   std::vector<double> x;
   std::vector<double> y;
   for (std::size_t i = 0; i < active.size(); ++i) {
@@ -147,9 +142,11 @@ std::function<epsf::Pixels(const Box&)> box_reader(const surveys::FrameSpec& spe
 }  // namespace
 
 EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const engine::Unit& unit) {
-  const std::size_t row = context.frames.at(unit.index);
+  const auto row = static_cast<std::size_t>(std::stoull(unit.source));
   const auto [index, frame] = context.survey.frame_at(row);
   const Field& field = context.survey.fields[index];
+  const OpenField& open =
+      context.open.get(index, [&] { return open_field(config, context, field); });
   const surveys::FrameInfo& info = field.infos[frame];
   Input input;
   input.field = context.survey.label(field);
@@ -166,11 +163,10 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   input.kernel.fwhm_guess_pix = info.fwhm_pix;
   const Box frame_box{0, used.width(), 0, used.height()};
   const sky::Wcs wcs = frame_wcs(field, frame);
-  const Placed placed = placed_sources(context, field, frame, wcs);
-  input.kernel.known_stars =
-      known_stars(gaia_of(config, context, field), wcs, frame_box, info.band);
-  input.kernel.catalogue = catalogue_sources(config, *context.sources, placed, frame_box);
-  input.kernel.cells = cells_of(config, *context.sources, field, placed, frame_box);
+  const Placed placed = placed_sources(open.sources, field, frame, wcs);
+  input.kernel.known_stars = known_stars(open.gaia, wcs, frame_box, info.band);
+  input.kernel.catalogue = catalogue_sources(config, open.sources, placed, frame_box);
+  input.kernel.cells = cells_of(config, open.sources, field, placed, frame_box);
   return input;
 }
 

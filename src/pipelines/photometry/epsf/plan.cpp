@@ -4,36 +4,21 @@
 
 namespace skyloom::photometry {
 
-std::vector<std::size_t> frames_without_psf(const Config& config, const Survey& survey,
-                                            const Table& sources) {
-  std::vector<std::size_t> out;
-  for (const Field& field : survey.fields) {
-    if (config.epsf.skip_empty_epsf_patches && active_positions(survey, field, sources).x.empty()) {
-      continue;
-    }
-    for (std::size_t i = 0; i < field.size(); ++i) {
-      if (field.specs[i].psf.empty()) {
-        out.push_back(field.first_frame + i);
-      }
-    }
+namespace {
+
+/// Whether its frames have a PSF to measure: it has active sources, or all are, as configured.
+bool is_wanted(const Config& config, const Survey& survey, const engine::Products& before,
+               const Field& field) {
+  if (!config.epsf.skip_empty_epsf_patches) {
+    return true;
   }
-  return out;
+  const FieldRows sources =
+      field_rows(survey, before, "frames", "sources", field, position_columns());
+  const std::vector<std::uint8_t> active = active_sources(sources.table, field.box());
+  return std::find(active.begin(), active.end(), 1) != active.end();
 }
 
-ActivePositions active_positions(const Survey& survey, const Field& field, const Table& sources) {
-  const auto rows = survey.rows(sources, field);
-  const std::vector<std::uint8_t> active = active_sources(sources, rows, field.box());
-  const auto& x = sources.get<double>("x_pix_white");
-  const auto& y = sources.get<double>("y_pix_white");
-  ActivePositions out;
-  for (std::size_t i = 0; i < active.size(); ++i) {
-    if (active[i] != 0) {
-      out.x.push_back(x[rows.first + i]);
-      out.y.push_back(y[rows.first + i]);
-    }
-  }
-  return out;
-}
+}  // namespace
 
 std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,
                                      const std::vector<double>& x, const std::vector<double>& y) {
@@ -71,19 +56,23 @@ std::vector<std::string> EpsfStage::inputs(const Config& config) {
 
 engine::Plan EpsfStage::plan(const Config& config, const engine::Products& before) {
   const Survey survey = survey_from_product(config, before);
-  const Table& sources = before.table("frames", "sources");
   engine::Plan plan;
   plan.schema = epsf_schema(config, survey);
-  const std::vector<std::size_t> frames = frames_without_psf(config, survey, sources);
-  if (!frames.empty()) {
-    require_images(survey);
+  for (const Field& field : survey.fields) {
+    if (!is_wanted(config, survey, before, field)) {
+      continue;
+    }
+    for (std::size_t i = 0; i < field.size(); ++i) {
+      if (field.specs[i].psf.empty()) {
+        const Box used = field.used_box(i);
+        plan.add(survey.key(field, frame_key(field, i)),
+                 static_cast<double>(used.width()) * used.height(),
+                 std::to_string(field.first_frame + i));
+      }
+    }
   }
-  for (const std::size_t frame : frames) {
-    const auto [index, number] = survey.frame_at(frame);
-    const Field& field = survey.fields[index];
-    const Box used = field.used_box(number);
-    plan.add(survey.key(field, frame_key(field, number)),
-             static_cast<double>(used.width()) * used.height());
+  if (!plan.units.empty()) {
+    require_images(survey);
   }
   return plan;
 }

@@ -1,8 +1,8 @@
 #pragma once
 // Stage `epsf`: the effective PSF of every frame that brings none of its own, on the pixels of the
-// frame that are used. Unit: one frame; the cells are where the model is reported.
+// frame that are used. Unit: one frame, whose row of /frames is its source; the cells are where the
+// model is reported.
 
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,11 +19,15 @@ struct EpsfStage {
   static constexpr std::string_view name = "epsf";
   using Config = photometry::Config;
 
+  /// What the frames of a field share.
+  struct OpenField {
+    Table sources;  ///< its rows of /sources
+    Table gaia;     ///< empty without a Gaia table
+  };
   struct Context {
     Survey survey;
-    std::vector<std::size_t> frames;  ///< row of /frames of every unit
-    const Table* sources = nullptr;
-    std::map<std::size_t, Table> gaia;  ///< of a field, read when first needed
+    const engine::Products* before = nullptr;
+    RecentFields<OpenField> open;
     Log* log = nullptr;
   };
   struct Input {
@@ -59,18 +63,6 @@ epsf::Options effective_options(const Config& config);
 /// @param x, y positions of the active sources in pixels of the frame that are used
 std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,
                                      const std::vector<double>& x, const std::vector<double>& y);
-
-/// Active sources of a field: positions in the white frame.
-struct ActivePositions {
-  std::vector<double> x;
-  std::vector<double> y;
-};
-ActivePositions active_positions(const Survey& survey, const Field& field, const Table& sources);
-
-/// Frames without a PSF of their own in fields with active sources (or in all, as configured), rows
-/// of /frames in order.
-std::vector<std::size_t> frames_without_psf(const Config& config, const Survey& survey,
-                                            const Table& sources);
 
 Schema epsf_schema(const Config& config, const Survey& survey);
 

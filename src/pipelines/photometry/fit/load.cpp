@@ -37,7 +37,6 @@ fit::SourceType type_of(const std::string& type, const std::string& fallback) {
 }  // namespace
 
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
-                                              std::pair<std::size_t, std::size_t> rows,
                                               const std::vector<std::string>& bands) {
   // In a survey of many fields a column that only other catalogues have is missing throughout here:
   // that is no column, as when the field is alone.
@@ -46,8 +45,7 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
       return nullptr;
     }
     const auto& values = sources.get<double>(name);
-    const bool filled = std::any_of(values.begin() + static_cast<std::ptrdiff_t>(rows.first),
-                                    values.begin() + static_cast<std::ptrdiff_t>(rows.second),
+    const bool filled = std::any_of(values.begin(), values.end(),
                                     [](double value) { return std::isfinite(value); });
     return filled || !sources.has("field") ? &values : nullptr;
   };
@@ -65,7 +63,7 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
     return std::isfinite(value) ? value : other;
   };
   std::vector<fit::SourceStart> out;
-  for (std::size_t i = rows.first; i < rows.second; ++i) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
     fit::SourceStart s;
     s.type = type_of(type == nullptr ? std::string() : (*type)[i], config.patch_run.gal_model);
     s.x = x[i];
@@ -87,13 +85,12 @@ std::vector<fit::SourceStart> starting_values(const Config& config, const Table&
 namespace {
 
 /// Marks the patch with most sources of every cell: the one least likely to be without good pixels.
-std::vector<std::uint8_t> patches_for_cells(const Table& patches,
-                                            const std::vector<std::size_t>& field_of_patch) {
+std::vector<std::uint8_t> patches_for_cells(const Table& patches) {
   const auto& tag = patches.get<std::string>("epsf_tag");
   const auto& n_sources = patches.get<std::int64_t>("n_sources");
-  std::map<std::pair<std::size_t, std::string>, std::size_t> best;
+  std::map<std::string, std::size_t> best;
   for (std::size_t i = 0; i < patches.rows(); ++i) {
-    const auto [at, is_new] = best.emplace(std::pair{field_of_patch[i], tag[i]}, i);
+    const auto [at, is_new] = best.emplace(tag[i], i);
     if (!is_new && n_sources[i] > n_sources[at->second]) {
       at->second = i;
     }
@@ -112,16 +109,6 @@ std::unique_ptr<FitStage::Context> FitStage::open(const Config& config,
   auto context = std::make_unique<Context>();
   context->survey = survey_from_product(config, before);
   context->before = &before;
-  context->sources = &before.table("frames", "sources");
-  context->patches = &before.table("patches", "patches");
-  for (const Field& field : context->survey.fields) {
-    const auto [first, last] = context->survey.rows(*context->patches, field);
-    context->field_of_patch.insert(context->field_of_patch.end(), last - first, field.index);
-  }
-  context->describes_cell = patches_for_cells(*context->patches, context->field_of_patch);
-  if (config.patch_inputs.save_patch_inputs) {
-    context->saved = std::make_unique<SavedPixels>(before, context->survey);
-  }
   context->log = &log;
   return context;
 }
@@ -130,15 +117,17 @@ namespace {
 
 void open_frames(const Config& config, FitStage::Context& context, FitStage::OpenField& open) {
   const Field& field = *open.field;
-  if (!context.saved) {
+  if (config.patch_inputs.save_patch_inputs) {
+    open.saved = std::make_unique<SavedPixels>(*context.before, context.survey, field);
+  } else {
     for (std::size_t i = 0; i < field.size(); ++i) {
       open.readers.push_back(
           std::make_unique<surveys::FrameReader>(field.specs[i], field.infos[i]));
     }
   }
   open.grids = std::make_unique<FrameGrids>(field);
-  open.psfs = choose_psfs(config, field, *context.before);
-  open.cell_psfs = choose_cell_psfs(config, field, *context.before);
+  open.psfs = choose_psfs(config, context.survey, field, *context.before);
+  open.cell_psfs = choose_cell_psfs(config, context.survey, field, *context.before);
   for (std::size_t i = 0; i < open.psfs.size(); ++i) {
     if (!open.psfs[i].fallback_reason.empty()) {
       context.log->warning("{}: fallback PSF {}: {}",
@@ -156,20 +145,34 @@ void open_frames(const Config& config, FitStage::Context& context, FitStage::Ope
   }
 }
 
+std::vector<std::string> columns_of_starts(const std::vector<std::string>& bands) {
+  std::vector<std::string> columns = position_columns();
+  columns.insert(columns.end(), {"field", "TYPE", "ELL", "THETA", "Re"});
+  for (const std::string& band : bands) {
+    columns.push_back("FLUX_" + band);
+  }
+  return columns;
+}
+
 std::unique_ptr<FitStage::OpenField> open_field(const Config& config, FitStage::Context& context,
-                                                std::size_t index) {
+                                                const Field& field) {
   auto owner = std::make_unique<FitStage::OpenField>();
   FitStage::OpenField& open = *owner;
-  open.field = &context.survey.fields[index];
+  open.field = &field;
   open_frames(config, context, open);
-  const Table& sources = *context.sources;
-  const auto rows = context.survey.rows(sources, *open.field);
+  FieldRows patches = field_rows(context.survey, *context.before, "patches", "patches", field);
+  open.first_patch = patches.first;
+  open.patches = std::move(patches.table);
+  open.describes_cell = patches_for_cells(open.patches);
+  const FieldRows rows = field_rows(context.survey, *context.before, "frames", "sources", field,
+                                    columns_of_starts(field.bands));
+  const Table& sources = rows.table;
   open.first_row = rows.first;
-  open.active = active_sources(sources, rows, open.field->box());
-  open.starts = starting_values(config, sources, rows, open.field->bands);
+  open.active = active_sources(sources, field.box());
+  open.starts = starting_values(config, sources, field.bands);
   const auto& types = sources.get<std::string>("TYPE");
   for (std::size_t i = 0; i < open.starts.size(); ++i) {
-    open.type_unknown.push_back(is_model_type(types[rows.first + i]) ? 0 : 1);
+    open.type_unknown.push_back(is_model_type(types[i]) ? 0 : 1);
     if (std::isfinite(open.starts[i].x) && std::isfinite(open.starts[i].y)) {
       open.by_y.push_back(i);
     }
@@ -275,19 +278,18 @@ std::vector<std::uint8_t> masked_centres(const FitStage::Patch& patch,
 
 /// Pixels and PSF of a frame; without pixels when it does not see the region.
 /// @param row of /patches
-fit::FrameData load_frame(const Config& config, const FitStage::Context& context,
-                          FitStage::OpenField& open, std::size_t index, std::size_t row,
-                          FitStage::Patch& patch) {
+fit::FrameData load_frame(const Config& config, FitStage::OpenField& open, std::size_t index,
+                          std::size_t row, FitStage::Patch& patch) {
   const Field& field = *open.field;
   const surveys::FrameInfo& info = field.infos[index];
-  const Footprint at = context.saved ? context.saved->footprint(field, index, row)
-                                     : open.grids->footprint(index, patch.roi);
+  const Footprint at = open.saved ? open.saved->footprint(field, index, row)
+                                  : open.grids->footprint(index, patch.roi);
   fit::FrameData frame;
   if (at.box.empty()) {
     return frame;
   }
   surveys::FramePixels pixels =
-      context.saved ? context.saved->read(field, index, row) : open.readers[index]->read(at.box);
+      open.saved ? open.saved->read(field, index, row) : open.readers[index]->read(at.box);
   if (field.on_grid[index] == 0) {
     mask_outside(at, patch.roi, pixels);
   }
@@ -346,31 +348,31 @@ void add_frame(const Config& config, const Field& field, std::size_t index, fit:
 }  // namespace
 
 FitStage::Input FitStage::load(const Config& config, Context& context, const engine::Unit& unit) {
-  const Table& patches = *context.patches;
+  const Field& field = context.survey.field_of(unit).first;
+  OpenField& open =
+      context.open.get(field.index, [&] { return open_field(config, context, field); });
+  const std::size_t row = unit.index - open.first_patch;
   const auto number = [&](const char* column) {
-    return patches.get<std::int32_t>(column)[unit.index];
+    return open.patches.get<std::int32_t>(column)[row];
   };
-  const std::size_t index = context.field_of_patch.at(unit.index);
-  OpenField& open = context.open.get(index, [&] { return open_field(config, context, index); });
-  const Field& field = *open.field;
   Input input;
   Patch& patch = input.patch;
   patch.field = context.survey.label(field);
-  patch.patch_tag = patches.get<std::string>("patch_tag")[unit.index];
-  patch.epsf_tag = patches.get<std::string>("epsf_tag")[unit.index];
+  patch.patch_tag = open.patches.get<std::string>("patch_tag")[row];
+  patch.epsf_tag = open.patches.get<std::string>("epsf_tag")[row];
   patch.base = {number("x0_base"), number("x1_base"), number("y0_base"), number("y1_base")};
   patch.roi = {number("x0_roi"), number("x1_roi"), number("y0_roi"), number("y1_roi")};
   patch.bands = field.bands;
   patch.band_of_frame = field.band_of_frame;
   patch.first_frame = field.first_frame;
   patch.psfs = open.psfs;
-  patch.describes_cell = context.describes_cell[unit.index] != 0;
+  patch.describes_cell = open.describes_cell[row] != 0;
   patch.masked.resize(field.size());
   input.on_grid = field.on_grid;
   const std::vector<fit::SourceStart> sources = patch_sources(config, open, patch);
   input.runs = empty_runs(config, field);
   for (std::size_t i = 0; i < field.size(); ++i) {
-    fit::FrameData frame = load_frame(config, context, open, i, unit.index, patch);
+    fit::FrameData frame = load_frame(config, open, i, unit.index, patch);
     patch.masked[i].assign(patch.n_base, 0);
     if (!frame.data.empty()) {
       patch.masked[i] = masked_centres(patch, frame);

@@ -114,10 +114,10 @@ std::shared_ptr<const sky::Psf> stored_psf(const Table& models, int frame) {
 
 }  // namespace
 
-std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
+std::vector<PsfChoice> choose_psfs(const Config& config, const Survey& survey, const Field& field,
                                    const engine::Products& before) {
-  const Table& bands = before.table("epsf", "bands");
-  const Table& models = before.table("epsf", "psf_models");
+  const Table bands = field_rows(survey, before, "epsf", "bands", field).table;
+  const Table models = field_rows(survey, before, "epsf", "psf_models", field).table;
   std::vector<PsfChoice> out;
   for (std::size_t i = 0; i < field.size(); ++i) {
     PsfChoice choice;
@@ -221,13 +221,18 @@ std::shared_ptr<const sky::Psf> built_psf(const Config& config, const engine::Pr
   return nullptr;
 }
 
-std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
+std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Survey& survey,
+                                                   const Field& field,
                                                    const engine::Products& before) {
   std::vector<std::vector<CellPsf>> out(field.size());
-  for (std::size_t i = 0; i < field.size() && has_arrays(config); ++i) {
+  if (!has_arrays(config)) {
+    return out;
+  }
+  const Table grids = field_rows(survey, before, "epsf", "psf_grids", field).table;
+  for (std::size_t i = 0; i < field.size(); ++i) {
     if (field.specs[i].psf.empty()) {
-      out[i] = cells_of_frame(config, before.table("epsf", "psf_grids"), field.infos[i],
-                              static_cast<int>(field.first_frame + i));
+      out[i] =
+          cells_of_frame(config, grids, field.infos[i], static_cast<int>(field.first_frame + i));
     }
   }
   return out;

@@ -110,12 +110,12 @@ engine::Plan FitStage::plan(const Config& config, const engine::Products& before
   }
   engine::Plan plan;
   plan.schema = fit_schema(config, survey);
-  const Table& patches = before.table("patches", "patches");
-  const auto& tag = patches.get<std::string>("patch_tag");
-  const auto& n_sources = patches.get<std::int64_t>("n_sources");
   for (const Field& field : survey.fields) {
-    const auto [first, last] = survey.rows(patches, field);
-    for (std::size_t i = first; i < last; ++i) {
+    const FieldRows patches =
+        field_rows(survey, before, "patches", "patches", field, {"patch_tag", "n_sources"});
+    const auto& tag = patches.table.get<std::string>("patch_tag");
+    const auto& n_sources = patches.table.get<std::int64_t>("n_sources");
+    for (std::size_t i = 0; i < tag.size(); ++i) {
       plan.add(survey.key(field, "patch/" + tag[i]),
                1.0 + static_cast<double>(n_sources[i]) * static_cast<double>(field.size()));
     }

@@ -1,6 +1,6 @@
 #pragma once
 // Stage `fit`: the fit of every patch: all bands at once, every band by itself, or forced (fluxes
-// per image at held positions and shapes). Unit: one patch.
+// per image at held positions and shapes). Unit: one patch, in the order of /patches.
 
 #include <cstdint>
 #include <map>
@@ -67,6 +67,10 @@ struct FitStage {
     std::vector<std::vector<CellPsf>> cell_psfs;
     std::map<std::pair<std::size_t, std::size_t>, CellMixture> mixtures;  ///< by frame and cell
     std::size_t first_row = 0;                                            ///< of /sources
+    std::size_t first_patch = 0;                                          ///< row of /patches
+    Table patches;                                                        ///< its rows of /patches
+    std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
+    std::unique_ptr<SavedPixels> saved;        ///< null when pixels are read from the images
     std::vector<std::uint8_t> active;
     std::vector<fit::SourceStart> starts;  ///< of every catalogue row, white frame
     std::vector<std::uint8_t> type_unknown;
@@ -75,11 +79,6 @@ struct FitStage {
   struct Context {
     Survey survey;
     const engine::Products* before = nullptr;
-    const Table* sources = nullptr;
-    const Table* patches = nullptr;
-    std::vector<std::size_t> field_of_patch;
-    std::vector<std::uint8_t> describes_cell;  ///< of every patch: Patch::describes_cell
-    std::unique_ptr<SavedPixels> saved;        ///< null when pixels are read from the images
     RecentFields<OpenField> open;
     Log* log = nullptr;
     std::shared_ptr<fit::Workspace> workspace = fit::make_workspace();
@@ -153,12 +152,13 @@ struct FitNames {
 std::vector<Column> fit_columns(const FitNames& names, const std::vector<std::string>& bands);
 
 /// PSF of every frame of a field: the given one, the ePSF, or the fallback (photometry.md 9.2).
-std::vector<PsfChoice> choose_psfs(const Config& config, const Field& field,
+std::vector<PsfChoice> choose_psfs(const Config& config, const Survey& survey, const Field& field,
                                    const engine::Products& before);
 
 /// PSFs of the cells of every frame, for frames whose ePSF is an array per cell: a cell without
 /// one, or with one of too few stars, has the fallback.
-std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Field& field,
+std::vector<std::vector<CellPsf>> choose_cell_psfs(const Config& config, const Survey& survey,
+                                                   const Field& field,
                                                    const engine::Products& before);
 
 /// What the stage epsf made for a row of /cells, however few stars are behind it; null for nothing.
@@ -176,10 +176,10 @@ std::shared_ptr<const sky::Psf> patch_psf(const Config& config, FitStage::OpenFi
 /// True for the four TYPE values that name a model.
 bool is_model_type(const std::string& type);
 
-/// Starting values of the rows [first, last) of /sources in white pixels (photometry.md 9.4); NaN
-/// fluxes are unknown.
+/// Starting values in white pixels (photometry.md 9.4); NaN fluxes are unknown.
+/// @param sources rows of /sources that belong to one field; with the column `field` where there
+/// are many
 std::vector<fit::SourceStart> starting_values(const Config& config, const Table& sources,
-                                              std::pair<std::size_t, std::size_t> rows,
                                               const std::vector<std::string>& bands);
 
 }  // namespace skyloom::photometry

@@ -12,22 +12,30 @@ std::uint64_t area(const Box& box) {
   return static_cast<std::uint64_t>(box.width()) * static_cast<std::uint64_t>(box.height());
 }
 
-FieldPatches patches_of_field(const Config& config, const Survey& survey, const Field& field,
-                              const Table& sources) {
-  const auto rows = survey.rows(sources, field);
+}  // namespace
+
+FieldPatches patches_of_field(const Config& config, const Field& field, const Table& sources) {
+  check_patch_grid(config, field);
   const auto& x = sources.get<double>("x_pix_white");
   const auto& y = sources.get<double>("y_pix_white");
-  const std::vector<std::uint8_t> active = active_sources(sources, rows, field.box());
-  const ActivePositions positions = active_positions(survey, field, sources);
+  const std::vector<std::uint8_t> active = active_sources(sources, field.box());
+  std::vector<double> active_x;
+  std::vector<double> active_y;
+  for (std::size_t i = 0; i < active.size(); ++i) {
+    if (active[i] != 0) {
+      active_x.push_back(x[i]);
+      active_y.push_back(y[i]);
+    }
+  }
   FieldPatches out;
-  out.cells = active_cells(config, field.box(), positions.x, positions.y);
+  out.cells = active_cells(config, field.box(), active_x, active_y);
   const int ngrid = config.epsf.ngrid;
   const int halo = patches::halo_pix(config.epsf.kernel.final_psf_size, config.halo_pix_min);
   // Cells by their place, since most surveys have many sources and few cells.
   const std::vector<Box> boxes = grid_boxes(field.box(), config.epsf.epsf_ngrid);
   std::vector<std::vector<std::size_t>> sources_of_box(boxes.size());
-  for (std::size_t i = rows.first; i < rows.second; ++i) {
-    if (active[i - rows.first] != 0) {
+  for (std::size_t i = 0; i < active.size(); ++i) {
+    if (active[i] != 0) {
       sources_of_box[patches::patch_at(field.box(), config.epsf.epsf_ngrid, x[i], y[i])].push_back(
           i);
     }
@@ -51,21 +59,6 @@ FieldPatches patches_of_field(const Config& config, const Survey& survey, const 
         out.patches.push_back(std::move(patch));
       }
     }
-  }
-  return out;
-}
-
-}  // namespace
-
-std::vector<FieldPatches> patches_of_survey(const Config& config, const Survey& survey,
-                                            const Table& sources) {
-  std::vector<FieldPatches> out;
-  std::size_t first = 0;
-  for (const Field& field : survey.fields) {
-    check_patch_grid(config, field);
-    out.push_back(patches_of_field(config, survey, field, sources));
-    out.back().first = first;
-    first += out.back().patches.size();
   }
   return out;
 }

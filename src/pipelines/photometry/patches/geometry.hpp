@@ -20,20 +20,19 @@ namespace skyloom::photometry {
 struct FieldPatch {
   std::size_t cell = 0;  ///< in FieldPatches::cells
   patches::Patch patch;
-  std::vector<std::size_t> sources;  ///< rows of /sources whose positions lie in its base box
+  std::vector<std::size_t> sources;  ///< of the field, whose positions lie in its base box
   std::uint64_t offset = 0;          ///< pixels of the patches before it, regions of interest
 };
 
 struct FieldPatches {
   std::vector<epsf::Cell> cells;  ///< active ones
   std::vector<FieldPatch> patches;
-  std::size_t first = 0;  ///< row of /patches of the first one
 };
 
-/// The patches of all fields that are fitted, in order of fields, cells, and rows of patches.
+/// The patches of a field that are fitted, in order of cells and rows of patches.
+/// @param sources the field's rows of /sources, with the position_columns()
 /// @throws ConfigError when cells are smaller than epsf.ngrid pixels
-std::vector<FieldPatches> patches_of_survey(const Config& config, const Survey& survey,
-                                            const Table& sources);
+FieldPatches patches_of_field(const Config& config, const Field& field, const Table& sources);
 
 /// @throws ConfigError when the cells of a field are smaller than epsf.ngrid pixels
 void check_patch_grid(const Config& config, const Field& field);

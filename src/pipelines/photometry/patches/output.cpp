@@ -80,8 +80,10 @@ void append_place(std::int64_t patch, const PatchesStage::Payload::Frame& frame,
   table.set(row, "dy", at.dy);
 }
 
-/// Rows of /sources in the columns that the table has of them.
-void append_sources(const FieldPatch& patch, const Table& sources, Table& table) {
+/// The patch's rows of /sources in the columns that the table has of them.
+void append_sources(const PatchesStage::Payload& payload, Table& table) {
+  const FieldPatch& patch = payload.patch;
+  const Table& sources = *payload.sources;
   const std::size_t first = table.rows();
   table.add_rows(patch.sources.size());
   for (std::size_t c = 0; c < table.columns().size(); ++c) {
@@ -104,7 +106,7 @@ void append_sources(const FieldPatch& patch, const Table& sources, Table& table)
   for (std::size_t i = 0; i < patch.sources.size(); ++i) {
     const std::size_t source = patch.sources[i];
     table.set(first + i, "patch_tag", patch.patch.tag);
-    table.set(first + i, "source_row", static_cast<std::int64_t>(source));
+    table.set(first + i, "source_row", static_cast<std::int64_t>(payload.first_row + source));
     table.set(first + i, "x_pix_patch", x[source] - patch.patch.roi.x0);
     table.set(first + i, "y_pix_patch", y[source] - patch.patch.roi.y0);
   }
@@ -139,7 +141,7 @@ void PatchesStage::append(const Config& config, const Result& result, engine::Ro
     }
   }
   if (input.payload) {
-    append_sources(input.payload->patch, *input.payload->sources, rows.table("patch_sources"));
+    append_sources(*input.payload, rows.table("patch_sources"));
   }
   set_field(rows, input.field);
 }

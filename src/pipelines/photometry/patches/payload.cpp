@@ -9,8 +9,10 @@
 
 namespace skyloom::photometry {
 
-SavedPixels::SavedPixels(const engine::Products& before, const Survey& survey)
-    : before_(before), survey_(survey), places_(before.table("patches", "patch_pixels")) {}
+SavedPixels::SavedPixels(const engine::Products& before, const Survey& survey, const Field& field)
+    : before_(before),
+      survey_(survey),
+      places_(field_rows(survey, before, "patches", "patch_pixels", field).table) {}
 
 std::size_t SavedPixels::row(const Field& field, std::size_t frame, std::size_t patch) const {
   // In order of patches and frames; those of a patch whose images could not be read are missing.

@@ -13,10 +13,10 @@ namespace skyloom::photometry {
 
 class SavedPixels {
  public:
-  /// @param before, survey must outlive this object
-  SavedPixels(const engine::Products& before, const Survey& survey);
+  /// Those of a field. @param before, survey must outlive this object
+  SavedPixels(const engine::Products& before, const Survey& survey, const Field& field);
 
-  /// Box of a frame of a field that a patch is fitted to. @param patch row of /patches
+  /// Box of a frame of the field that a patch is fitted to. @param patch row of /patches
   /// @throws UnitError when its pixels were not saved
   [[nodiscard]] Footprint footprint(const Field& field, std::size_t frame, std::size_t patch) const;
   /// Data and weights of it; `bad` stays empty. @throws UnitError
@@ -24,12 +24,12 @@ class SavedPixels {
                                           std::size_t patch) const;
 
  private:
-  /// Row of /patch_pixels.
+  /// Row of `places_`.
   [[nodiscard]] std::size_t row(const Field& field, std::size_t frame, std::size_t patch) const;
 
   const engine::Products& before_;
   const Survey& survey_;
-  const Table& places_;
+  Table places_;  ///< the field's rows of /patch_pixels
 };
 
 }  // namespace skyloom::photometry

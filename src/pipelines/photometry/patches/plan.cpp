@@ -4,23 +4,6 @@
 
 namespace skyloom::photometry {
 
-std::vector<PatchesStage::Task> patch_tasks(const Config& config,
-                                            const std::vector<FieldPatches>& fields) {
-  std::vector<PatchesStage::Task> tasks;
-  for (std::size_t field = 0; field < fields.size(); ++field) {
-    for (std::size_t i = 0; i < fields[field].cells.size(); ++i) {
-      tasks.push_back({true, field, i});
-    }
-  }
-  for (std::size_t field = 0; config.patch_inputs.save_patch_inputs && field < fields.size();
-       ++field) {
-    for (std::size_t i = 0; i < fields[field].patches.size(); ++i) {
-      tasks.push_back({false, field, i});
-    }
-  }
-  return tasks;
-}
-
 namespace {
 
 TableSchema patches_schema(const Config& config) {
@@ -87,21 +70,19 @@ TableSchema patch_sources_schema(const Table& sources) {
   return table;
 }
 
-void add_pixel_arrays(const Config& config, const Survey& survey,
-                      const std::vector<FieldPatches>& fields, Schema& schema) {
+void add_pixel_arrays(const Config& config, const Survey& survey, const Field& field,
+                      const FieldPatches& patches, Schema& schema) {
   const int level = config.patch_inputs.gzip_compresslevel;
-  for (const Field& field : survey.fields) {
-    const PixelLayout layout = pixel_layout(field, fields[field.index]);
-    for (std::size_t frame = 0; frame < field.size(); ++frame) {
-      const std::string group = pixel_group(survey, field, frame);
-      const auto add = [&](const char* name, Type type, const char* text) {
-        schema.slabs.push_back({group + "/" + name, type, {layout.sizes[frame]}, "", text, level});
-      };
-      add("img", Type::float32, "scaled flux, 0 where bad; patch after patch, row by row");
-      add("sigma_sky", Type::float32, "sky noise, infinite where bad");
-      add("sigma_total", Type::float32, "noise of sky and light, infinite where bad");
-      add("bad", Type::boolean, "bits: 1 not finite, 2 saturated, 4 masked");
-    }
+  const PixelLayout layout = pixel_layout(field, patches);
+  for (std::size_t frame = 0; frame < field.size(); ++frame) {
+    const std::string group = pixel_group(survey, field, frame);
+    const auto add = [&](const char* name, Type type, const char* text) {
+      schema.slabs.push_back({group + "/" + name, type, {layout.sizes[frame]}, "", text, level});
+    };
+    add("img", Type::float32, "scaled flux, 0 where bad; patch after patch, row by row");
+    add("sigma_sky", Type::float32, "sky noise, infinite where bad");
+    add("sigma_total", Type::float32, "noise of sky and light, infinite where bad");
+    add("bad", Type::boolean, "bits: 1 not finite, 2 saturated, 4 masked");
   }
 }
 
@@ -109,27 +90,36 @@ void add_pixel_arrays(const Config& config, const Survey& survey,
 
 engine::Plan PatchesStage::plan(const Config& config, const engine::Products& before) {
   const Survey survey = survey_from_product(config, before);
-  const Table& sources = before.table("frames", "sources");
-  const std::vector<FieldPatches> fields = patches_of_survey(config, survey, sources);
+  const bool saves = config.patch_inputs.save_patch_inputs;
   engine::Plan plan;
   plan.schema.tables.push_back(patches_schema(config));
-  if (config.patch_inputs.save_patch_inputs) {
+  if (saves) {
     require_images(survey);
     plan.schema.tables.push_back(patch_pixels_schema());
-    plan.schema.tables.push_back(patch_sources_schema(sources));
-    add_pixel_arrays(config, survey, fields, plan.schema);
+    plan.schema.tables.push_back(patch_sources_schema(before.rows("frames", "sources", 0, 0)));
   }
   add_field_column(plan.schema, survey);
-  for (const Task& task : patch_tasks(config, fields)) {
-    const Field& field = survey.fields[task.field];
-    if (task.is_cell) {
-      plan.add(survey.key(field, "cell/" + fields[task.field].cells[task.index].tag), 1.0);
-    } else {
-      const patches::Patch& patch = fields[task.field].patches[task.index].patch;
-      plan.add(survey.key(field, "pixels/" + patch.tag),
-               PatchesStage::kCostOfPixel * patch.roi.width() * patch.roi.height() *
-                   static_cast<double>(field.size()));
+  std::vector<std::pair<std::string, double>> pixels;
+  for (const Field& field : survey.fields) {
+    const FieldPatches patches = patches_of_field(
+        config, field,
+        field_rows(survey, before, "frames", "sources", field, position_columns()).table);
+    for (const epsf::Cell& cell : patches.cells) {
+      plan.add(survey.key(field, "cell/" + cell.tag), 1.0);
     }
+    if (!saves) {
+      continue;
+    }
+    add_pixel_arrays(config, survey, field, patches, plan.schema);
+    for (const FieldPatch& patch : patches.patches) {
+      const Box& roi = patch.patch.roi;
+      pixels.emplace_back(survey.key(field, "pixels/" + patch.patch.tag),
+                          PatchesStage::kCostOfPixel * roi.width() * roi.height() *
+                              static_cast<double>(field.size()));
+    }
+  }
+  for (std::size_t row = 0; row < pixels.size(); ++row) {
+    plan.add(std::move(pixels[row].first), pixels[row].second, std::to_string(row));
   }
   return plan;
 }

@@ -1,7 +1,7 @@
 #pragma once
 // Stage `patches`: cuts the active cells into fitting patches and, when asked to, keeps the pixels
 // and sources of every patch, so that the fit needs no images. Units: the cells, then, for the
-// pixels, the patches.
+// pixels, the patches, each with its row of /patches as its source.
 
 #include <cstddef>
 #include <map>
@@ -24,19 +24,17 @@ struct PatchesStage {
   using Config = photometry::Config;
 
   struct OpenField {
+    std::size_t first_row = 0;  ///< of /sources
+    Table sources;              ///< its rows of it; positions alone when no pixels are saved
+    FieldPatches patches;
+    std::map<std::string, std::size_t> index_of;  ///< of a patch by its tag
+    /// Filled when the first patch of the field is saved.
     std::vector<std::unique_ptr<surveys::FrameReader>> readers;
     PixelLayout layout;
   };
-  struct Task {
-    bool is_cell = true;
-    std::size_t field = 0;
-    std::size_t index = 0;  ///< of the cell or of the patch in its field
-  };
   struct Context {
     Survey survey;
-    const Table* sources = nullptr;
-    std::vector<FieldPatches> fields;
-    std::vector<Task> tasks;  ///< of every unit
+    const engine::Products* before = nullptr;
     RecentFields<OpenField> open;
   };
   /// Rows of /patches of one cell.
@@ -59,7 +57,8 @@ struct PatchesStage {
     std::int64_t row = 0;  ///< of /patches
     FieldPatch patch;
     std::vector<Frame> frames;
-    const Table* sources = nullptr;
+    const Table* sources = nullptr;  ///< OpenField::sources
+    std::size_t first_row = 0;
   };
   /// Exactly one member is filled.
   struct Input {
@@ -86,9 +85,5 @@ struct PatchesStage {
   static Result compute(const Config& config, const Input& input, const Rng& rng);
   static void append(const Config& config, const Result& result, engine::Rows& rows);
 };
-
-/// The units in order: cells of all fields, then the patches when their pixels are saved.
-std::vector<PatchesStage::Task> patch_tasks(const Config& config,
-                                            const std::vector<FieldPatches>& fields);
 
 }  // namespace skyloom::photometry

@@ -52,7 +52,6 @@ TableSchema final_catalogue_schema(const Table& catalogue, const std::vector<std
 
 engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& before) {
   engine::Plan plan;
-  const Table& catalogue = before.table("catalogue", "catalogue");
   const Survey survey = survey_from_product(config, before);
   plan.schema.tables.push_back(
       {"zeropoints",
@@ -79,9 +78,10 @@ engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& 
         {"converged", Type::boolean, "", "its fit converged; others do not count"}}});
   add_field_column(plan.schema, survey);
   // The catalogue has its own column `field` already.
-  plan.schema.tables.push_back(final_catalogue_schema(catalogue, survey.bands));
+  plan.schema.tables.push_back(
+      final_catalogue_schema(before.rows("catalogue", "catalogue", 0, 0), survey.bands));
   if (config.patch_run.forced) {
-    plan.schema.tables.push_back(before.table("catalogue", "forced").schema());
+    plan.schema.tables.push_back(before.rows("catalogue", "forced", 0, 0).schema());
   }
   if (!config.calibrates()) {
     return plan;
@@ -93,15 +93,18 @@ engine::Plan ZeropointStage::plan(const Config& config, const engine::Products& 
       }
     }
   }
-  const auto add_blocks = [&](const char* kind, std::size_t rows) {
-    for (std::size_t first = 0; first < rows; first += kBlockRows) {
-      plan.add(fmt::format("{}/{:09d}", kind, first),
-               static_cast<double>(std::min(kBlockRows, rows - first)));
+  const auto add_blocks = [&](const char* kind, const char* table) {
+    for (const Field& field : survey.fields) {
+      const auto [begin, end] = survey.rows(before, "catalogue", table, field);
+      for (std::size_t first = 0; first < end - begin; first += kBlockRows) {
+        plan.add(survey.key(field, fmt::format("{}/{:09d}", kind, first)),
+                 static_cast<double>(std::min(kBlockRows, end - begin - first)));
+      }
     }
   };
-  add_blocks("rows", catalogue.rows());
+  add_blocks("rows", "catalogue");
   if (config.patch_run.forced) {
-    add_blocks("forced", before.table("catalogue", "forced").rows());
+    add_blocks("forced", "forced");
   }
   return plan;
 }

@@ -1,9 +1,9 @@
 #pragma once
 // Stage `zeropoint`: the zero point of every band of every field from Gaia stars, and the final
-// catalogue (and forced fluxes) with magnitudes. Units: a band of a field, and a block of rows.
-// Every rank measures the zero points for itself when it opens the stage (a median over some
-// stars), so that blocks wait for nobody. Without a Gaia table, or when zero points are not wanted,
-// there are no units.
+// catalogue (and forced fluxes) with magnitudes. Units: a band of a field, and a block of rows of a
+// field, named by the first of them, counted in the field. A rank measures all zero points of a
+// field when it opens it (a median over some stars), so that blocks wait for nobody. Without a Gaia
+// table, or when zero points are not wanted, there are no units.
 
 #include <map>
 #include <memory>
@@ -31,16 +31,21 @@ struct ZeropointStage {
   using Config = photometry::Config;
   static constexpr std::size_t kBlockRows = 5000;
 
-  /// Zero points by field ("" when there is only one) and band.
-  using ZeroPoints = std::map<std::pair<std::string, std::string>, zeropoint::ZeroPoint>;
+  /// Zero points of a field by band.
+  using ZeroPoints = std::map<std::string, zeropoint::ZeroPoint>;
 
-  struct Context {
-    const Table* catalogue = nullptr;
-    const Table* forced = nullptr;              ///< null when fits were not forced
-    TableSchema schema;                         ///< of the final catalogue
-    std::vector<CalibrationStars> calibration;  ///< per band unit
+  struct OpenField {
+    std::vector<CalibrationStars> calibration;  ///< of every calibrated band
     ZeroPoints zero_points;
-    std::size_t catalogue_blocks = 0;
+    std::pair<std::size_t, std::size_t> catalogue;  ///< its rows
+    std::pair<std::size_t, std::size_t> forced;     ///< its rows; none when fits were not forced
+  };
+  struct Context {
+    Survey survey;
+    const engine::Products* before = nullptr;
+    Log* log = nullptr;
+    TableSchema schema;               ///< of the final catalogue
+    RecentFields<OpenField, 1> open;  ///< units of a field follow each other
   };
   /// What one unit needs; one of the first three members is filled.
   struct Input {

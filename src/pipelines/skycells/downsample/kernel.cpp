@@ -8,46 +8,52 @@
 namespace skyloom::skycells {
 namespace {
 
-/// Pixels first .. last - 1 of a map row, all of one detector pixel.
+/// Pixels first .. last - 1 of row y of the map, all of one detector pixel.
 struct Run {
+  int y = 0;
   int first = 0;
   int last = 0;
-  std::size_t place = 0;
+  std::int32_t place = 0;
 };
 
-/// Detector pixels in the order of their first appearance.
-class Places {
- public:
-  std::size_t of(std::int32_t pixel) {
-    const auto [found, is_new] = places_.try_emplace(pixel, pixels_.size());
+/// The map without what is outside the window.
+struct Runs {
+  std::vector<Run> runs;             ///< rows ascending
+  std::vector<std::int32_t> pixels;  ///< detector pixels by place, in the order of appearance
+  std::vector<std::int32_t> count;   ///< pixels of the map on each
+};
+
+Runs read_runs(const DownsampleInput& input) {
+  Runs out;
+  std::unordered_map<std::int32_t, std::int32_t> places;
+  const auto place_of = [&](std::int32_t pixel) {
+    const auto next = static_cast<std::int32_t>(out.pixels.size());
+    const auto [found, is_new] = places.try_emplace(pixel, next);
     if (is_new) {
-      pixels_.push_back(pixel);
+      out.pixels.push_back(pixel);
+      out.count.push_back(0);
     }
     return found->second;
-  }
-  [[nodiscard]] const std::vector<std::int32_t>& pixels() const { return pixels_; }
-
- private:
-  std::unordered_map<std::int32_t, std::size_t> places_;
-  std::vector<std::int32_t> pixels_;
-};
-
-void find_runs(const DownsampleInput& input, std::span<const std::int32_t> map, Places& places,
-               std::vector<Run>& runs) {
-  runs.clear();
-  const int width = static_cast<int>(map.size());
+  };
+  std::vector<std::int32_t> map(static_cast<std::size_t>(input.width));
   const auto at = [&](int x) { return map[static_cast<std::size_t>(x)]; };
-  for (int x = 0; x < width;) {
-    const std::int32_t pixel = at(x);
-    const int first = x;
-    while (x < width && at(x) == pixel) {
-      ++x;
-    }
-    if (pixel >= 0 &&
-        input.window.contains(pixel % input.detector_width, pixel / input.detector_width)) {
-      runs.push_back({first, x, places.of(pixel)});
+  for (int y = 0; y < input.height; ++y) {
+    input.map->next(map);
+    for (int x = 0; x < input.width;) {
+      const std::int32_t pixel = at(x);
+      const int first = x;
+      while (x < input.width && at(x) == pixel) {
+        ++x;
+      }
+      if (pixel >= 0 &&
+          input.window.contains(pixel % input.detector_width, pixel / input.detector_width)) {
+        const std::int32_t place = place_of(pixel);
+        out.runs.push_back({y, first, x, place});
+        out.count[static_cast<std::size_t>(place)] += x - first;
+      }
     }
   }
+  return out;
 }
 
 /// Running sums of the rows of a field that the displacements can still ask for.
@@ -116,29 +122,46 @@ struct OffsetSums {
   std::vector<std::int32_t> masked;
 };
 
-void add_runs(const std::vector<Run>& runs, const Displacement& offset, int y, int width,
-              int height, const RunningSums& field, OffsetSums& sums) {
-  const int row = y - offset.y;
+void add_run(const Run& run, const Displacement& offset, int width, int height,
+             const RunningSums& field, OffsetSums& sums) {
+  const auto place = static_cast<std::size_t>(run.place);
+  const int row = run.y - offset.y;
   const bool is_inside = row >= 0 && row < height;
-  for (const Run& run : runs) {
-    const int first = std::clamp(run.first - offset.x, 0, width);
-    const int last = is_inside ? std::clamp(run.last - offset.x, 0, width) : first;
-    sums.masked[run.place] += run.last - run.first - (last - first);
-    if (last > first) {
-      const auto a = static_cast<std::size_t>(first);
-      const auto b = static_cast<std::size_t>(last);
-      const std::vector<double>& flux = field.flux(row);
-      const std::vector<std::int32_t>& masked = field.masked(row);
-      sums.flux[run.place] += flux[b] - flux[a];
-      sums.masked[run.place] += masked[b] - masked[a];
-    }
+  const int first = std::clamp(run.first - offset.x, 0, width);
+  const int last = is_inside ? std::clamp(run.last - offset.x, 0, width) : first;
+  sums.masked[place] += run.last - run.first - (last - first);
+  if (last > first) {
+    const auto a = static_cast<std::size_t>(first);
+    const auto b = static_cast<std::size_t>(last);
+    const std::vector<double>& flux = field.flux(row);
+    const std::vector<std::int32_t>& masked = field.masked(row);
+    sums.flux[place] += flux[b] - flux[a];
+    sums.masked[place] += masked[b] - masked[a];
   }
 }
 
-DownsampleResult in_order(const DownsampleInput& input, const Places& places,
-                          const std::vector<std::int32_t>& count,
+/// All offsets of one field.
+void add_field(const DownsampleInput& input, const Runs& map, int number,
+               std::vector<OffsetSums>& sums) {
+  RunningSums field(input, number);
+  for (auto run = map.runs.begin(); run != map.runs.end();) {
+    const int y = run->y;
+    const auto end = std::find_if(run, map.runs.end(), [y](const Run& r) { return r.y != y; });
+    field.advance(y);
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      if (input.offsets[k].field == number) {
+        for (auto each = run; each != end; ++each) {
+          add_run(*each, input.offsets[k], input.width, input.height, field, sums[k]);
+        }
+      }
+    }
+    run = end;
+  }
+}
+
+DownsampleResult in_order(const DownsampleInput& input, const Runs& map,
                           const std::vector<OffsetSums>& sums) {
-  const std::vector<std::int32_t>& pixels = places.pixels();
+  const std::vector<std::int32_t>& pixels = map.pixels;
   std::vector<std::size_t> order(pixels.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(),
@@ -149,7 +172,7 @@ DownsampleResult in_order(const DownsampleInput& input, const Places& places,
   for (const std::size_t i : order) {
     out.x.push_back(pixels[i] % input.detector_width - input.window.x0);
     out.y.push_back(pixels[i] / input.detector_width - input.window.y0);
-    out.count.push_back(count[i]);
+    out.count.push_back(map.count[i]);
     for (std::size_t k = 0; k < sums.size(); ++k) {
       out.flux[k].push_back(sums[k].flux[i]);
       out.masked[k].push_back(sums[k].masked[i]);
@@ -161,41 +184,18 @@ DownsampleResult in_order(const DownsampleInput& input, const Places& places,
 }  // namespace
 
 DownsampleResult downsample(const DownsampleInput& input) {
+  const Runs map = read_runs(input);
   int fields = 0;
   for (const Displacement& offset : input.offsets) {
     fields = std::max(fields, offset.field + 1);
   }
-  std::vector<RunningSums> rows;
+  const std::size_t places = map.pixels.size();
+  std::vector<OffsetSums> sums(input.offsets.size(), {std::vector<double>(places, 0.0),
+                                                      std::vector<std::int32_t>(places, 0)});
   for (int field = 0; field < fields; ++field) {
-    rows.emplace_back(input, field);
+    add_field(input, map, field, sums);
   }
-  Places places;
-  std::vector<std::int32_t> count;
-  std::vector<OffsetSums> sums(input.offsets.size());
-  std::vector<std::int32_t> map(static_cast<std::size_t>(input.width));
-  std::vector<Run> runs;
-  for (int y = 0; y < input.height; ++y) {
-    input.map->next(map);
-    find_runs(input, map, places, runs);
-    if (runs.empty()) {
-      continue;
-    }
-    count.resize(places.pixels().size(), 0);
-    for (const Run& run : runs) {
-      count[run.place] += run.last - run.first;
-    }
-    for (RunningSums& field : rows) {
-      field.advance(y);
-    }
-    for (std::size_t k = 0; k < sums.size(); ++k) {
-      const Displacement& offset = input.offsets[k];
-      sums[k].flux.resize(count.size(), 0.0);
-      sums[k].masked.resize(count.size(), 0);
-      add_runs(runs, offset, y, input.width, input.height,
-               rows[static_cast<std::size_t>(offset.field)], sums[k]);
-    }
-  }
-  return in_order(input, places, count, sums);
+  return in_order(input, map, sums);
 }
 
 }  // namespace skyloom::skycells

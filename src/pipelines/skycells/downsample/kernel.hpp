@@ -4,7 +4,7 @@
 // pixels as an offset of the detector asks for. Rows of the map are runs of one detector pixel, and
 // a run's sum is the difference of two entries of a running sum: a further offset costs little.
 //
-// Knows no files: rows come from interfaces, in ascending order, each once. 0-based pixels.
+// Knows no files: rows come from interfaces, in ascending order. 0-based pixels.
 
 #include <cstdint>
 #include <memory>
@@ -28,7 +28,8 @@ class MapRows {
 class PixelRows {
  public:
   virtual ~PixelRows() = default;
-  /// Row y of a field; y ascends within a field. @param values NaN = none   @param mask bits
+  /// Row y of a field; fields come one after the other, y ascends within each.
+  /// @param values NaN = none   @param mask bits
   virtual void row(int field, int y, std::span<float> values, std::span<std::uint16_t> mask) = 0;
 };
 
@@ -61,8 +62,8 @@ struct DownsampleResult {
   std::vector<std::vector<std::int32_t>> masked;
 };
 
-/// Memory: rows of running sums, 12 bytes per pixel of a row, as many as the displacements of a
-/// field along y span. Sums are formed in double, rows ascending.
+/// Memory: the runs of the map (16 bytes each), and rows of running sums, 12 bytes per pixel, as
+/// many as the displacements of a field along y span. Sums are formed in double, rows ascending.
 DownsampleResult downsample(const DownsampleInput& input);
 
 }  // namespace skyloom::skycells
