@@ -96,8 +96,6 @@ std::string method_name(numerics::GaussianMethod method) {
       return "direct sums";
     case numerics::GaussianMethod::fft:
       return "Fourier transforms";
-    case numerics::GaussianMethod::expsum:
-      return "sums of exponentials";
     case numerics::GaussianMethod::multirate:
       return "multirate";
     case numerics::GaussianMethod::expsum:
