@@ -121,7 +121,7 @@ web::DataTable method(const Config& config) {
     table.rows.push_back({"R1, where these are cut [pix]", std::to_string(plan.reach)});
   }
   table.rows.push_back({"missing pixels", config.psf.missing});
-  table.rows.push_back({"sky", config.background.mode});
+  table.rows.push_back({"sky", config.needs_variance() ? "0 outside of sources" : "kept"});
   table.rows.push_back({"saturated stars", config.saturation.mode});
   table.rows.push_back(
       {"paddings by other projections", config.geometry.cross_projection ? "yes" : "no"});
