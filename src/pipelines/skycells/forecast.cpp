@@ -14,7 +14,10 @@ constexpr double kPlainSeconds = 2.5e-2;     // without a coarse grid
 constexpr double kMapSeconds = 5.6e-3;       // a registration map
 constexpr double kOffsetSeconds = 6.8e-4;    // an offset by whole pixels
 constexpr double kFieldSeconds = 2.2e-3;     // one between pixels
+constexpr double kSkySeconds = 2.0e-2;       // detection of sources
+constexpr double kStarSeconds = 2.0e-2;      // segments around stars, their removal
 constexpr double kMemory_mb = 110.0;         // of a rank
+constexpr double kWholeBytes = 34.0;         // per pixel, of a treated cell and paddings
 constexpr double kRecordBytes = 0.05;        // per pixel, of light and masks
 constexpr double kPixelBytes = 6.0;          // of a convolved image and its mask
 constexpr double kSumBytes = 0.002;          // of the sums of an offset
@@ -36,11 +39,16 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   const bool streams = config.streams();
   const auto bands = static_cast<double>(config.bands.use.size());
   const double plain_mb = streams ? 0.0 : 4e-6 * largest;
+  const SourceOptions sources = config.source_options();
+  const double sources_mb = sources.any() ? 1e-6 * kWholeBytes * largest : 0.0;
+  const double source_seconds = (sources.needs_noise() ? kSkySeconds + bands * kBandSeconds : 0.0) +
+                                (sources.saturation == SaturationMode::remove ? kStarSeconds : 0.0);
   const double kept = (streams ? 0.0 : sizeof(float)) + kRecordBytes;
   const double written = config.io.sampling == "coarse" ? kCoarseBytes : kPixelBytes;
   std::vector<engine::StageForecast> out{
-      {"combine", cells + 1.0, cells, 1.0, (bands * kBandSeconds + kLightSeconds) * mpx,
-       kMemory_mb + plain_mb, 1e-6 * kept * pixels},
+      {"combine", cells + 1.0, cells, 1.0,
+       (bands * kBandSeconds + kLightSeconds + source_seconds) * mpx,
+       kMemory_mb + plain_mb + sources_mb, 1e-6 * kept * pixels},
       {"convolve", cells, cells, 1.0, (streams ? kConvolveSeconds : kPlainSeconds) * mpx,
        kMemory_mb + 4.0 * plain_mb, 1e-6 * written * pixels}};
   if (config.downsample.enabled) {

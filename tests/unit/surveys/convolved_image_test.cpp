@@ -11,9 +11,9 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/random.hpp"
 #include "skyloom/core/runs.hpp"
-#include "skyloom/io/deflate.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/numerics/multirate.hpp"
+#include "skyloom/surveys/run_stream.hpp"
 
 #include "unit/io/scratch.hpp"
 
@@ -143,7 +143,7 @@ std::filesystem::path write_run(const std::filesystem::path& run, const Truth& t
     for (const auto& [name, runs] :
          {std::pair{"missing", &truth.missing_runs}, std::pair{"mask", &truth.mask_runs}}) {
       Table bytes({name, {{"byte", Type::uint8, "", ""}}});
-      const std::vector<std::uint8_t> stream = io::deflated(*runs, 1);
+      const std::vector<std::uint8_t> stream = surveys::run_stream(*runs);
       bytes.add_rows(stream.size());
       bytes.get<std::uint8_t>("byte") = stream;
       product.write_table(bytes);
