@@ -6,14 +6,16 @@ namespace skyloom::skycells {
 namespace {
 
 // Core seconds per megapixel, measured with AVX-512 and files in memory.
-constexpr double kBandSeconds = 4.5e-3;      // an image and its mask
-constexpr double kLightSeconds = 2.0e-3;     // sum of bands, decimation, mask
-constexpr double kConvolveSeconds = 8.0e-3;  // interpolation and writing
-constexpr double kPlainSeconds = 2.5e-2;     // without a coarse grid
-constexpr double kMemory_mb = 110.0;         // of a rank
-constexpr double kRecordBytes = 0.05;        // per pixel, of light and masks
-constexpr double kPixelBytes = 6.0;          // of a convolved image and its mask
-constexpr double kCoarseBytes = 0.06;        // the same of the coarse grid
+constexpr double kBandSeconds = 4.5e-3;        // an image and its mask
+constexpr double kLightSeconds = 2.0e-3;       // sum of bands, decimation, mask
+constexpr double kConvolveSeconds = 9.0e-3;    // interpolation and writing
+constexpr double kPlainSeconds = 2.5e-2;       // without a coarse grid
+constexpr double kDownsampleSeconds = 8.0e-3;  // three offsets
+constexpr double kMemory_mb = 110.0;           // of a rank
+constexpr double kRecordBytes = 0.05;          // per pixel, of light and masks
+constexpr double kPixelBytes = 6.0;            // of a convolved image and its mask
+constexpr double kSumBytes = 6.0e-3;           // of sums on a detector
+constexpr double kCoarseBytes = 0.06;          // the same of the coarse grid
 
 }  // namespace
 
@@ -33,10 +35,16 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   const double plain_mb = streams ? 0.0 : 4e-6 * largest;
   const double kept = (streams ? 0.0 : sizeof(float)) + kRecordBytes;
   const double written = config.io.sampling == "coarse" ? kCoarseBytes : kPixelBytes;
-  return {{"combine", cells + 1.0, cells, 1.0, (bands * kBandSeconds + kLightSeconds) * mpx,
-           kMemory_mb + plain_mb, 1e-6 * kept * pixels},
-          {"convolve", cells, cells, 1.0, (streams ? kConvolveSeconds : kPlainSeconds) * mpx,
-           kMemory_mb + 4.0 * plain_mb, 1e-6 * written * pixels}};
+  std::vector<engine::StageForecast> stages{
+      {"combine", cells + 1.0, cells, 1.0, (bands * kBandSeconds + kLightSeconds) * mpx,
+       kMemory_mb + plain_mb, 1e-6 * kept * pixels},
+      {"convolve", cells, cells, 1.0, (streams ? kConvolveSeconds : kPlainSeconds) * mpx,
+       kMemory_mb + 4.0 * plain_mb, 1e-6 * written * pixels}};
+  if (config.downsample.enabled) {
+    stages.push_back({"downsample", cells, cells, 1.0, kDownsampleSeconds * mpx, kMemory_mb,
+                      1e-6 * kSumBytes * pixels});
+  }
+  return stages;
 }
 
 }  // namespace skyloom::skycells
