@@ -6,7 +6,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/runs.hpp"
-#include "skyloom/io/deflate.hpp"
+#include "skyloom/surveys/run_stream.hpp"
 
 namespace skyloom::skycells {
 namespace {
@@ -146,8 +146,8 @@ CombinedCell stored_cell(const engine::Products& products, const StoredCell& cel
     bytes = cell.high_rim_bytes;
     range = high_rim(geometry);
   }
-  const std::vector<std::uint8_t> runs =
-      io::inflated(products.range<std::uint8_t>(kStage, "missing/byte", first_byte, bytes));
+  const std::vector<std::uint8_t> runs = surveys::runs_of_stream(
+      products.range<std::uint8_t>(kStage, "missing/byte", first_byte, bytes));
   RunReader reader(runs);
   out.missing = MissingBits(geometry.width, range.last - range.first, range.first);
   for (int row = range.first; row < range.last; ++row) {
@@ -157,7 +157,7 @@ CombinedCell stored_cell(const engine::Products& products, const StoredCell& cel
 }
 
 std::vector<std::uint8_t> stored_mask(const engine::Products& products, const StoredCell& cell) {
-  return io::inflated(
+  return surveys::runs_of_stream(
       products.range<std::uint8_t>(kStage, "mask/byte", cell.first_mask, cell.mask_bytes));
 }
 

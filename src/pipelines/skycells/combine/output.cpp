@@ -4,13 +4,10 @@
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/stored.hpp"
-#include "skyloom/io/deflate.hpp"
+#include "skyloom/surveys/run_stream.hpp"
 
 namespace skyloom::skycells {
 namespace {
-
-/// Runs of masks and missing pixels are short already.
-constexpr int kDeflateLevel = 1;
 
 void append_list(const Survey& survey, Table& table) {
   for (const surveys::ProjectionRows& projection : survey.projections) {
@@ -73,7 +70,7 @@ std::int64_t append_nodes(const std::vector<Patch>& patches, Table& table) {
 
 /// @return its bytes
 std::int64_t append_runs(const RunBytes& runs, Table& table) {
-  const std::vector<std::uint8_t> stream = io::deflated(runs, kDeflateLevel);
+  const std::vector<std::uint8_t> stream = surveys::run_stream(runs);
   const std::size_t first = table.rows();
   table.add_rows(stream.size());
   std::copy(stream.begin(), stream.end(),

@@ -3,14 +3,13 @@
 #include "pipelines/skycells/combine/kernel_cell.hpp"
 #include "pipelines/skycells/convolve/kernel_preview.hpp"
 #include "pipelines/skycells/convolve/stage.hpp"
-#include "skyloom/io/deflate.hpp"
+#include "skyloom/surveys/run_stream.hpp"
 
 namespace skyloom::skycells {
 namespace {
 
 /// Rows that are written at once.
 constexpr int kRows = 128;
-constexpr int kDeflateLevel = 1;
 
 /// Rows first .. first + out.height() - 1 as they are stored.
 void fill_rows(const ConvolveStage::Result& result, int first, ImageView<float> out) {
@@ -71,7 +70,7 @@ void append_preview(const ConvolveStage::Result& result, const Preview& preview,
 }
 
 std::int64_t append_stream(const RunBytes& runs, Table& table) {
-  const std::vector<std::uint8_t> stream = io::deflated(runs, kDeflateLevel);
+  const std::vector<std::uint8_t> stream = surveys::run_stream(runs);
   table.add_rows(stream.size());
   table.get<std::uint8_t>("byte") = stream;
   return static_cast<std::int64_t>(stream.size());
