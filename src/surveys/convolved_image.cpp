@@ -9,9 +9,9 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/core/runs.hpp"
-#include "skyloom/io/deflate.hpp"
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/numerics/multirate.hpp"
+#include "skyloom/surveys/run_stream.hpp"
 
 namespace skyloom::surveys {
 namespace {
@@ -106,7 +106,7 @@ struct ConvolvedImages::Impl {
     std::vector<std::uint8_t> bytes(count);
     product->read_rows(name, Type::uint8, first, first + count,
                        std::as_writable_bytes(std::span(bytes)));
-    return io::inflated(bytes);
+    return runs_of_stream(bytes);
   }
 
   /// Rows of runs as wide as the cell, of which `use` gets those of the box.

@@ -6,8 +6,8 @@ namespace skyloom::surveys {
 
 std::vector<std::uint8_t> run_stream(const RunBytes& runs) {
   // Runs are short already.
-  constexpr int kLevel = 1;
-  return io::deflated(runs, kLevel);
+  constexpr int kDeflateLevel = 1;
+  return io::deflated(runs, kDeflateLevel);
 }
 
 RunBytes runs_of_stream(std::span<const std::uint8_t> stream) {

@@ -25,6 +25,7 @@ CASES = (
     ("whole", "coarse grid", {"io.sampling": "coarse"}),
     ("whole", "direct sums", {"psf.method": "direct"}),
     ("whole", "transforms", {"psf.method": "fft"}),
+    ("whole", "sums of exponentials", {"psf.method": "expsum"}),
     ("gaps", "gap between rows, late rows, single cells", {}),
     ("gaps", "old rules of rims", {"geometry.strict_slots": True, "geometry.edge_policy": "void"}),
     ("gaps", "weights, other bands and Gaussian", {"psf.missing": "normalise", "psf.min_weight": 0.4, "psf.sigma": 8.0,

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 from astropy.io import fits
 
+from report_page import blocks, page, problems
 from runs import Program, scratch as scratch_folder
 from skycell_rows import Oracle, cells_of, drop, place_of, toml_value, worst_of
 from survey import Checks, csv, write_csv
@@ -203,6 +204,9 @@ def sky_and_removal(program, folder):
     only = list((listed - removal.removed) + (removal.removed - listed))
     check(not only, f"removed stars: {dict(reasons)}" + (f"; only one says: {only[:4]}" if only else ""))
     check(len(reasons) == 4, "all reasons occur")
+    shown = page(out / "report.html")
+    drawn = next(b for b in blocks(shown, "table") if b["title"].startswith("Stars removed"))
+    check(not problems(shown) and {r[0]: int(r[1]) for r in drawn["rows"]} == reasons, "the report has them too")
 
 
 def cores(program, folder):

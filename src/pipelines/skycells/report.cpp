@@ -96,10 +96,10 @@ std::string method_name(numerics::GaussianMethod method) {
       return "direct sums";
     case numerics::GaussianMethod::fft:
       return "Fourier transforms";
-    case numerics::GaussianMethod::expsum:
-      return "sums of exponentials";
     case numerics::GaussianMethod::multirate:
       return "multirate";
+    case numerics::GaussianMethod::expsum:
+      return "sums of exponentials";
   }
   return {};
 }
@@ -121,7 +121,7 @@ web::DataTable method(const Config& config) {
     table.rows.push_back({"R1, where these are cut [pix]", std::to_string(plan.reach)});
   }
   table.rows.push_back({"missing pixels", config.psf.missing});
-  table.rows.push_back({"sky", config.background.mode});
+  table.rows.push_back({"sky", config.needs_variance() ? "0 outside of sources" : "kept"});
   table.rows.push_back({"saturated stars", config.saturation.mode});
   table.rows.push_back(
       {"paddings by other projections", config.geometry.cross_projection ? "yes" : "no"});
@@ -149,7 +149,6 @@ std::vector<std::string> cell_row(const ReportInput& input, std::size_t i) {
           percent("n_missing"),
           percent("n_masked"),
           percent("n_nan"),
-          number("combined_mean"),
           number("mean"),
           number("maximum")};
 }
@@ -240,8 +239,8 @@ web::Section cells_section(const ReportInput& input, std::vector<std::string>& p
     table.title = rows < input.cells.rows()
                       ? fmt::format("The first {} of {} cells", rows, input.cells.rows())
                       : "All cells";
-    table.header = {"skycell",    "status",  "bands",       "read [MB]", "missing [%]",
-                    "masked [%]", "NaN [%]", "mean before", "mean",      "maximum"};
+    table.header = {"skycell",    "status",  "bands", "read [MB]", "missing [%]",
+                    "masked [%]", "NaN [%]", "mean",  "maximum"};
     for (std::size_t i = 0; i < rows; ++i) {
       table.rows.push_back(cell_row(input, i));
     }

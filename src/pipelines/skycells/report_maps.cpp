@@ -279,8 +279,9 @@ std::vector<web::Block> removed_stars(const Table& removed) {
   chart.y_label = "stars";
   constexpr double kBin = 0.5;
   for (const auto& [reason, values] : by_reason) {
-    table.rows.push_back(
-        {reason, std::to_string(values.size()), fmt::format("{:.2f}", numerics::median(values))});
+    const double median = numerics::median(values);
+    table.rows.push_back({reason, std::to_string(values.size()),
+                          std::isfinite(median) ? fmt::format("{:.2f}", median) : "-"});
     std::map<int, int> bins;
     for (const double value : values) {
       if (std::isfinite(value)) {
@@ -351,7 +352,7 @@ web::Section seams_section(const ReportInput& input, std::vector<std::string>& p
   section.draw("table of seams", [&]() -> std::vector<web::Block> {
     const std::vector<Seam> seams = find_seams(input);
     if (seams.empty()) {
-      return {web::Text{"No two cells overlap.", false}};
+      return {web::Text{"No two cells have a value at the same place.", false}};
     }
     return {seam_summary(seams), worst_seams(seams)};
   });
