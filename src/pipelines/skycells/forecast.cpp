@@ -8,7 +8,7 @@ namespace {
 // Core seconds per megapixel, measured with AVX-512 and files in memory.
 constexpr double kBandSeconds = 4.5e-3;      // an image and its mask
 constexpr double kLightSeconds = 2.0e-3;     // sum of bands, decimation, mask
-constexpr double kConvolveSeconds = 4.0e-3;  // interpolation and writing
+constexpr double kConvolveSeconds = 8.0e-3;  // interpolation and writing
 constexpr double kPlainSeconds = 2.5e-2;     // without a coarse grid
 constexpr double kMemory_mb = 110.0;         // of a rank
 constexpr double kRecordBytes = 0.05;        // per pixel, of light and masks
