@@ -20,6 +20,7 @@ stop() { told=$1; [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null; }
 trap 'stop USR1' USR1
 trap 'stop TERM' TERM
 
+begin=$(date +%s)
 cd {{folder}} || exit 2
 module load {{modules}}
 {{setup}}
@@ -30,7 +31,7 @@ share={{share}} # a successor is no member of the array
 # PBS gives no warning: skyloom stops by itself {{lead_s}} s before this time.
 walltime=$(qstat -f "$PBS_JOBID" 2>/dev/null | sed -n 's/^ *Resource_List.walltime = //p')
 IFS=: read -r h m s <<<"${walltime:-{{walltime}}}"
-export SKYLOOM_JOB_END_TIME=$(($(date +%s) + 10#$h * 3600 + 10#$m * 60 + 10#$s))
+export SKYLOOM_JOB_END_TIME=$((begin + 10#$h * 3600 + 10#$m * 60 + 10#$s))
 
 {{launcher}} \
   {{command}} &

@@ -247,6 +247,10 @@ void assemble(const parallel::Comm& comm, const Plan& plan, const Journal& journ
   io::pass_point("assembly.slabs");
   write_product(comm, plan, journal, *share, slabs, temporary, attributes);
   io::pass_point("assembly.written");
+  // Not before: an earlier product must not show the arrays of another one.
+  if (slabs != nullptr) {
+    slabs->publish();
+  }
   parallel::on_root(comm, [&] { io::rename_durably(temporary, product); });
 }
 

@@ -1,6 +1,7 @@
 #include "skyloom/engine/file_sets.hpp"
 
 #include <filesystem>
+#include <optional>
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/pipeline.hpp"
@@ -18,18 +19,21 @@ namespace fs = std::filesystem;
 constexpr const char* kHashName = "config_hash";
 constexpr const char* kHashCard = "CFGHASH";
 
-bool is_written(const fs::path& path, const std::string& hash, bool is_fits) {
-  if (!fs::exists(path)) {
-    return false;
+/// The hash in the stamp of a file; nullopt when it has none or cannot be read.
+std::optional<std::string> stamp_of(const fs::path& path, bool is_fits) {
+  if (!fs::is_regular_file(path)) {
+    return std::nullopt;
   }
   try {
-    if (is_fits) {
-      return io::FitsFile(path, 0).text(kHashCard) == hash;
-    }
-    return io::Hdf5File(path).attribute("/", kHashName).value_or("") == hash;
-  } catch (const ConfigError&) {
-    return false;
+    return is_fits ? io::FitsFile(path, 0).text(kHashCard)
+                   : io::Hdf5File(path).attribute("/", kHashName);
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
   }
+}
+
+bool is_fits_name(const std::string& name) {
+  return name.ends_with(".fits") || name.ends_with(".fits.gz");
 }
 
 void write_file(const fs::path& path, const FileContent& content, const FileStamp& stamp) {
@@ -70,10 +74,38 @@ auto content_of(const FileSet& set, const Make& make, std::size_t i) {
 
 }  // namespace
 
+void remove_stamped_files(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> inside;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
+    inside.push_back(entry.path());
+  }
+  // What is in a folder before the folder.
+  for (auto path = inside.rbegin(); path != inside.rend(); ++path) {
+    std::string name = path->filename().string();
+    const bool unfinished = name.ends_with(".tmp");
+    name = unfinished ? path->stem().string() : name;
+    const bool is_ours = (is_fits_name(name) || name.ends_with(".h5")) &&
+                         (unfinished || stamp_of(*path, is_fits_name(name)));
+    if (is_ours || (fs::is_directory(*path, ignored) && fs::is_empty(*path, ignored))) {
+      fs::remove(*path, ignored);
+    }
+  }
+  fs::remove(folder, ignored);  // only when nothing is left in it
+}
+
 bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const Products& products,
                      const FileStamp& stamp, const std::function<bool()>& must_stop, Log& log) {
   bool stopped = false;
-  for (const FileSet& set : pipeline.file_sets(products)) {
+  std::vector<FileSet> sets;
+  std::string trouble;
+  try {
+    sets = pipeline.file_sets(products);
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  parallel::agree(comm, trouble.empty(), trouble);
+  for (const FileSet& set : sets) {
     const fs::path folder = products.directory() / set.folder;
     parallel::on_root(comm, [&] { io::create_folders(folder); });
     const auto step = static_cast<std::size_t>(comm.size());
@@ -82,7 +114,7 @@ bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const
          i += step) {
       const fs::path path = folder / set.names[i];
       const bool is_fits = static_cast<bool>(set.make_fits);
-      if (!is_written(path, stamp.hash, is_fits)) {
+      if (stamp_of(path, is_fits) != stamp.hash) {
         if (is_fits) {
           write_fits(path, content_of(set, set.make_fits, i), stamp);
         } else {

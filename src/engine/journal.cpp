@@ -83,6 +83,7 @@ struct Journal::Impl {
         index(communicator, std::move(shares)) {}
 
   void recover();
+  [[nodiscard]] bool has_room_for(const std::vector<JournalFile>& files) const;
   void compact(const std::vector<JournalFile>& old_files);
   Piece put_piece(Piece piece, std::string_view payload);
   std::vector<Piece> put(Piece piece, std::string_view payload);
@@ -155,9 +156,24 @@ void Journal::Impl::recover() {
   for (const JournalFile& old : files) {
     generations.insert(old.generation);
   }
-  if (generations.size() > kGenerationsKept) {
+  if (generations.size() > kGenerationsKept && has_room_for(files)) {
     compact(files);
   }
+}
+
+/// Compaction only tidies up: a full disk must not keep a run from going on.
+bool Journal::Impl::has_room_for(const std::vector<JournalFile>& files) const {
+  bool has_room = false;
+  parallel::on_root(comm, [&] {
+    std::uint64_t bytes = 0;
+    for (const JournalFile& old : files) {
+      bytes += old.bytes;
+    }
+    std::error_code unknown;
+    const fs::space_info space = fs::space(directory, unknown);
+    has_room = !unknown && space.available > bytes;
+  });
+  return comm.any(has_room);
 }
 
 /// Rewrites what counts into this attempt's files; then the old ones are not needed.
@@ -251,7 +267,9 @@ Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key
   impl_->recover();
 }
 
-Journal::~Journal() = default;
+Journal::~Journal() {
+  parallel::erase_on_term(-1, 0, 0);
+}
 
 bool Journal::has(std::size_t unit) const {
   return impl_->index.has(unit);
@@ -330,9 +348,12 @@ void Journal::begin(std::size_t unit, std::string_view key) {
   const Piece written = impl_->put_piece(piece, key.substr(0, kMostKeyBytes));
   impl_->begun_at = written.offset - kRecordHeaderBytes;
   impl_->begun_bytes = kRecordHeaderBytes + written.length;
+  // Others die by the launcher when a unit kills a process: theirs are not to blame.
+  parallel::erase_on_term(impl_->file.descriptor(), impl_->begun_at, impl_->begun_bytes);
 }
 
 void Journal::withdraw() noexcept {
+  parallel::erase_on_term(-1, 0, 0);
   if (impl_->begun_at == Impl::kNone) {
     return;
   }
@@ -373,6 +394,7 @@ void Journal::merge(bool with_payloads) {
 }
 
 void Journal::remove() {
+  parallel::erase_on_term(-1, 0, 0);
   impl_->readers.clear();
   impl_->file = io::PosixFile();
   impl_->comm.barrier();

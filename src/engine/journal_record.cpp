@@ -159,9 +159,14 @@ std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> s
 
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces) {
   std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
-    return a.unit != b.unit ? a.unit < b.unit
-                            : std::tuple(record_of(a), a.part, a.offset) <
-                                  std::tuple(record_of(b), b.part, b.offset);
+    // Results before failures; of failures the newest: why it failed when it was tried last.
+    const auto order = [](const Piece& piece) {
+      const bool failed = piece.kind == RecordKind::failed;
+      return std::tuple(piece.unit, piece.kind, failed ? ~piece.attempt : 0U);
+    };
+    return order(a) != order(b) ? order(a) < order(b)
+                                : std::tuple(record_of(a), a.part, a.offset) <
+                                      std::tuple(record_of(b), b.part, b.offset);
   });
   std::vector<Piece> out;
   out.reserve(pieces.size());

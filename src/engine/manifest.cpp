@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <map>
 #include <string_view>
+#include <thread>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -270,7 +272,16 @@ RunLock::RunLock(const std::filesystem::path& run_directory) {
     throw FatalError(file + ": cannot be opened: " + std::strerror(errno));
   }
   // A file system without locks (some network mounts) must not forbid running at all.
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  // `skyloom status` holds it for a moment, to see whether a run does.
+  constexpr int kTries = 20;
+  bool is_held = false;
+  for (int i = 0; i < kTries && (i == 0 || is_held); ++i) {
+    if (i > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    is_held = ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  }
+  if (is_held) {
     ::close(descriptor_);
     descriptor_ = -1;
     throw ConfigError(run_directory.string(), "another run is using this run directory",

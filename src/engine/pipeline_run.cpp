@@ -71,6 +71,8 @@ class PipelineRun {
   void validate();
   void plan_first_stage();
   void refuse_foreign_files() const;
+  /// Of the manifest.
+  void forget_selected();
   void dry_run();
   void open_directory();
   void set_deadline();
@@ -154,9 +156,16 @@ void PipelineRun::plan_first_stage() {
 
 void PipelineRun::validate() {
   parallel::on_root(comm_, [&] { pipeline_.check(); });
+  // What only another rank sees, such as a folder that its node does not mount.
+  std::string trouble;
   if (!root_) {
-    pipeline_.check();
+    try {
+      pipeline_.check();
+    } catch (const std::exception& error) {
+      trouble = error.what();
+    }
   }
+  parallel::agree(comm_, trouble.empty(), trouble);
   stages_ = pipeline_.stages();
   std::string chosen;
   parallel::on_root(comm_, [&] {
@@ -174,15 +183,29 @@ void PipelineRun::validate() {
 
 /// A directory without a manifest may be anybody's: nothing in it may be overwritten.
 void PipelineRun::refuse_foreign_files() const {
-  std::vector<std::string> names{std::string(pipeline_.name()) + ".h5"};
+  std::vector<std::string> names{std::string(pipeline_.name()) + ".h5", "config.toml",
+                                 "report.html"};
   for (const auto& stage : stages_) {
     names.push_back(std::string(stage->name()) + ".h5");
+    names.push_back(stage->slab_file());
+  }
+  for (const Export& exported : pipeline_.exports()) {
+    names.push_back(exported.file);
+  }
+  for (const std::string& folder : pipeline_.folders()) {
+    names.push_back(folder);
   }
   for (const std::string& name : names) {
-    if (fs::exists(options_.run_directory / name)) {
+    if (!name.empty() && fs::exists(options_.run_directory / name)) {
       throw ConfigError((options_.run_directory / name).string(), "is not from a run here",
                         "a directory with manifest.json, or without such files");
     }
+  }
+}
+
+void PipelineRun::forget_selected() {
+  for (const std::size_t i : selected_) {
+    manifest_.erase(stages_[i]->name());
   }
 }
 
@@ -190,10 +213,8 @@ void PipelineRun::refuse_foreign_files() const {
 void PipelineRun::dry_run() {
   if (std::optional<Manifest> known = read_manifest(options_.run_directory)) {
     manifest_ = *std::move(known);
-    for (const std::size_t i : selected_) {
-      if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
-        manifest_.erase(stages_[i]->name());
-      }
+    if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
+      forget_selected();
     }
   } else {
     refuse_foreign_files();
@@ -215,14 +236,18 @@ void PipelineRun::open_directory() {
   lock_ = std::make_unique<RunLock>(directory);
   if (std::optional<Manifest> known = read_manifest(directory)) {
     manifest_ = *std::move(known);
-    if (options_.fresh && manifest_.pipeline == pipeline_.name()) {
-      remove_stages(pipeline_, stages_, selected_, directory, manifest_);
-    }
   } else {
     refuse_foreign_files();
     manifest_.pipeline = pipeline_.name();
   }
+  const bool is_fresh = options_.fresh && manifest_.pipeline == pipeline_.name();
+  if (is_fresh) {
+    forget_selected();
+  }
   check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  if (is_fresh) {
+    remove_stages(pipeline_, stages_, selected_, directory);
+  }
   manifest_.config_file = options_.config_file.string();
   manifest_.seed = static_cast<std::uint64_t>(options_.settings.seed);
   manifest_.stage_order.clear();

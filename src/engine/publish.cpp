@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -58,27 +59,63 @@ Table scalar_columns(const Table& table) {
   return out;
 }
 
-/// Rows whose text column `where` has the value, without that column.
-Table rows_with(const Table& table, const std::string& where, const std::string& value) {
-  const auto& texts = table.get<std::string>(where);
-  Table rows(table.schema());
-  std::size_t first = 0;
-  while (first < texts.size()) {
-    std::size_t last = first;
-    while (last < texts.size() && texts[last] == value) {
-      ++last;
-    }
-    rows.append(table, first, last);
-    first = std::max(last, first + 1);
-  }
+Table without_column(const Table& table, const std::string& name) {
   Table out(TableSchema{table.name(), {}});
-  for (std::size_t i = 0; i < rows.columns().size(); ++i) {
-    if (rows.columns()[i].name != where) {
-      out.add_column(rows.columns()[i], rows.data(i));
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    if (table.columns()[i].name != name) {
+      out.add_column(table.columns()[i], table.data(i));
     }
   }
   return out;
 }
+
+/// Where the values of the text columns of stored tables stand: a run of many fields exports every
+/// table once per field.
+class RowsByText {
+ public:
+  explicit RowsByText(const Products& products) : products_(products) {}
+
+  /// Rows of a table whose column `where` has the value, without that column.
+  Table rows(const std::string& stage, const std::string& table, const std::string& where,
+             const std::string& value) {
+    const auto [at, is_new] = places_.try_emplace({stage, table, where});
+    if (is_new) {
+      at->second = places_of(stage, table, where);
+    }
+    Table out = products_.rows(stage, table, 0, 0);
+    for (const auto& [first, last] : at->second[value]) {
+      out.append(products_.rows(stage, table, first, last));
+    }
+    return without_column(out, where);
+  }
+
+ private:
+  using Places = std::map<std::string, std::vector<std::pair<std::size_t, std::size_t>>>;
+
+  /// Ranges of rows of every value.
+  Places places_of(const std::string& stage, const std::string& table, const std::string& where) {
+    constexpr std::size_t kRowsAtOnce = std::size_t{1} << 20;
+    const std::vector<std::string> column{where};
+    const std::size_t n = products_.n_rows(stage, table);
+    Places places;
+    for (std::size_t first = 0; first < n; first += kRowsAtOnce) {
+      const Table part =
+          products_.rows(stage, table, first, std::min(n, first + kRowsAtOnce), column);
+      const auto& texts = part.get<std::string>(where);
+      for (std::size_t i = 0; i < texts.size(); ++i) {
+        auto& ranges = places[texts[i]];
+        if (ranges.empty() || ranges.back().second != first + i) {
+          ranges.emplace_back(first + i, first + i);
+        }
+        ++ranges.back().second;
+      }
+    }
+    return places;
+  }
+
+  const Products& products_;
+  std::map<std::array<std::string, 3>, Places> places_;
+};
 
 void write_published(const Published& item, const Products& products, io::Hdf5Writer& writer) {
   if (item.linked) {
@@ -99,11 +136,10 @@ void write_published(const Published& item, const Products& products, io::Hdf5Wr
   writer.write_table(table);
 }
 
-Table exported_table(const Pipeline& pipeline, const Products& products, const Export& exported) {
+Table exported_table(const Pipeline& pipeline, const Products& products, const Export& exported,
+                     RowsByText& by_text) {
   if (exported.make) {
-    const Table made = exported.make(products);
-    const bool filtered = !exported.where.empty() && made.has(exported.where);
-    return filtered ? rows_with(made, exported.where, exported.value) : made;
+    return exported.make(products);
   }
   const std::vector<Published> published = pipeline.published();
   const auto source = std::find_if(published.begin(), published.end(), [&](const Published& item) {
@@ -113,11 +149,15 @@ Table exported_table(const Pipeline& pipeline, const Products& products, const E
     throw FatalError("export of the table " + exported.table + ", which " +
                      std::string(pipeline.name()) + " does not publish");
   }
-  const Table stored =
-      source->make ? source->make(products) : products.table(source->stage, source->table);
-  Table table = exported.with_arrays ? stored : scalar_columns(stored);
-  if (!exported.where.empty()) {
-    table = rows_with(table, exported.where, exported.value);
+  if (source->make && !exported.where.empty()) {
+    throw FatalError("export of rows of the table " + exported.table + ", which is not stored");
+  }
+  Table table = source->make ? source->make(products)
+                : exported.where.empty()
+                    ? products.table(source->stage, source->table)
+                    : by_text.rows(source->stage, source->table, exported.where, exported.value);
+  if (!exported.with_arrays) {
+    table = scalar_columns(table);
   }
   table.rename(source->as);
   return table;
@@ -198,11 +238,12 @@ void publish(const Pipeline& pipeline, const Products& products,
   }
   io::pass_point("publish");
   io::rename_durably(temporary, path);
+  RowsByText by_text(products);
   for (const Export& exported : pipeline.exports()) {
     const fs::path file = products.directory() / exported.file;
     std::error_code ignored;
     fs::create_directories(file.parent_path(), ignored);
-    io::write_table(file, exported_table(pipeline, products, exported), exported.format);
+    io::write_table(file, exported_table(pipeline, products, exported, by_text), exported.format);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/publish.hpp"
 #include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/files.hpp"
@@ -255,7 +256,7 @@ void remove_journal(const std::filesystem::path& folder) {
 
 void remove_stages(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory, Manifest& manifest) {
+                   const std::filesystem::path& run_directory) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
@@ -265,13 +266,12 @@ void remove_stages(const Pipeline& pipeline, const Stages& stages,
     remove(name + ".h5.tmp");
     remove_slab_files({run_directory, name, stages[i]->slab_file()});
     remove_journal(run_directory / name);
-    manifest.erase(name);
   }
   remove(std::string(pipeline.name()) + ".h5");
   remove("report.html");
   remove("progress.json");
   for (const std::string& folder : pipeline.folders()) {
-    fs::remove_all(run_directory / folder, ignored);
+    remove_stamped_files(run_directory / folder);
   }
   for (const Export& exported : pipeline.exports()) {
     // A file outside of the run directory may be anything by now.

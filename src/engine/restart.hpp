@@ -19,8 +19,8 @@ namespace skyloom::engine {
 using Stages = std::vector<std::unique_ptr<StageBase>>;
 
 /// Describes stages; each input file is read once. Of a stage with more than kManyInputs files, or
-/// kManyBytes in them, only size and ends are looked at: reading them all would take longer than the
-/// stage.
+/// kManyBytes in them, only size and ends are looked at: reading them all would take longer than
+/// the stage.
 class Describer {
  public:
   static constexpr std::size_t kManyInputs = 1000;
@@ -62,6 +62,6 @@ void remove_journal(const std::filesystem::path& folder);
 /// Removes what skyloom wrote of these stages, and everything that was derived from them.
 void remove_stages(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory, Manifest& manifest);
+                   const std::filesystem::path& run_directory);
 
 }  // namespace skyloom::engine

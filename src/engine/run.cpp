@@ -369,6 +369,11 @@ std::vector<double> gather_idle(const parallel::Comm& comm, double idle_fraction
   return out;
 }
 
+bool must_stop_all(const parallel::Comm& comm, const StageSettings& settings) {
+  return comm.any(parallel::stop_signalled() ||
+                  (settings.deadline_s > 0.0 && now_s() >= settings.deadline_s));
+}
+
 }  // namespace
 
 StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan& plan,
@@ -405,6 +410,8 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
     outcome.elapsed_s = loop.elapsed_s();
     outcome.idle_fraction = gather_idle(comm, loop.idle_fraction());
   }
+  // Assembly takes its time too. Units are all there: the next attempt begins with it.
+  complete = complete && !must_stop_all(comm, settings);
   journal.merge(complete);
   outcome.failed = journal.count_failed();
   if (!complete) {

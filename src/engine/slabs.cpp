@@ -18,11 +18,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kKeyName = "skyloom_key";
-// Of files that are written in place; compressed ones have none.
-constexpr const char* kOffsetsName = "skyloom_offsets";
+// Places of the arrays in files that are written in place; compressed ones have none.
+constexpr const char* kOffsetsGroup = "provenance";
+constexpr const char* kOffsetsName = "slab_offsets";
 constexpr const char* kUnfinished = ".tmp";
 constexpr const char* kNew = ".tmp.new";  // until it is whole
 constexpr const char* kPacked = ".packed.tmp";
+constexpr const char* kCopied = ".tmp.tmp";  // while a finished file is copied
 constexpr std::size_t kVerifyBytes = std::size_t{1} << 20;
 constexpr std::size_t kCopyBytes = std::size_t{32} << 20;
 
@@ -34,23 +36,20 @@ std::size_t product(std::span<const std::size_t> sides) {
   return out;
 }
 
-std::string offsets_text(const std::vector<std::uint64_t>& offsets) {
-  std::string text;
-  for (const std::uint64_t offset : offsets) {
-    text += std::to_string(offset) + " ";
-  }
-  return text;
+std::string offsets_path() {
+  return std::string(kOffsetsGroup) + "/" + kOffsetsName;
 }
 
-std::vector<std::uint64_t> parse_offsets(const std::string& text) {
-  std::vector<std::uint64_t> offsets;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    std::size_t used = 0;
-    offsets.push_back(std::stoull(text.substr(at), &used));
-    at += used + 1;
+/// None when the file has none.
+std::vector<std::uint64_t> read_offsets(const fs::path& path) {
+  const io::Hdf5File file(path);
+  if (!file.has(offsets_path())) {
+    return {};
   }
-  return offsets;
+  std::vector<std::int64_t> offsets(file.shape(offsets_path())[0]);
+  file.read_rows(offsets_path(), Type::int64, 0, offsets.size(),
+                 std::as_writable_bytes(std::span(offsets)));
+  return {offsets.begin(), offsets.end()};
 }
 
 /// Key of a slab file, or "" when it is missing, damaged or has none.
@@ -188,7 +187,7 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
   if (key_of(final_path) != key) {
     return Found::nothing;
   }
-  if (!io::Hdf5File(final_path).attribute("/", kOffsetsName)) {
+  if (!io::Hdf5File(final_path).has(offsets_path())) {
     return Found::packed;
   }
   if (fs::exists(place.run_directory / (place.stage + ".h5"))) {
@@ -205,6 +204,10 @@ SlabFile::Impl::Found SlabFile::Impl::reuse() const {
 void SlabFile::Impl::create(bool unpack) const {
   const fs::path unfinished = final_path.string() + kNew;
   parallel::on_root(comm, [&] {
+    // What an attempt left that a full disk ended would count against this one.
+    std::error_code ignored;
+    fs::remove(unfinished, ignored);
+    fs::remove(final_path.string() + kPacked, ignored);
     std::uint64_t bytes = 0;
     for (const SlabArray& slab : schema.slabs) {
       bytes += product(slab.shape) * size_of(slab.type);
@@ -218,7 +221,11 @@ void SlabFile::Impl::create(bool unpack) const {
       writer.create_array(slab);
       places.push_back(product(slab.shape) == 0 ? 0 : writer.array_offset(slab.name));
     }
-    writer.attribute("/", kOffsetsName, offsets_text(places));
+    // A dataset: attributes have a limit, which thousands of arrays reach.
+    writer.write_column(kOffsetsGroup,
+                        {kOffsetsName, Type::int64, "byte", "first byte of every array"},
+                        comm.rank() == 0 ? std::vector<std::int64_t>(places.begin(), places.end())
+                                         : std::vector<std::int64_t>());
     writer.attribute("/", kKeyName, key);
     write_extras(writer);
     writer.close();
@@ -305,13 +312,12 @@ void SlabFile::Impl::pack() const {
     write_extras(writer);
     writer.close();
   }
-  parallel::on_root(comm, [&] { io::rename_durably(unfinished, final_path); });
 }
 
 void remove_slab_files(const SlabPlace& place) {
   const std::string path = (place.run_directory / place.name()).string();
   std::error_code ignored;
-  for (const char* suffix : {"", kUnfinished, kNew, kPacked}) {
+  for (const char* suffix : {"", kUnfinished, kNew, kPacked, kCopied}) {
     fs::remove(path + suffix, ignored);
   }
 }
@@ -331,11 +337,17 @@ SlabFile::SlabFile(const parallel::Comm& comm, const SlabPlace& place, std::stri
   if (!comm.any(found == Impl::Found::in_place)) {
     impl_->create(packed);
   }
-  std::string offsets;
-  parallel::on_root(
-      comm, [&] { offsets = io::Hdf5File(impl_->path).attribute("/", kOffsetsName).value_or(""); });
-  comm.broadcast(offsets);
-  impl_->offsets = parse_offsets(offsets);
+  std::string bytes;
+  parallel::on_root(comm, [&] {
+    const std::vector<std::uint64_t> offsets = read_offsets(impl_->path);
+    bytes.assign(reinterpret_cast<const char*>(offsets.data()),
+                 offsets.size() * sizeof(std::uint64_t));
+  });
+  comm.broadcast(bytes);
+  impl_->offsets.resize(bytes.size() / sizeof(std::uint64_t));
+  if (!bytes.empty()) {
+    std::memcpy(impl_->offsets.data(), bytes.data(), bytes.size());
+  }
   if (impl_->offsets.size() != schema.slabs.size()) {
     throw FatalError(impl_->path.string() + ": the places of its arrays are not known");
   }
@@ -419,13 +431,21 @@ void SlabFile::finish() {
     trouble = error.what();
   }
   parallel::agree(impl_->comm, trouble.empty(), trouble);
-  if (!impl_->is_to_be_packed()) {
-    parallel::on_root(impl_->comm, [this] { io::rename_durably(impl_->path, impl_->final_path); });
-    return;
+  if (impl_->is_to_be_packed()) {
+    impl_->pack();
+    impl_->file = io::PosixFile();
   }
-  impl_->pack();
-  impl_->file = io::PosixFile();
-  parallel::on_root(impl_->comm, [this] { fs::remove(impl_->path); });
+}
+
+void SlabFile::publish() {
+  parallel::on_root(impl_->comm, [this] {
+    if (impl_->is_to_be_packed()) {
+      io::rename_durably(impl_->final_path.string() + kPacked, impl_->final_path);
+      fs::remove(impl_->path);
+    } else {
+      io::rename_durably(impl_->path, impl_->final_path);
+    }
+  });
 }
 
 std::string SlabFile::final_name() const {

@@ -57,7 +57,11 @@ std::optional<FitsFloats> FitsFloats::find(fitsfile* file, const std::filesystem
   }
   FitsFloats out;
   out.path_ = path.string();
-  out.file_ = PosixFile(path, PosixFile::Mode::read);
+  try {
+    out.file_ = PosixFile(path, PosixFile::Mode::read);
+  } catch (const FatalError& error) {
+    throw ReadFailure(out.path_, "cannot be opened again", error.what());
+  }
   out.data_ = static_cast<std::uint64_t>(data);
   out.width_ = width;
   out.height_ = height;
@@ -68,8 +72,13 @@ void FitsFloats::read(const Box& box, int plane, ImageView<float> out) const {
   const auto fetch = [&](int y, std::span<float> values) {
     const std::int64_t pixel = (std::int64_t{plane} * height_ + y) * std::int64_t{width_} + box.x0;
     const auto bytes = std::as_writable_bytes(values);
-    if (file_.read(bytes, data_ + static_cast<std::uint64_t>(pixel) * sizeof(float)) !=
-        bytes.size()) {
+    std::size_t count = 0;
+    try {
+      count = file_.read(bytes, data_ + static_cast<std::uint64_t>(pixel) * sizeof(float));
+    } catch (const FatalError& error) {
+      throw ReadFailure(path_, "its pixels cannot be read", error.what());
+    }
+    if (count != bytes.size()) {
       throw ConfigError(path_, "its pixels cannot be read: it is truncated", "a whole FITS file");
     }
     to_native(values);

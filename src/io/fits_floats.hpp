@@ -19,11 +19,12 @@ class FitsFloats {
  public:
   /// @param file at the HDU of the image   @return nullopt when the image is stored in another way:
   ///   compressed, scaled, of another type, in a compressed file
-  /// @throws ConfigError naming the file when it cannot be opened again
+  /// @throws ReadFailure naming the file when it cannot be opened again
   static std::optional<FitsFloats> find(fitsfile* file, const std::filesystem::path& path,
                                         long width, long height);
 
-  /// The box of a plane, which must lie inside. @throws ConfigError naming the file cut short
+  /// The box of a plane, which must lie inside. @throws ConfigError naming the file cut short,
+  /// ReadFailure
   void read(const Box& box, int plane, ImageView<float> out) const;
 
  private:

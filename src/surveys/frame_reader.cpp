@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -113,16 +115,26 @@ struct FrameReader::Impl {
     return open_companion(path, hdu, spec.file, info.width, info.height);
   }
 
-  /// Why a pixel of this value is bad; 0 when it is not.
-  [[nodiscard]] std::uint8_t verdict(float value) const {
-    if (!std::isfinite(value)) {
-      return kBadNotFinite;
+  /// The least float that is saturated; NaN, which no value reaches, without a limit.
+  [[nodiscard]] float saturated_from() const {
+    const double limit = info.saturate_adu / 2.0;
+    const auto least = static_cast<float>(limit);
+    return static_cast<double>(least) < limit
+               ? std::nextafter(least, std::numeric_limits<float>::infinity())
+               : least;
+  }
+
+  /// Why every pixel of a row is bad; 0 when it is not.
+  void judge(std::span<const float> values, std::uint8_t* bad) const {
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    const auto blank = static_cast<float>(spec.blank_adu);
+    const float saturated = saturated_from();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float value = values[i];
+      std::uint8_t verdict = value >= saturated ? std::uint8_t{kBadSaturated} : std::uint8_t{0};
+      verdict = value == blank ? std::uint8_t{kBadMasked} : verdict;
+      bad[i] = std::abs(value) <= kLargest ? verdict : std::uint8_t{kBadNotFinite};
     }
-    if (value == static_cast<float>(spec.blank_adu)) {
-      return kBadMasked;
-    }
-    // Without a limit it is NaN and no value reaches it.
-    return static_cast<double>(value) >= info.saturate_adu / 2.0 ? kBadSaturated : 0;
   }
 
   void fill_data(const Box& inside, const Box& box, FramePixels& out) {
@@ -130,16 +142,15 @@ struct FrameReader::Impl {
     const double sky = spec.sky_is_fitted ? 0.0 : spec.sky_adu;
     const Image<float> model = sky_model ? sky_model->at(inside) : Image<float>();
     for (int y = inside.y0; y < inside.y1; ++y) {
-      for (int x = inside.x0; x < inside.x1; ++x) {
-        const float value = values(y - inside.y0, x - inside.x0);
-        const std::uint8_t bad = verdict(value);
-        out.bad(y - box.y0, x - box.x0) = bad;
-        if (bad == 0) {
-          const double under =
-              sky + (sky_model ? static_cast<double>(model(y - inside.y0, x - inside.x0)) : 0.0);
-          out.data(y - box.y0, x - box.x0) =
-              static_cast<float>((static_cast<double>(value) - under) * info.scale);
-        }
+      const std::span<const float> row = values.row(y - inside.y0);
+      std::uint8_t* bad = &out.bad(y - box.y0, inside.x0 - box.x0);
+      float* data = &out.data(y - box.y0, inside.x0 - box.x0);
+      judge(row, bad);
+      const float* light = sky_model ? &model(y - inside.y0, 0) : nullptr;
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        const double under = sky + (light != nullptr ? static_cast<double>(light[i]) : 0.0);
+        const auto scaled = static_cast<float>((static_cast<double>(row[i]) - under) * info.scale);
+        data[i] = bad[i] == 0 ? scaled : 0.0F;
       }
     }
   }

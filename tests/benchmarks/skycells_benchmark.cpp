@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <numbers>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -19,7 +20,8 @@
 #include <fitsio.h>
 #include <unistd.h>
 
-#include "pipelines/skycells/combine/kernel.hpp"
+#include "pipelines/skycells/combine/kernel_cell.hpp"
+#include "pipelines/skycells/combine/kernel_pads.hpp"
 #include "pipelines/skycells/combine/kernel_zones.hpp"
 #include "pipelines/skycells/convolve/kernel.hpp"
 #include "skyloom/io/posix_file.hpp"
@@ -37,7 +39,8 @@ using surveys::SkycellReader;
 namespace {
 
 constexpr int kBands = 4;
-constexpr int kRowsPerRead = 128;
+constexpr int kRowsPerRead = 32;
+constexpr int kRowsPerWrite = 128;
 const CellGeometry kCell{6240, 6243, 480, 10, 480};
 
 /// The only known scaling of a real stack.
@@ -197,9 +200,9 @@ void read_by_cfitsio(const std::filesystem::path& path) {
 
 /// Calls `work` with every block of rows.
 template <class Work>
-void for_blocks(const Work& work) {
-  for (int y = 0; y < kCell.height; y += kRowsPerRead) {
-    work(y, std::min(kRowsPerRead, kCell.height - y));
+void for_blocks(int rows_at_once, const Work& work) {
+  for (int y = 0; y < kCell.height; y += rows_at_once) {
+    work(y, std::min(rows_at_once, kCell.height - y));
   }
 }
 
@@ -207,7 +210,7 @@ void read_images(const CellFiles& files) {
   Image<std::int16_t> block(kCell.width, kRowsPerRead);
   for (const auto& path : files.images) {
     const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::image);
-    for_blocks([&](int y, int rows) {
+    for_blocks(kRowsPerRead, [&](int y, int rows) {
       reader.read_stored(y, block.view().sub({0, kCell.width, 0, rows}));
     });
   }
@@ -217,53 +220,117 @@ void read_masks(const CellFiles& files) {
   Image<std::uint16_t> block(kCell.width, kRowsPerRead);
   for (const auto& path : files.masks) {
     const SkycellReader reader(path, SkycellFormat::fits, SkycellPlane::mask);
-    for_blocks([&](int y, int rows) {
+    for_blocks(kRowsPerRead, [&](int y, int rows) {
       reader.read_mask(y, block.view().sub({0, kCell.width, 0, rows}));
     });
   }
 }
 
-/// One cell from its files to its zones: all that the stage `combine` does but for its records.
-CombinedCell combine(const numerics::MultirateGaussian& gaussian, const CellFiles& files, int x,
-                     int y) {
-  std::vector<SkycellReader> images;
-  std::vector<SkycellReader> masks;
-  std::vector<std::vector<float>> tables;
-  std::vector<Image<std::int16_t>> rows;
-  for (std::size_t b = 0; b < kBands; ++b) {
-    images.emplace_back(files.images[b], SkycellFormat::fits, SkycellPlane::image);
-    masks.emplace_back(files.masks[b], SkycellFormat::fits, SkycellPlane::mask);
-    const surveys::SkycellHeader& h = images.back().header();
-    tables.push_back(
-        band_table({h.integers->bzero, h.integers->bscale, h.integers->blank, h.scaling.linear,
-                    h.scaling.boffset, h.scaling.bsoften, h.exptime_s},
-                   1.0 / kBands));
-    rows.emplace_back(kCell.width, kRowsPerRead);
-  }
-  Image<std::uint16_t> mask(kCell.width, kRowsPerRead);
-  Image<std::uint16_t> band_mask(kCell.width, kRowsPerRead);
-  const std::vector<double> weights(kBands, 1.0 / kBands);
-  std::vector<float> image(static_cast<std::size_t>(kCell.width));
-  CellDecimation decimation(gaussian, kCell, x, y, {}, false);
-  for_blocks([&](int first, int count) {
-    const Box box{0, kCell.width, 0, count};
+/// Rows of a cell from its files, as the stage reads them.
+class FileRows final : public RowSource {
+ public:
+  FileRows(const CellFiles& files, bool with_masks) {
     for (std::size_t b = 0; b < kBands; ++b) {
-      images[b].read_stored(first, rows[b].view().sub(box));
-      masks[b].read_mask(first, (b == 0 ? mask : band_mask).view().sub(box));
-      for (std::size_t i = 0; b > 0 && i < mask.pixels().size(); ++i) {
-        mask.pixels()[i] = static_cast<std::uint16_t>(mask.pixels()[i] | band_mask.pixels()[i]);
+      images_.emplace_back(files.images[b], SkycellFormat::fits, SkycellPlane::image);
+      if (with_masks) {
+        masks_.emplace_back(files.masks[b], SkycellFormat::fits, SkycellPlane::mask);
+      }
+      const surveys::SkycellHeader& h = images_.back().header();
+      tables_.push_back(
+          band_table({h.integers->bzero, h.integers->bscale, h.integers->blank, h.scaling.linear,
+                      h.scaling.boffset, h.scaling.bsoften, h.exptime_s},
+                     1.0 / kBands));
+    }
+    for (const std::vector<float>& table : tables_) {
+      BandRows& rows = block_.bands.emplace_back();
+      rows.table = table;
+      rows.stored = Image<std::int16_t>(kCell.width, kRowsPerRead);
+    }
+    block_.mask = Image<std::uint16_t>(kCell.width, kRowsPerRead);
+    band_mask_ = block_.mask;
+  }
+  [[nodiscard]] int rows_per_read() const override { return kRowsPerRead; }
+  const RowBlock& read(int first, int count) override {
+    const Box part{0, kCell.width, 0, count};
+    for (std::size_t b = 0; b < kBands; ++b) {
+      images_[b].read_stored(first, block_.bands[b].stored.view().sub(part));
+      if (masks_.empty()) {
+        continue;
+      }
+      masks_[b].read_mask(first, (b == 0 ? block_.mask : band_mask_).view().sub(part));
+      for (std::size_t i = 0; b > 0 && i < band_mask_.pixels().size(); ++i) {
+        std::uint16_t& mask = block_.mask.pixels()[i];
+        mask = static_cast<std::uint16_t>(mask | band_mask_.pixels()[i]);
       }
     }
-    for (int i = 0; i < count; ++i) {
-      std::vector<StoredBand> bands;
-      for (std::size_t b = 0; b < kBands; ++b) {
-        bands.push_back({tables[b], rows[b].view().row(i)});
+    return block_;
+  }
+
+ private:
+  std::vector<SkycellReader> images_;
+  std::vector<SkycellReader> masks_;
+  std::vector<std::vector<float>> tables_;
+  RowBlock block_;
+  Image<std::uint16_t> band_mask_;
+};
+
+const std::vector<double> kWeights(kBands, 1.0 / kBands);
+
+/// The same cell as one of another projection.
+class PadSource final : public PadPixels {
+ public:
+  explicit PadSource(const CellFiles& files) : rows_(files, false) {}
+  Image<float> read(const Box& box) override {
+    Image<float> out(box.width(), box.height());
+    for (int first = box.y0; first < box.y1;) {
+      const int last = std::min(box.y1, (first / kRowsPerRead + 1) * kRowsPerRead);
+      const RowBlock& block = rows_.read(first, last - first);
+      for (int i = 0; i < last - first; ++i) {
+        sum_row(block, i, box.x0, kWeights, MissingPixel::nan, out.view().row(first + i - box.y0));
       }
-      sum_bands(std::span<const StoredBand>(bands), weights, MissingPixel::nan, image);
-      decimation.add_row(first + i, image);
+      first = last;
     }
-  });
-  return decimation.finish();
+    return out;
+  }
+
+ private:
+  FileRows rows_;
+};
+
+/// One cell from its files to its zones: all that the stage `combine` does but for its records.
+/// @param pads null: none
+CellResult combine(const numerics::MultirateGaussian& gaussian, const CellFiles& files, int x,
+                   int y, PadRows* pads = nullptr) {
+  FileRows rows(files, true);
+  CellTask task;
+  task.geometry = kCell;
+  task.x = x;
+  task.y = y;
+  task.width = kCell.width;
+  task.height = kCell.height;
+  task.weights = kWeights;
+  task.gaussian = &gaussian;
+  task.padded.left = pads != nullptr;
+  task.pads = pads;
+  return combine_cell(task, rows);
+}
+
+/// The left side filled by one cell that is turned by `angle_deg`, as at declination 2 (0.3
+/// degrees) and 58 (6).
+CellResult combine_padded(const numerics::MultirateGaussian& gaussian, const CellFiles& files,
+                          double angle_deg) {
+  constexpr double kScale = 6.94444461259988e-05;
+  const double c = kScale * std::cos(angle_deg * std::numbers::pi / 180.0);
+  const double s = kScale * std::sin(angle_deg * std::numbers::pi / 180.0);
+  const GnomonicGrid here{{10.0, 0.0}, {1.0, 3122.0}, {-kScale, 0.0, 0.0, kScale}};
+  const GnomonicGrid there{{10.0, 0.0}, {5900.0, 3122.0}, {-c, s, s, c}};
+  PadSource source(files);
+  PadRows pads({{{-kCell.pad, kCell.edge, 0, kCell.height},
+                 {here, there},
+                 Box{0, kCell.width, 0, kCell.height}.grown(-kCell.edge),
+                 &source}},
+               -kCell.pad, kCell.width);
+  return combine(gaussian, files, 5, 5, &pads);
 }
 
 /// Fastest of the repeats.
@@ -306,22 +373,31 @@ void measure(const std::filesystem::path& folder, int repeats) {
               kBands, repeats);
   measure_reading(files, repeats);
   const numerics::MultirateGaussian gaussian(numerics::plan_gaussian({60.0, 1e-6, 470}));
-  std::vector<CombinedCell> cells;
-  const double combined =
-      best_of(repeats, [&] { cells.assign(1, combine(gaussian, files, 5, 5)); });
+  std::vector<CellResult> cells;
+  const auto measured = [&](const auto& make) {
+    return best_of(repeats, [&] {
+      cells.clear();
+      cells.push_back(make());
+    });
+  };
+  const double nearly_parallel = measured([&] { return combine_padded(gaussian, files, 0.3); });
+  const double turned = measured([&] { return combine_padded(gaussian, files, 6.0); });
+  const double combined = measured([&] { return combine(gaussian, files, 5, 5); });
   std::size_t bytes = 0;
-  for (const Patch& patch : cells.front().light) {
+  for (const Patch& patch : cells.front().cell.light) {
     bytes += patch.nodes.pixels().size_bytes();
   }
-  std::printf("  combine, reading included  %.3f  (step %d, %.2f MB of light kept)\n", combined,
-              gaussian.plan().step, 1e-6 * static_cast<double>(bytes));
+  std::printf(
+      "  combine, reading included  %.3f  (step %d, %.2f MB of light kept)\n"
+      "  with one padded side       %.3f, turned by 6 degrees %.3f\n",
+      combined, gaussian.plan().step, 1e-6 * static_cast<double>(bytes), nearly_parallel, turned);
 
   // Its neighbours have light elsewhere, but as much of it.
   std::vector<CombinedCell> others;
   others.reserve(9);
   Surroundings around{5, 5, {}, true, true};
   for (int i = 0; i < 9; ++i) {
-    others.push_back(combine(gaussian, files, 4 + i % 3, 4 + i / 3));
+    others.push_back(combine(gaussian, files, 4 + i % 3, 4 + i / 3).cell);
   }
   for (const CombinedCell& cell : others) {
     around.cells.push_back(&cell);
@@ -331,10 +407,10 @@ void measure(const std::filesystem::path& folder, int repeats) {
     convolved.clear();
     convolved.emplace_back(gaussian, kCell, RimRules{}, around);
   });
-  Image<float> block(kCell.width, kRowsPerRead);
+  Image<float> block(kCell.width, kRowsPerWrite);
   const auto fine_rows = [&](const auto& take) {
     return best_of(repeats, [&] {
-      for_blocks([&](int y, int rows) {
+      for_blocks(kRowsPerWrite, [&](int y, int rows) {
         convolved.front().rows(y, block.view().sub({0, kCell.width, 0, rows}));
         take(y, rows);
       });

@@ -339,6 +339,22 @@ TEST_CASE("a long unit leaves at a border with its state and goes on from there"
   REQUIRE(comm.all(product_is_right(bench, 1, {})));
 }
 
+TEST_CASE("a process that is told to end before it is killed does not blame its unit") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    engine::Journal journal(comm, folder.path() / "toy", "key", 20);
+    REQUIRE(comm.all(journal.deaths(3) == 0 && journal.deaths(4) == attempt));
+    if (comm.rank() == 0) {
+      journal.begin(4, "unit 4");
+      journal.begin(3, "unit 3");
+      REQUIRE(::raise(SIGTERM) == 0);
+      parallel::clear_stop_signal();
+    }
+    comm.barrier();
+  }
+}
+
 TEST_CASE("a unit in which processes die is tried alone at last, and then never again") {
   const parallel::Comm& comm = test_world();
   const SharedFolder folder(comm);

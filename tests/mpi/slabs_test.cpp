@@ -62,6 +62,7 @@ TEST_CASE("parts written in place by different ranks are in the file, and only w
     }
     REQUIRE(comm.all(sound));
     again.finish();
+    again.publish();
   }
   const io::Hdf5File file(folder.path() / "s.slabs.h5");
   const Image<float> image = file.read_image("a/image", {0, 10, 0, 8});
@@ -171,6 +172,7 @@ TEST_CASE("compressed arrays hold what was written in place, and can be taken up
     SlabFile slabs(comm, {folder.path(), "s"}, "key", declared);
     claims = fill(comm, declared, slabs);
     slabs.finish();
+    slabs.publish();
   }
   bool right = true;
   parallel::on_root(comm, [&] { right = holds(folder.path()); });
@@ -193,6 +195,7 @@ TEST_CASE("compressed arrays hold what was written in place, and can be taken up
                                    [&](const SlabClaim& claim) { return again.verify(claim); });
     REQUIRE(comm.all(sound));
     again.finish();
+    again.publish();
   }
   parallel::on_root(comm, [&] { right = holds(folder.path()); });
   REQUIRE(comm.all(right));
@@ -216,6 +219,7 @@ TEST_CASE("a compression that was cut off leaves the file in place") {
                                  [&](const SlabClaim& claim) { return again.verify(claim); });
   REQUIRE(comm.all(sound));
   again.finish();
+  again.publish();
   bool right = true;
   parallel::on_root(comm, [&] { right = holds(folder.path()); });
   REQUIRE(comm.all(right));
@@ -274,6 +278,7 @@ TEST_CASE(
     SlabFile slabs(comm, place, "key", declared, extras);
     write(slabs);
     slabs.finish();
+    slabs.publish();
     REQUIRE(slabs.final_name() == "a/b/cells.h5");
   }
   parallel::on_root(comm, [&] { as_written = right(); });
@@ -281,6 +286,7 @@ TEST_CASE(
   {
     SlabFile again(comm, place, "key", declared, extras);  // unpacked where it is compressed
     again.finish();
+    again.publish();
   }
   parallel::on_root(comm, [&] { as_written = right(); });
   REQUIRE(comm.all(as_written));

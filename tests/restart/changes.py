@@ -69,6 +69,30 @@ def fresh_starts_again(program, folder):
     require(not run_differences(run, folder / "new"), "as a new run directory")
 
 
+def refused_fresh_removes_nothing(program, folder):
+    config = survey(program, folder)
+    run = folder / "run"
+    program.run("example", "run", config, "--out", run)
+    before = sorted(p.name for p in run.iterdir())
+    said = program.run("example", "join", config, "--out", run, "--fresh", "--set", "cut.scale=2",
+                       expect=2)
+    require("cut.scale" in said, said)
+    require(sorted(p.name for p in run.iterdir()) == before, "it is refused before it removes anything")
+    program.run("example", "run", config, "--out", run)
+    require(program.said.count("finished earlier") == 2, program.said)
+
+
+def results_of_others_are_refused(program, folder):
+    config = survey(program, folder)
+    for name in ("config.toml", "report.html", "join.h5"):
+        out = folder / ("with_" + name)
+        out.mkdir()
+        (out / name).write_text("mine")
+        said = program.run("example", "run", config, "--out", out, expect=2, ranks=2)
+        require(name in said and "is not from a run here" in said, said)
+        require((out / name).read_text() == "mine", "it stays")
+
+
 def stage_command_redoes_its_stage(program, folder):
     config = survey(program, folder)
     run = folder / "run"
@@ -164,6 +188,8 @@ if __name__ == "__main__":
         changed_input_is_named,
         input_of_a_finished_stage_may_be_gone,
         fresh_starts_again,
+        refused_fresh_removes_nothing,
+        results_of_others_are_refused,
         stage_command_redoes_its_stage,
         redone_stage_outdates_later_ones,
         other_code_version_is_refused,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <utility>
@@ -35,6 +36,10 @@ struct FileStamp {
   std::uint64_t seed = 0;  ///< root attribute `seed`
   std::vector<std::pair<std::string, std::string>> provenance;  ///< attributes of /provenance
 };
+
+/// Removes the files of a folder that carry the stamp of a run, and what an interrupted call left
+/// of them; then the folder, when nothing else is in it.
+void remove_stamped_files(const std::filesystem::path& folder);
 
 /// Collective: files i, i + ranks, ... by rank i, under a temporary name, synced, renamed; those
 /// that carry the same hash are left alone, so that an interrupted call goes on.

@@ -70,9 +70,9 @@ std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_vie
 std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> segment,
                                 std::vector<JournalDamage>* damage = nullptr);
 
-/// For every unit the pieces of the record that counts: a result before a failure, then the lowest
-/// generation, group and position; incomplete records do not count. Pieces stay sorted by unit,
-/// part.
+/// For every unit the pieces of the record that counts: a result before a failure, of failures the
+/// newest, then the lowest generation, group and position; incomplete records do not count. Pieces
+/// stay sorted by unit, part.
 std::vector<Piece> winning_pieces(std::vector<Piece> pieces);
 
 /// For every unit the pieces of its newest complete state, by unit and part.

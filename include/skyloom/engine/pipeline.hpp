@@ -36,10 +36,11 @@ struct Export {
   std::string file;         ///< relative to the run directory
   std::string format;       ///< csv | ecsv | fits | json
   bool with_arrays = true;  ///< false leaves out columns whose cells are arrays
-  /// Only rows whose text column `where` has this value, without that column; "" = all rows.
+  /// Only rows whose text column `where` has this value, without that column; "" = all rows. For
+  /// tables that are stored.
   std::string where = {};
   std::string value = {};
-  std::function<Table(const Products&)> make = {};  ///< when set, gives the table
+  std::function<Table(const Products&)> make = {};  ///< when set, gives the rows that are exported
 };
 
 /// What a stage will need, estimated from the inputs before it can be planned.

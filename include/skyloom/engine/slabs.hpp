@@ -81,10 +81,11 @@ class SlabFile {
   void sync();
   /// Fills a box with NaN (floating point) or 0.
   void fill_missing(std::size_t slab, const SlabBox& box);
-  /// Collective: forces the file to disk and gives it its final name. When an
-  /// array is to be compressed, that name goes to a compressed copy instead; until then the file
-  /// can be taken up again.
+  /// Collective: forces the file to disk and, when an array is to be compressed, makes the
+  /// compressed copy. It can still be taken up again.
   void finish();
+  /// Collective: gives it, or the compressed copy instead, its final name.
+  void publish();
   /// Its path as links of the product name it: relative to the run directory.
   [[nodiscard]] std::string final_name() const;
 

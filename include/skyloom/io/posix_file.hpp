@@ -25,6 +25,7 @@ class PosixFile {
   PosixFile& operator=(const PosixFile&) = delete;
 
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }  ///< -1 = closed
   /// One write; when it is cut short or fails, one more for the rest.
   /// @throws FatalError naming the file and the bytes that are still needed
   void write(std::string_view bytes, std::uint64_t offset);

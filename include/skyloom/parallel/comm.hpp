@@ -92,6 +92,11 @@ class Runtime {
 
 /// From now on TERM, USR1 and INT only raise a flag. Runtime does this too.
 void catch_stop_signals();
+/// Bytes of a file, at most 4096, that the handler of TERM overwrites with zeros: when a process
+/// dies, the launcher sends TERM to the others before it kills them. Not when this call was half an
+/// hour ago: then TERM is more likely the end of a job that hangs here. The file stays open until
+/// the next call. @param descriptor -1 = none
+void erase_on_term(int descriptor, std::uint64_t offset, std::size_t bytes) noexcept;
 /// True once one of them has arrived at this process.
 [[nodiscard]] bool stop_signalled();
 /// Forgets it: a server or a test goes on after it has answered the signal.

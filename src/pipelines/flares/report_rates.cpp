@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -27,35 +27,44 @@ std::vector<std::size_t> rows_of(const Table& table, std::int64_t tic) {
   return rows;
 }
 
-std::size_t position(const std::set<double>& values, double value) {
-  return static_cast<std::size_t>(std::distance(values.begin(), values.find(value)));
-}
+/// Bins of equal ratio along an axis, also those in which nothing was injected.
+struct LogBins {
+  double least = 0.0;  ///< lower edge of the first
+  double ratio = 1.0;  ///< of an upper edge to its lower one
+  int count = 0;
 
-/// Bins of equal ratio. @param low edge of the first
-web::PictureAxis log_axis(const std::string& label, double low, double ratio) {
-  return {label, std::log10(low * std::sqrt(ratio)), std::log10(ratio)};
-}
+  LogBins(std::span<const std::size_t> rows, std::span<const double> low,
+          std::span<const double> high)
+      : least(low[rows.front()]), ratio(high[rows.front()] / low[rows.front()]) {
+    double greatest = least;
+    for (const std::size_t row : rows) {
+      least = std::min(least, low[row]);
+      greatest = std::max(greatest, low[row]);
+    }
+    count = at(greatest) + 1;
+  }
+  [[nodiscard]] int at(double low) const {
+    return static_cast<int>(std::lround(std::log(low / least) / std::log(ratio)));
+  }
+  /// @param scale to the unit of the label
+  [[nodiscard]] web::PictureAxis axis(const std::string& label, double scale) const {
+    return {label, std::log10(scale * least * std::sqrt(ratio)), std::log10(ratio)};
+  }
+};
 
 /// Completeness of bins in duration (columns) and amplitude (rows).
 web::PictureRow completeness_map(const Table& map) {
+  constexpr double kPixels = 24.0;
+  constexpr double kMinutesPerDay = 1440.0;
   const std::vector<std::size_t> rows = rows_of(map, kSample);
   const auto& amplitude = map.get<double>("amp_low");
   const auto& duration = map.get<double>("fwhm_low");
-  std::set<double> amplitudes;
-  std::set<double> durations;
-  for (const std::size_t row : rows) {
-    amplitudes.insert(amplitude[row]);
-    durations.insert(duration[row]);
-  }
+  const LogBins up(rows, amplitude, map.get<double>("amp_high"));
+  const LogBins along(rows, duration, map.get<double>("fwhm_high"));
   web::Picture picture;
-  constexpr double kPixels = 24.0;
-  constexpr double kMinutesPerDay = 1440.0;
-  picture.pixels =
-      Image<float>(static_cast<int>(durations.size()), static_cast<int>(amplitudes.size()),
-                   std::numeric_limits<float>::quiet_NaN());
+  picture.pixels = Image<float>(along.count, up.count, std::numeric_limits<float>::quiet_NaN());
   for (const std::size_t row : rows) {
-    picture.pixels(static_cast<int>(position(amplitudes, amplitude[row])),
-                   static_cast<int>(position(durations, duration[row]))) =
+    picture.pixels(up.at(amplitude[row]), along.at(duration[row])) =
         static_cast<float>(map.get<double>("completeness")[row]);
   }
   picture.low = 0.0;
@@ -63,11 +72,8 @@ web::PictureRow completeness_map(const Table& map) {
   picture.scale = kPixels;
   picture.title = "recovered fraction; blue: nothing injected";
   picture.axes = true;
-  const std::size_t first = rows.front();
-  picture.graph = {log_axis("log10 duration [min]", *durations.begin() * kMinutesPerDay,
-                            map.get<double>("fwhm_high")[first] / duration[first]),
-                   log_axis("log10 amplitude", *amplitudes.begin(),
-                            map.get<double>("amp_high")[first] / amplitude[first])};
+  picture.graph = {along.axis("log10 duration [min]", kMinutesPerDay),
+                   up.axis("log10 amplitude", 1.0)};
   picture.file = "completeness_map";
   return {"Completeness in amplitude and duration", {picture}, 0, {}};
 }

@@ -85,26 +85,54 @@ std::vector<engine::Published> Photometry::published() const {
   return tables;
 }
 
+/// What the exports of all fields share: read when the first of them is made.
+struct ExportInput {
+  Survey survey;
+  /// First unit of the stage fit of every field that has any, and the end: by field name.
+  std::map<std::string, std::pair<std::size_t, std::size_t>> fits;
+
+  ExportInput(const Config& config, const engine::Products& products)
+      : survey(survey_from_product(config, products)) {
+    const auto& keys = products.table("fit", "units").get<std::string>("key");
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const std::string name = survey.is_listed ? keys[i].substr(0, keys[i].find('/')) : "";
+      fits.emplace(name, std::pair(i, i)).first->second.second = i + 1;
+    }
+  }
+};
+
+/// The rows of a field, which its own files need not name.
+Table without_field(const Table& table) {
+  Table out(TableSchema{table.name(), {}});
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    if (table.columns()[i].name != "field") {
+      out.add_column(table.columns()[i], table.data(i));
+    }
+  }
+  return out;
+}
+
 /// One row per patch of a field: how its fit ended and how long it took.
-Table run_summary(const std::string& field, const engine::Products& products) {
+Table run_summary(const ExportInput& input, const Field& field, const engine::Products& products) {
   const Table& units = products.table("fit", "units");
   const auto& keys = units.get<std::string>("key");
+  const auto found = input.fits.find(input.survey.label(field));
+  const auto [first, last] =
+      found == input.fits.end() ? std::pair<std::size_t, std::size_t>{} : found->second;
   const auto seconds = products.range<double>(
-      "fit", std::string("provenance/") + engine::kUnitSecondsName, 0, units.rows());
+      "fit", std::string("provenance/") + engine::kUnitSecondsName, first, last - first);
   Table out({"run_summary",
              {{"patch", Type::text, "", "patch"},
               {"status", Type::text, "", "ok or fail"},
               {"reason", Type::text, "", "why it failed, none otherwise"},
               {"sec", Type::float64, "s", "wall time of its fit"}}});
-  const std::string beginning = (field.empty() ? "" : field + "/") + "patch/";
-  for (std::size_t i = 0; i < units.rows(); ++i) {
-    if (keys[i].starts_with(beginning)) {
-      const std::size_t row = out.add_row();
-      out.set(row, "patch", keys[i].substr(beginning.size()));
-      out.set(row, "status", units.get<std::string>("outcome")[i] == "ok" ? "ok" : "fail");
-      out.set(row, "reason", units.get<std::string>("reason")[i]);
-      out.set(row, "sec", seconds[i]);
-    }
+  const std::string beginning = input.survey.key(field, "patch/");
+  for (std::size_t i = first; i < last; ++i) {
+    const std::size_t row = out.add_row();
+    out.set(row, "patch", keys[i].substr(beginning.size()));
+    out.set(row, "status", units.get<std::string>("outcome")[i] == "ok" ? "ok" : "fail");
+    out.set(row, "reason", units.get<std::string>("reason")[i]);
+    out.set(row, "sec", seconds[i - first]);
   }
   return out;
 }
@@ -112,7 +140,15 @@ Table run_summary(const std::string& field, const engine::Products& products) {
 // Of a survey of many fields, every field has a folder of its own (spec section 2).
 std::vector<engine::Export> Photometry::exports() const {
   std::vector<engine::Export> files;
-  for (const FieldEntry& field : config_.field_entries()) {
+  const auto shared = std::make_shared<std::unique_ptr<const ExportInput>>();
+  const auto input = [this, shared](const engine::Products& products) -> const ExportInput& {
+    if (*shared == nullptr) {
+      *shared = std::make_unique<const ExportInput>(config_, products);
+    }
+    return **shared;
+  };
+  for (std::size_t i = 0; i < config_.field_entries().size(); ++i) {
+    const FieldEntry& field = config_.field_entries()[i];
     const bool many = config_.lists_fields();
     const std::string folder = many ? "fields/" + field.tile_name + "/" : "";
     const auto add = [&](const char* table, const std::string& file, const char* format,
@@ -121,18 +157,21 @@ std::vector<engine::Export> Photometry::exports() const {
           {table, folder + file, format, with_arrays, many ? "field" : "", field.tile_name});
     };
     add("catalogue", config_.outputs.final_catalog, "csv");
-    files.back().make = [this](const engine::Products& products) {
+    files.back().make = [this, i, input](const engine::Products& products) {
       const char* stage = config_.calibrates() ? "zeropoint" : "catalogue";
-      return with_empty_cells(config_, products.table(stage, "catalogue"),
-                              survey_from_product(config_, products).bands);
+      const Survey& survey = input(products).survey;
+      return with_empty_cells(
+          config_,
+          without_field(field_rows(survey, products, stage, "catalogue", survey.fields[i]).table),
+          survey.bands);
     };
     add("cells", config_.outputs.epsf_dir + "/epsf_summary.json", "json", false);
     add("patches", config_.outputs.patches_dir + "/patches.csv", "csv");
     add("patches", config_.outputs.patches_dir + "/patches.json", "json");
     add("run_summary", config_.fit_folder() + "/run_summary.csv", "csv");
-    files.back().make = [name = many ? field.tile_name
-                                     : std::string()](const engine::Products& products) {
-      return run_summary(name, products);
+    files.back().make = [i, input](const engine::Products& products) {
+      const ExportInput& all = input(products);
+      return run_summary(all, all.survey.fields[i], products);
     };
     if (config_.patch_run.forced) {
       add("forced", config_.fit_folder() + "/forced.csv", "csv");

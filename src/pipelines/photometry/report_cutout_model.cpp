@@ -38,12 +38,20 @@ void hold_at_fit(const FitStage::Patch& patch, const FitColumns& column, FitStag
   run.kernel.options.solver = fit::Solver::levenberg_marquardt;
 }
 
+/// The unit that fitted a row of /patches.
+engine::Unit unit_of(const Table& patches, std::size_t patch) {
+  const std::string key = "patch/" + patches.get<std::string>("patch_tag")[patch];
+  return {patch, patches.has("field") ? patches.get<std::string>("field")[patch] + "/" + key : key,
+          1.0};
+}
+
 }  // namespace
 
 DrawnPatch drawn_patch(const ReportInput& report, FitStage::Context& context, std::size_t patch) {
   const Table& catalogue = report.products.table("catalogue", "catalogue");
   DrawnPatch out;
-  out.input = FitStage::load(report.config, context, engine::Unit{patch, {}, 1.0});
+  out.input = FitStage::load(report.config, context,
+                             unit_of(report.products.table("patches", "patches"), patch));
   const FitNames names{report.config.fits_bands_apart()};
   const std::vector<std::string> sets = names.sets(out.input.patch.bands);
   for (std::size_t r = 0; r < out.input.runs.size(); ++r) {

@@ -29,14 +29,18 @@ class Skycells final : public engine::Pipeline {
     return "Pan-STARRS1 skycells: bands combined, rows padded and convolved with a Gaussian";
   }
   void declare(ConfigSpec& spec) override { skycells::declare(spec, config_); }
-  void check() override { skycells::check(config_); }
+  void check() override {
+    skycells::check(config_);
+    is_configured_ = true;
+  }
   [[nodiscard]] std::string run_directory() const override { return {}; }
 
   [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
-    if (config_.downsample.enabled) {
+    // Before the configuration is read, these are the commands that there are.
+    if (config_.downsample.enabled || !is_configured_) {
       out.push_back(std::make_unique<engine::StageAdapter<DownsampleStage>>(config_));
     }
     return out;
@@ -78,6 +82,7 @@ class Skycells final : public engine::Pipeline {
   }
 
   Config config_;
+  bool is_configured_ = false;
 };
 
 std::vector<engine::Published> Skycells::published() const {

@@ -39,6 +39,7 @@ def fields_are_independent(program, folder):
     run = folder / "both"
     said = program.run("photometry", "run", config, "--out", run, ranks=2)
     require("zero point north" in said and "zero point south" not in said, said)
+    require("report:" not in said, f"every picture is drawn: {said}")
     both = table(run / "photometry.h5", "catalogue")
     require(list(dict.fromkeys(both["field"])) == ["north", "south"], "fields in their order")
     require(set(both["NOTE"][both["field"] == "south"]) == {"seen"}, "columns of one field")

@@ -197,6 +197,53 @@ TEST_CASE("any part of a convolved cell, from all pixels or from the coarse grid
   CHECK_THROWS_WITH(images.read({2404, 5, 5}, {0, 1, 0, 1}), Contains("skycell.2404.055"));
 }
 
+TEST_CASE("a convolved cell row by row is the cell, also with rows left out") {
+  const Scratch scratch;
+  const Truth truth = make_truth();
+  const bool coarse = GENERATE(false, true);
+  const ConvolvedImages images(write_run(scratch / "run", truth, coarse));
+  surveys::ConvolvedRows rows(images, kFirst);
+  surveys::ConvolvedRows nothing(images, kSecond);
+  Image<float> values(kWidth, 1);
+  Image<std::uint16_t> mask(kWidth, 1);
+  int wrong = 0;
+  for (int y = 2; y < kHeight; y += y % 100 == 50 ? 40 : 1) {
+    rows.row(y, values.view().row(0), mask.view().row(0));
+    wrong += same_part(values, truth.pixels, {0, kWidth, y, y + 1}) ? 0 : 1;
+    wrong += same_part(mask, truth.mask, {0, kWidth, y, y + 1}) ? 0 : 1;
+    nothing.row(y, values.view().row(0), mask.view().row(0));
+    wrong += std::all_of(values.pixels().begin(), values.pixels().end(),
+                         [](float value) { return std::isnan(value); })
+                 ? 0
+                 : 1;
+  }
+  CHECK(wrong == 0);
+  CHECK_THROWS_AS(surveys::ConvolvedRows(images, {2404, 5, 5}), ConfigError);
+  if (!coarse) {
+    CHECK_THROWS_AS(surveys::ConvolvedRows(images, kFirst, {0.5, 0.0}), FatalError);
+    return;
+  }
+  // Between pixels: values of the grid there, masks and missing pixels of the nearest.
+  surveys::ConvolvedRows between(images, kFirst, {0.25, 0.75});
+  const numerics::MultirateGaussian gaussian(plan());
+  const int x0 = kFirst.x * (kWidth - kOverlap);
+  const int y0 = kFirst.y * (kHeight - kOverlap);
+  const numerics::NodeInterpolation expected(gaussian, truth.nodes.view(),
+                                             {truth.columns.first, truth.rows.first}, x0, kWidth,
+                                             0.25, 0.75);
+  Image<float> line(kWidth, 1);
+  for (int y = 0; y < kHeight; ++y) {
+    between.row(y, values.view().row(0), mask.view().row(0));
+    expected.rows(y0 + y, line.view());
+    for (int x = 0; x < kWidth; ++x) {
+      const bool is_missing = y + 1 == kHeight || std::isnan(truth.pixels(y + 1, x));
+      wrong += is_missing ? !std::isnan(values(0, x)) : values(0, x) != line(0, x);
+      wrong += mask(0, x) != (y + 1 == kHeight ? 0x0008 : truth.mask(y + 1, x));
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a file of another kind is no product of convolved cells") {
   const Scratch scratch;
   io::Hdf5Writer(scratch / "other.h5").close();

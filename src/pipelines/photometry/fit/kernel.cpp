@@ -81,32 +81,71 @@ struct LightSums {
   int npix = 0;
 };
 
+/// The sums of a row in floats, eight of each kind: a fixed order that fits into vectors.
+struct LightRow {
+  float sky;
+  float per_gain;
+  float flux;
+
+  static constexpr int kSums = 8;
+  struct Parts {
+    float a[kSums] = {};
+    float u[kSums] = {};
+    float residual[kSums] = {};
+    float own[kSums] = {};
+    float others[kSums] = {};
+    int npix[kSums] = {};
+  };
+
+  void add_pixel(float image, float w, float model, float data, Parts& p, int k) const {
+    const float u = w > 0.0F ? image : 0.0F;
+    const float r = data - sky - model;
+    const float noise = 1.0F + w * (std::max(0.0F, model) * per_gain);
+    p.a[k] += u * u * w;
+    p.u[k] += u;
+    p.residual[k] += u * w * (r * r) / noise;
+    p.own[k] += u * u;
+    p.others[k] += u * (model - flux * u);
+    p.npix[k] += w > 0.0F ? 1 : 0;
+  }
+
+  void add(const float* image, const float* w, const float* model, const float* data, int width,
+           LightSums& sums) const {
+    Parts p;
+    int x = 0;
+    for (; x + kSums <= width; x += kSums) {
+      for (int k = 0; k < kSums; ++k) {
+        add_pixel(image[x + k], w[x + k], model[x + k], data[x + k], p, k);
+      }
+    }
+    for (int k = 0; x < width; ++x, ++k) {
+      add_pixel(image[x], w[x], model[x], data[x], p, k);
+    }
+    for (int k = 0; k < kSums; ++k) {
+      sums.a += static_cast<double>(p.a[k]);
+      sums.u += static_cast<double>(p.u[k]);
+      sums.residual += static_cast<double>(p.residual[k]);
+      sums.own += static_cast<double>(p.own[k]);
+      sums.others += static_cast<double>(p.others[k]);
+      sums.npix += p.npix[k];
+    }
+  }
+};
+
 void add_light(const Scene& scene, const Source& source, std::size_t f, double flux,
                LightSums& sums) {
   const Frame& frame = scene.frames()[f];
   const Placement& place = source.place[f];
-  const float* image = source.pixels.data() + place.offset;
+  const double gain = frame.input->gain_e_per_flux;
+  const LightRow row{static_cast<float>(frame.sky),
+                     static_cast<float>(gain > 0.0 && std::isfinite(gain) ? 1.0 / gain : 0.0),
+                     static_cast<float>(flux)};
+  const int width = place.clip.width();
   for (int y = place.clip.y0; y < place.clip.y1; ++y) {
-    const float* row = image + (y - place.clip.y0) * place.stride;
-    for (int x = place.clip.x0; x < place.clip.x1; ++x) {
-      const auto i = static_cast<std::size_t>(y * frame.stride + x);
-      const double w = static_cast<double>(frame.sky_weight[i]);
-      if (!(w > 0.0)) {
-        continue;
-      }
-      const double u = static_cast<double>(row[x - place.clip.x0]);
-      const double model = static_cast<double>(frame.model[i]);
-      const double r = static_cast<double>(frame.data[i]) - frame.sky - model;
-      const double gain = frame.input->gain_e_per_flux;
-      const double source_noise =
-          gain > 0.0 && std::isfinite(gain) ? std::max(0.0, model) / gain : 0.0;
-      sums.a += u * u * w;
-      sums.u += u;
-      sums.residual += u * r * r * w / (1.0 + w * source_noise);
-      sums.own += u * u;
-      sums.others += u * (model - flux * u);
-      ++sums.npix;
-    }
+    const std::ptrdiff_t at = y * frame.stride + place.clip.x0;
+    row.add(source.pixels.data() + place.offset + (y - place.clip.y0) * place.stride,
+            frame.sky_weight.data() + at, frame.model.data() + at, frame.data.data() + at, width,
+            sums);
   }
 }
 
@@ -160,28 +199,80 @@ void write_band(const Scene& scene, const Covariance& cov, std::size_t s, int b,
   out.fracflux = own > 0.0 ? sums.others / own : out.fracflux;
 }
 
+constexpr int kParts = 4;  ///< partial sums: a fixed order that fits into vectors
+
+double total(const double (&parts)[kParts]) {
+  return (parts[0] + parts[1]) + (parts[2] + parts[3]);
+}
+
+/// Sums of w r and w over pixels [x0, x1) of a row.
+void add_residuals(const float* w, const float* data, const float* model, double sky, int x0,
+                   int x1, double& sum, double& weight) {
+  double wr[kParts] = {};
+  double ww[kParts] = {};
+  const auto add = [&](int x, int k) {
+    const auto value = static_cast<double>(w[x]);
+    wr[k] += value * (static_cast<double>(data[x]) - static_cast<double>(model[x]) - sky);
+    ww[k] += value;
+  };
+  int x = x0;
+  for (; x + kParts <= x1; x += kParts) {
+    for (int k = 0; k < kParts; ++k) {
+      add(x + k, k);
+    }
+  }
+  for (int k = 0; x < x1; ++x, ++k) {
+    add(x, k);
+  }
+  sum += total(wr);
+  weight += total(ww);
+}
+
+/// chi2 of a row of `width` pixels.
+double row_chi2(const float* w, const float* data, const float* model, double sky, int width) {
+  double parts[kParts] = {};
+  const auto add = [&](int x, int k) {
+    const double r = static_cast<double>(data[x]) - static_cast<double>(model[x]) - sky;
+    parts[k] += static_cast<double>(w[x]) * r * r;
+  };
+  int x = 0;
+  for (; x + kParts <= width; x += kParts) {
+    for (int k = 0; k < kParts; ++k) {
+      add(x + k, k);
+    }
+  }
+  for (int k = 0; x < width; ++x, ++k) {
+    add(x, k);
+  }
+  return total(parts);
+}
+
 /// One Newton step of the sky on the pixels of the base box alone: their weighted residuals, over
 /// their share of the information that the ROI has with all sources following the sky.
 void measure_base_sky(const Input& input, const Frame& frame, FrameFit& fit) {
   const auto& m = frame.input->matrix;
   const double det = m[0] * m[3] - m[1] * m[2];
-  const bool all = input.base.empty();
+  const auto in_base = [&](int x, int y) {
+    const double u = x - frame.input->dx;
+    const double v = y - frame.input->dy;
+    return input.base.empty() || input.base.contains((m[3] * u - m[1] * v) / det + 0.5,
+                                                     (m[0] * v - m[2] * u) / det + 0.5);
+  };
   double sum = 0.0;
   double weight = 0.0;
   for (int y = 0; y < frame.height; ++y) {
-    for (int x = 0; x < frame.width; ++x) {
-      const double u = x - frame.input->dx;
-      const double v = y - frame.input->dy;
-      if (!all && !input.base.contains((m[3] * u - m[1] * v) / det + 0.5,
-                                       (m[0] * v - m[2] * u) / det + 0.5)) {
-        continue;
-      }
-      const auto i = static_cast<std::size_t>(y * frame.stride + x);
-      const auto w = static_cast<double>(frame.weight[i]);
-      sum += w *
-             (static_cast<double>(frame.data[i]) - static_cast<double>(frame.model[i]) - frame.sky);
-      weight += w;
+    // The base box is convex: of every row it holds one piece.
+    int x0 = 0;
+    int x1 = frame.width;
+    while (x0 < x1 && !in_base(x0, y)) {
+      ++x0;
     }
+    while (x1 > x0 && !in_base(x1 - 1, y)) {
+      --x1;
+    }
+    const std::ptrdiff_t row = y * frame.stride;
+    add_residuals(frame.weight.data() + row, frame.data.data() + row, frame.model.data() + row,
+                  frame.sky, x0, x1, sum, weight);
   }
   if (weight > 0.0) {
     const double information = weight / frame.sum_weight / (fit.sky_err * fit.sky_err);
@@ -197,14 +288,9 @@ void write_frames(const Scene& scene, const Covariance& cov, Result& result) {
     fit.sky = frame.n_good > 0 ? frame.offset + frame.sky : frame.input->sky_start;
     fit.npix = frame.n_good;
     for (int y = 0; y < frame.height; ++y) {
-      double row = 0.0;
-      for (int x = 0; x < frame.width; ++x) {
-        const auto i = static_cast<std::size_t>(y * frame.stride + x);
-        const double r =
-            static_cast<double>(frame.data[i]) - static_cast<double>(frame.model[i]) - frame.sky;
-        row += static_cast<double>(frame.sky_weight[i]) * r * r;
-      }
-      fit.chi2 += row;
+      const std::ptrdiff_t row = y * frame.stride;
+      fit.chi2 += row_chi2(frame.sky_weight.data() + row, frame.data.data() + row,
+                           frame.model.data() + row, frame.sky, frame.width);
     }
     const BandSystem& band = scene.band(frame.input->band);
     for (std::size_t k = 0; k < band.sky_frame.size(); ++k) {

@@ -36,7 +36,7 @@ class CellRows {
   [[nodiscard]] PixelRange rows() const { return rows_; }
 
   void add(int row, const RowBlock& block, int i) {
-    sum_row(block, i, task_.weights, task_.missing_pixel, begin(block.mask.view().row(i)));
+    sum_row(block, i, 0, task_.weights, task_.missing_pixel, begin(block.mask.view().row(i)));
     take(row);
   }
   void add(int row, std::span<const float> values, std::span<const std::uint16_t> mask) {
@@ -116,14 +116,17 @@ class CellRows {
 
 }  // namespace
 
-void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
-             std::span<float> out) {
+void sum_row(const RowBlock& block, int i, int first, std::span<const double> weights,
+             MissingPixel missing, std::span<float> out) {
+  const auto part = [&](auto row) {
+    return row.subspan(static_cast<std::size_t>(first), out.size());
+  };
   const bool all_stored = std::all_of(block.bands.begin(), block.bands.end(),
                                       [](const BandRows& band) { return !band.table.empty(); });
   if (all_stored) {
     std::vector<StoredBand> bands;
     for (const BandRows& band : block.bands) {
-      bands.push_back({band.table, band.stored.view().row(i)});
+      bands.push_back({band.table, part(band.stored.view().row(i))});
     }
     sum_bands(std::span<const StoredBand>(bands), weights, missing, out);
     return;
@@ -133,10 +136,10 @@ void sum_row(const RowBlock& block, int i, std::span<const double> weights, Miss
   for (std::size_t b = 0; b < block.bands.size(); ++b) {
     const BandRows& band = block.bands[b];
     if (band.table.empty()) {
-      rows.emplace_back(band.flux.view().row(i));
+      rows.emplace_back(part(band.flux.view().row(i)));
       continue;
     }
-    for (const std::int16_t stored : band.stored.view().row(i)) {
+    for (const std::int16_t stored : part(band.stored.view().row(i))) {
       looked_up[b].push_back(band.table[static_cast<std::size_t>(stored + kTableSize / 2)]);
     }
     rows.emplace_back(looked_up[b]);
@@ -169,7 +172,7 @@ WholeCell whole_cell(const CellTask& task, RowSource& source) {
     sigma = Image<float>(task.width, task.height);
   }
   for_rows(task, source, [&](int row, const RowBlock& block, int i) {
-    sum_row(block, i, task.weights, task.missing_pixel, cell.pixels.view().row(row));
+    sum_row(block, i, 0, task.weights, task.missing_pixel, cell.pixels.view().row(row));
     const auto mask = block.mask.view().row(i);
     std::copy(mask.begin(), mask.end(), cell.mask.view().row(row).begin());
     if (!sigma.empty()) {

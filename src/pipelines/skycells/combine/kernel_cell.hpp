@@ -46,10 +46,10 @@ class RowSource {
   virtual const RowBlock& read(int first, int count) = 0;
 };
 
-/// Row `i` of a block as one image row.
+/// Row `i` of a block as one image row, its columns from `first` on.
 /// @param weights of the bands of the block
-void sum_row(const RowBlock& block, int i, std::span<const double> weights, MissingPixel missing,
-             std::span<float> out);
+void sum_row(const RowBlock& block, int i, int first, std::span<const double> weights,
+             MissingPixel missing, std::span<float> out);
 
 struct CellTask {
   CellGeometry geometry;  ///< of the projection

@@ -102,15 +102,12 @@ class SourceCell final : public PadPixels {
       return out;
     }
     OpenedCell& opened = source.files;
-    std::vector<float> row(static_cast<std::size_t>(cell_->width));
     const int step = opened.source->rows_per_read();
     for (int first = box.y0; first < box.y1;) {
       const int last = std::min(box.y1, (first / step + 1) * step);
       const RowBlock& block = opened.source->read(first, last - first);
       for (int i = 0; i < last - first; ++i) {
-        sum_row(block, i, opened.weights, missing_, row);
-        std::copy(row.begin() + box.x0, row.begin() + box.x1,
-                  out.view().row(first + i - box.y0).begin());
+        sum_row(block, i, box.x0, opened.weights, missing_, out.view().row(first + i - box.y0));
       }
       first = last;
     }

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "pipelines/skycells/combine/stage.hpp"
+#include "pipelines/skycells/downsample/detector.hpp"
 #include "pipelines/skycells/combine/stars.hpp"
 #include "pipelines/skycells/stored.hpp"
 #include "skyloom/core/errors.hpp"
@@ -126,6 +127,9 @@ std::vector<std::string> CombineStage::inputs(const Config& config) {
 engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*before*/) {
   const Survey& survey = found_survey(config);
   check_images(config, survey);
+  if (config.downsample.enabled) {
+    (void)read_detector(config);  // complains now, not when all cells are done
+  }
   if (config.source_options().needs_stars()) {
     (void)surveys::read_gaia_stars(config.star_catalogue());
   }
