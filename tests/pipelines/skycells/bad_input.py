@@ -38,6 +38,7 @@ def bad_settings(program, folder):
                             ("inputs.cells=['skycell.12']", "inputs.cells", "skycell.12"),
                             ("inputs.projections=[3]", "inputs.projections", "3"),
                             ("io.sampling=none", "io.sampling"),
+                            ("saturation.mode=remove", "gaia_catalog_s0020_3_3.csv"),
                             ("inputs.nothing=1", "inputs.nothing")):
         refused(program, folder, config, hints, setting)
     refused(program, folder, config, ["io.sampling", "multirate"], "io.sampling=coarse", "psf.method=direct")
