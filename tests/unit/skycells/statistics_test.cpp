@@ -66,8 +66,7 @@ TEST_CASE("owned pixels cover the sky once") {
             const bool is_own = !std::isnan(values[static_cast<std::size_t>(j)]);
             REQUIRE(is_own == ((bits[0] >> j & 1U) == 0));
             covered(y * g.step_y() + i, x * g.step_x() + j) = 1;
-            std::uint8_t& count = owned(y * g.step_y() + i, x * g.step_x() + j);
-            count = static_cast<std::uint8_t>(count + (is_own ? 1 : 0));
+            owned(y * g.step_y() + i, x * g.step_x() + j) += is_own ? 1 : 0;
           }
         }
       }
