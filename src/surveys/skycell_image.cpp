@@ -253,6 +253,13 @@ std::string SkycellReader::wcs_cards() const {
   return cards;
 }
 
+void SkycellReader::check_sums() const {
+  const std::filesystem::path file = impl_->header.file;
+  if (impl_->fits && file.extension() != ".gz") {
+    io::check_fits_sums(file);
+  }
+}
+
 Image<float> SkycellReader::read_flux(const Box& box) const {
   const SkycellHeader& header = impl_->header;
   if (impl_->plane == SkycellPlane::mask) {

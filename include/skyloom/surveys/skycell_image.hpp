@@ -76,6 +76,10 @@ class SkycellReader {
   /// All cards, 80 characters each; RADESYS = 'FK5' and LONPOLE = 180 (kSkycellLonpoleDeg)
   /// are added where there are none.
   [[nodiscard]] std::string wcs_cards() const;
+  /// Compares a FITS file with the cards CHECKSUM and DATASUM of its HDUs, where it has them: a
+  /// look at all of its bytes. Zarr arrays and gzipped files are left alone (these have sums of
+  /// their own). @throws ConfigError naming the file when they differ
+  void check_sums() const;
   /// Counts per second, of a variance their squares; NaN where blank. The box must lie inside.
   /// @throws ConfigError naming the file
   [[nodiscard]] Image<float> read_flux(const Box& box) const;

@@ -206,6 +206,10 @@ void declare_io(ConfigSpec& spec, Config::Io& io) {
                .max = 20});
   spec.add("io.gather_timeout_s", &io.gather_timeout_s,
            Key{.help = "no more tries so long after the first of a cell", .unit = "s", .min = 0});
+  spec.add("io.verify_checksums", &io.verify_checksums,
+           Key{.help = "compare FITS files with the checksums in their headers first; a file that "
+                       "differs is one that cannot be read",
+               .stages = kCombine});
 }
 
 void declare_downsample(ConfigSpec& spec, Config::Downsample& down) {

@@ -80,6 +80,7 @@ struct Config {
     std::string sampling = "full";
     int retries = 3;
     double gather_timeout_s = 300.0;
+    bool verify_checksums = false;
   } io;
 
   struct Downsample {

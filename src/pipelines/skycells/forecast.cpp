@@ -9,7 +9,7 @@ namespace {
 // Core seconds per megapixel, measured with AVX-512 and files in memory.
 constexpr double kBandSeconds = 4.5e-3;      // an image and its mask
 constexpr double kLightSeconds = 2.0e-3;     // sum of bands, decimation, mask
-constexpr double kConvolveSeconds = 4.0e-3;  // interpolation and writing
+constexpr double kConvolveSeconds = 9.0e-3;  // interpolation and writing
 constexpr double kPlainSeconds = 2.5e-2;     // without a coarse grid
 constexpr double kMapSeconds = 5.6e-3;       // a registration map
 constexpr double kOffsetSeconds = 6.8e-4;    // an offset by whole pixels

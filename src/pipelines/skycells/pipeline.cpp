@@ -28,19 +28,19 @@ class Skycells final : public engine::Pipeline {
   [[nodiscard]] std::string_view summary() const override {
     return "Pan-STARRS1 skycells: bands combined, rows padded and convolved with a Gaussian";
   }
-  void declare(ConfigSpec& spec) override { skycells::declare(spec, config_); }
-  void check() override {
-    skycells::check(config_);
-    is_configured_ = true;
+  void declare(ConfigSpec& spec) override {
+    skycells::declare(spec, config_);
+    is_declared_ = true;
   }
+  void check() override { skycells::check(config_); }
   [[nodiscard]] std::string run_directory() const override { return {}; }
 
   [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<CombineStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<ConvolveStage>>(config_));
-    // Before the configuration is read, these are the commands that there are.
-    if (config_.downsample.enabled || !is_configured_) {
+    // Without a configuration, these are the commands that there are.
+    if (config_.downsample.enabled || !is_declared_) {
       out.push_back(std::make_unique<engine::StageAdapter<DownsampleStage>>(config_));
     }
     return out;
@@ -83,7 +83,7 @@ class Skycells final : public engine::Pipeline {
   }
 
   Config config_;
-  bool is_configured_ = false;
+  bool is_declared_ = false;
 };
 
 std::vector<engine::Published> Skycells::published() const {
@@ -147,6 +147,16 @@ std::vector<std::string> Skycells::summary_lines(const engine::Products& product
           read_mb, combine_s, read_mb / std::max(combine_s, 1e-9)),
       fmt::format("convolve: {:.1f} s, {:.2f} s per cell", convolve_s,
                   convolve_s / std::max(1.0, static_cast<double>(all - failed)))};
+  const auto& bands = cells.get<std::string>("bands");
+  const auto& masks = cells.get<std::string>("masks");
+  std::size_t without = 0;
+  for (std::size_t i = 0; i < cells.rows(); ++i) {
+    without += masks[i] == bands[i] ? 0 : 1;
+  }
+  if (without > 0) {
+    lines.push_back(fmt::format(
+        "{} cells lack a mask of a band, which counts as 0: see `masks` of cells.csv", without));
+  }
   lines.push_back("Images: " + (products.directory() / ConvolveStage::slab_file(config_)).string());
   return lines;
 }

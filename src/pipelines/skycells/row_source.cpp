@@ -220,6 +220,9 @@ OpenedCell open_cell(const Config& config, const surveys::Skycell& cell, OtherPl
       out.files.bytes += bytes_of(*path);
       plane.emplace(std::move(*path), format, kind);
       check_size(cell, plane->read(retries, [](SkycellReader& r) { return r.header(); }));
+      if (config.io.verify_checksums) {
+        plane->read(retries, [](SkycellReader& r) { r.check_sums(); });
+      }
     }
     return plane;
   };

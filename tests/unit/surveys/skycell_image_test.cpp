@@ -264,6 +264,32 @@ TEST_CASE("Skycell image: compressed bytes that do not make the pixels", "[skyce
              Contains("i.fits: is truncated"));
 }
 
+TEST_CASE("Skycell image: checksums tell damaged files", "[skycell]") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "i.fits";
+  write_shorts(path, true, stack_cards() + scaling_cards(), stored);
+  const auto sums = [&](const std::filesystem::path& file) {
+    return error_of<ConfigError>(
+        [&] { SkycellReader(file, SkycellFormat::fits, SkycellPlane::image).check_sums(); });
+  };
+  CHECK(sums(path).empty());  // without such cards
+  int status = 0;
+  fitsfile* file = nullptr;
+  fits_open_file(&file, path.c_str(), READWRITE, &status);
+  fits_movabs_hdu(file, 2, nullptr, &status);
+  fits_write_chksum(file, &status);
+  fits_close_file(file, &status);
+  REQUIRE(status == 0);
+  CHECK(sums(path).empty());
+  // A bit that decodes to other pixels without anybody noticing.
+  std::string text = io::read_text(path);
+  text[text.size() - 2880 - 300] = static_cast<char>(text[text.size() - 2880 - 300] ^ 1);
+  write_file(path, text);
+  CHECK_THAT(sums(path), Contains("i.fits: does not have the checksum of its HDU 1"));
+  std::filesystem::rename(path, scratch / "i.fits.gz");
+  CHECK(sums(scratch / "i.fits.gz").empty());
+}
+
 TEST_CASE("Skycell image: variances are squares of counts per second", "[skycell]") {
   const Scratch scratch;
   write_shorts(scratch / "wt.fits", true, stack_cards() + scaling_cards(), stored);

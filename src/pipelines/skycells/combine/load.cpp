@@ -10,7 +10,9 @@ std::unique_ptr<CombineStage::Context> CombineStage::open(const Config& config,
                                                           Log& log) {
   auto context = std::make_unique<Context>();
   context->survey = &found_survey(config);
-  context->log = &log;
+  for (const std::string& warning : context->survey->list.warnings) {
+    log.warning("{}", warning);
+  }
   if (config.streams()) {
     context->gaussian.emplace(config.gaussian());
   }
@@ -31,13 +33,6 @@ CombineStage::Input CombineStage::load(const Config& config, Context& context,
   const surveys::Skycell& cell = cells.at(unit.index - 1);
   input.cell = &cell;
   OpenedCell opened = open_cell(config, cell, {true, config.needs_variance()});
-  if (opened.files.masks.size() < opened.files.bands.size() && !context.has_warned) {
-    context.has_warned = true;
-    context.log->warning(
-        "{}: a band has no mask: 0 is taken (column `masks` names those of all "
-        "cells)",
-        cell.id.name());
-  }
   const surveys::ProjectionRows& projection = context.survey->projection(cell.id.projection);
   input.task = {config.cell_geometry(projection.cell_width, projection.cell_height),
                 cell.id.x,

@@ -36,8 +36,6 @@ struct CombineStage {
     const Survey* survey = nullptr;
     std::optional<numerics::MultirateGaussian> gaussian;  ///< none: pixels are kept
     std::vector<surveys::GaiaStar> stars;                 ///< none unless sources need them
-    Log* log = nullptr;
-    bool has_warned = false;
   };
   struct Input {
     const Survey* survey = nullptr;
