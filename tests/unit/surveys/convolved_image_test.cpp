@@ -48,7 +48,9 @@ Truth make_truth() {
   const numerics::MultirateGaussian gaussian(plan());
   const int x0 = kFirst.x * (kWidth - kOverlap);
   const int y0 = kFirst.y * (kHeight - kOverlap);
-  Truth truth{gaussian.nodes_needed(y0, y0 + kHeight), gaussian.nodes_needed(x0, x0 + kWidth)};
+  Truth truth;
+  truth.rows = gaussian.nodes_needed(y0, y0 + kHeight);
+  truth.columns = gaussian.nodes_needed(x0, x0 + kWidth);
   truth.nodes = Image<float>(truth.columns.count, truth.rows.count);
   const Rng rng(1, "nodes", "test");
   for (std::size_t i = 0; i < truth.nodes.pixels().size(); ++i) {
