@@ -114,8 +114,10 @@ Image<std::int32_t> nearest_cells(const SimulatedSky& sky, const DetectorGrid& g
   std::vector<double> y(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto width = static_cast<std::size_t>(out.width());
-    x[i] = (static_cast<double>(i % width) + 0.5) / oversample - 0.5;
-    y[i] = (static_cast<double>(i / width) + 0.5) / oversample - 0.5;
+    const std::size_t column = i % width;
+    const std::size_t row = i / width;
+    x[i] = (static_cast<double>(column) + 0.5) / oversample - 0.5;
+    y[i] = (static_cast<double>(row) + 0.5) / oversample - 0.5;
   }
   std::vector<double> ra(count);
   std::vector<double> dec(count);

@@ -45,8 +45,9 @@ Runs read_runs(const DownsampleInput& input) {
       while (x < input.width && at(x) == pixel) {
         ++x;
       }
-      if (pixel >= 0 &&
-          input.window.contains(pixel % input.detector_width, pixel / input.detector_width)) {
+      const std::int32_t u = pixel % input.detector_width;
+      const std::int32_t v = pixel / input.detector_width;
+      if (pixel >= 0 && input.window.contains(u, v)) {
         const std::int32_t place = place_of(pixel);
         out.runs.push_back({y, first, x, place});
         out.count[static_cast<std::size_t>(place)] += x - first;
