@@ -73,7 +73,8 @@ def without_errors(program, folder):
     write_light_curve(folder / spoc_name(12, 1), 12, 1, quiet())
     config = write_config(folder, [folder / spoc_name(11, 1), folder / spoc_name(12, 1)], [folder / "w.h5"],
                           detection="threshold = 0.0", run="max_failed_fraction = 1.0")
-    program.run("flares", "run", config, "--out", folder / "run", ranks=2, timeout=200)
+    said = program.run("flares", "run", config, "--out", folder / "run", ranks=2, timeout=200)
+    require("2 flares in 2 sectors of 2 stars" in said and "rates of 1 sectors of 1 stars, 1 flares" in said, said)
     flares = table(folder / "run" / "flares.h5", "flares")
     require(flares["tic"].tolist() == [11, 12] and flares["quiet_level"].tolist() == ["median", "gp"], str(flares))
     with h5py.File(folder / "run" / "flares.h5") as f:
@@ -86,6 +87,21 @@ def without_errors(program, folder):
     gp = [i for i, phase in enumerate(failed["phase"]) if phase == "gp"]
     require(len(gp) == 1 and failed["tic"][gp[0]] == "11" and failed["sector"][gp[0]] == "1" and
             failed["code"][gp[0]] == "no_good_data", str(failed))
+
+
+def no_injections_without_errors(program, folder):
+    """Amplitudes are drawn in units of the error: without one there are none, and no outcomes that would count."""
+    write_network(folder / "w.h5")
+    write_light_curve(folder / spoc_name(11, 1), 11, 1, quiet(), error=np.full(N, np.nan))
+    write_light_curve(folder / spoc_name(12, 1), 12, 1, quiet())
+    config = write_config(folder, [folder / spoc_name(tic, 1) for tic in (11, 12)], [folder / "w.h5"],
+                          detection="threshold = 0.99", run="max_failed_fraction = 1.0")
+    for stage in ("detect", "inject"):
+        program.run("flares", stage, config, "--out", folder / "run", ranks=2, timeout=200)
+    injections = table(folder / "run" / "inject.h5", "injections")
+    require(injections["tic"].tolist() == [12] * 3 and np.isfinite(injections["amp"]).all(), str(injections["amp"]))
+    said = program.run("status", folder / "run", "--units", "11/1")
+    require("no cadence has a flux error" in said and "3 injections remaining" in said, said)
 
 
 def refused(program, folder, config, *hints):
@@ -112,7 +128,7 @@ def failed_blocks_remain(program, folder):
     require("11/1: detect done; gp done; inject done\n" in said, said)
     require("12/1: detect done; gp done; inject 0 of 3 done, 3 failed (000000: " in said, said)
     require("), 5 injections remaining\n" in said, said)
-    require("1 with failed ones" in said and said.endswith("remains: rates\n"), said)
+    require("1 with failed ones" in said and said.endswith("remains: rates, sample\n"), said)
 
 
 def bad_networks(program, folder):
@@ -156,5 +172,5 @@ def bad_selections(program, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, failed_blocks_remain,
-                                              bad_networks, bad_selections]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, no_injections_without_errors,
+                                              failed_blocks_remain, bad_networks, bad_selections]))
