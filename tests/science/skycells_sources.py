@@ -229,16 +229,18 @@ def cores(program, folder):
     errors, before = [], []
     for k, place in enumerate(sorted(oracle.cells)):
         oracle.combined(place)
-        changed = (pixels["none"][k] != pixels["replace"][k]) & ~(np.isnan(pixels["none"][k]) & np.isnan(pixels["replace"][k]))
+        plain, replaced = pixels["none"][k], pixels["replace"][k]
+        changed = (plain != replaced) & ~(np.isnan(plain) & np.isnan(replaced))
         mask = cells[place][1]
-        check(np.array_equal(mask & SAT != 0, changed), f"{place}: the mask says which {changed.sum()} pixels were replaced")
+        check(np.array_equal(mask & SAT != 0, changed),
+              f"{place}: the mask says which {changed.sum()} pixels were replaced")
         check(np.array_equal(mask & ~SAT, oracle.masks[place] & ~SAT), f"{place}: other bits stay")
         y, x = np.nonzero(changed)
         px, py = oracle.cells[place].wcs.wcs_world2pix(truth["ra"].astype(float), truth["dec"].astype(float), 0)
         for j, i in zip(y, x):
             light = np.sum(flux * np.exp(-((px - i) ** 2 + (py - j) ** 2) / 8.0)) / (8.0 * np.pi)
-            errors.append(pixels["replace"][k][j, i] / light - 1.0)
-            before.append(pixels["none"][k][j, i] / light - 1.0)
+            errors.append(replaced[j, i] / light - 1.0)
+            before.append(plain[j, i] / light - 1.0)
     worst, bias = np.max(np.abs(errors)), np.mean(errors)
     # Cores 3 to 4 magnitudes above the level, whose Gaussian wings are at 2 % of the peak.
     check(len(errors) > 500 and worst < 0.2 and abs(bias) < 0.1,
