@@ -180,7 +180,10 @@ FoundSectors find_sectors(const LightCurveSelection& selection) {
   if (wanted) {
     std::set<std::int64_t> stars = *wanted;
     out.targets = stars.size();
-    std::erase_if(out.files, [&](const SectorFile& file) { return !stars.contains(file.tic); });
+    // One that tells no star stays: its unit says what is wrong with it.
+    std::erase_if(out.files, [&](const SectorFile& file) {
+      return file.tic != 0 && !stars.contains(file.tic);
+    });
     for (const SectorFile& file : out.files) {
       stars.erase(file.tic);
     }

@@ -79,6 +79,10 @@ TEST_CASE("Light curves of folders, patterns and lists, each once and in order")
       surveys::find_sectors({{(scratch / "a").string()}, "", (scratch / "t.csv").string()});
   CHECK(selected.targets == 2);
   CHECK(selected.without == 1);
+  // A broken file that tells no star may be of one that is wanted.
+  (void)scratch.file("a/broken_lc.fits", "no FITS");
+  CHECK(found({(scratch / "a").string()}, (scratch / "t.csv").string()) ==
+        "file/broken_lc.fits 12/1");
 }
 
 TEST_CASE("What cannot be searched for is refused in one line") {
