@@ -88,6 +88,21 @@ def without_errors(program, folder):
             failed["code"][gp[0]] == "no_good_data", str(failed))
 
 
+def no_injections_without_errors(program, folder):
+    """Amplitudes are drawn in units of the error: without one there are none, and no outcomes that would count."""
+    write_network(folder / "w.h5")
+    write_light_curve(folder / spoc_name(11, 1), 11, 1, quiet(), error=np.full(N, np.nan))
+    write_light_curve(folder / spoc_name(12, 1), 12, 1, quiet())
+    config = write_config(folder, [folder / spoc_name(tic, 1) for tic in (11, 12)], [folder / "w.h5"],
+                          detection="threshold = 0.99", run="max_failed_fraction = 1.0")
+    for stage in ("detect", "inject"):
+        program.run("flares", stage, config, "--out", folder / "run", ranks=2, timeout=200)
+    injections = table(folder / "run" / "inject.h5", "injections")
+    require(injections["tic"].tolist() == [12] * 3 and np.isfinite(injections["amp"]).all(), str(injections["amp"]))
+    said = program.run("status", folder / "run", "--units", "11/1")
+    require("no cadence has a flux error" in said and "3 injections remaining" in said, said)
+
+
 def refused(program, folder, config, *hints):
     said = program.run("flares", "run", config, "--out", folder / "run", expect=2, ranks=2)
     lines = [line for line in said.splitlines() if line.startswith("skyloom: ")]
@@ -156,5 +171,5 @@ def bad_selections(program, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, failed_blocks_remain,
-                                              bad_networks, bad_selections]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [bad_light_curves, without_errors, no_injections_without_errors,
+                                              failed_blocks_remain, bad_networks, bad_selections]))

@@ -34,6 +34,7 @@ TEST_CASE("Amplitudes and durations of the log-normal sample") {
   CHECK(std::sqrt(square) == Approx(0.7).epsilon(0.04));
   sample.count = 1;
   CHECK(draw_flare(sample, star, rng, 0).amplitude == Approx(1e-3));
+  CHECK_THROWS_AS(draw_flare(sample, {std::nan(""), 3300.0, 3e31}, rng, 0), UnitError);
   // Other sectors and seeds have other numbers, the same sector the same.
   sample.count = 4000;
   CHECK(draw_flare(sample, star, Rng(1, "inject", "123/4"), 7).duration_d ==

@@ -54,6 +54,11 @@ InjectedFlare draw_flare(const FlareSample& sample, const StarScale& star, const
   if (sample.how == Sample::ffd) {
     return flare_of_energy(sample, star, rng, id);
   }
+  if (!(star.relative_error > 0.0)) {
+    throw UnitError(Reason::no_good_data,
+                    "no cadence has a flux error, which amplitudes are drawn in units of "
+                    "(injection.sample = \"lognormal\")");
+  }
   const double step = sample.count > 1 ? static_cast<double>(id) / (sample.count - 1) : 0.0;
   return {star.relative_error * std::pow(kLargestAmplitude, step),
           kDuration * std::exp(kDurationScatter * rng.normal(counter(Draw::duration, id)))};

@@ -31,7 +31,7 @@ struct FlareSample {
 
 /// What amplitudes and durations are scaled by.
 struct StarScale {
-  double relative_error = 0.0;    ///< median error / median flux
+  double relative_error = 0.0;    ///< median error / median flux; NaN = unknown
   double teff_k = 0.0;            ///< NaN = unknown
   double luminosity_erg_s = 0.0;  ///< of the quiet star in the band; NaN = unknown
 };
@@ -46,7 +46,8 @@ struct InjectedFlare {
 /// logarithm. `ffd`: an energy, the amplitude that the energy relation of the star's class and its
 /// scatter give, and the duration that makes the template's equivalent duration energy /
 /// luminosity.
-/// @throws UnitError for ffd when class or luminosity of the star are unknown
+/// @throws UnitError for lognormal when the relative error is not positive, for ffd when class or
+///   luminosity of the star are unknown
 InjectedFlare draw_flare(const FlareSample& sample, const StarScale& star, const Rng& rng, int id);
 
 /// Cadences with a window outside the mask, more than five from the ends.
@@ -77,7 +78,7 @@ struct BlockOutcome {
 /// Draws and searches a block. @param together all flares of a repeat in one light curve (those of
 ///   the whole sample, so that the result does not depend on the block)
 /// @param mask of the flares that the light curve has
-/// @throws UnitError when no cadence is eligible
+/// @throws UnitError when no cadence is eligible, and as draw_flare()
 BlockOutcome inject(Trials<float>& trials, std::span<const std::uint8_t> mask,
                     const FlareSample& sample, const StarScale& star, const InjectionBlock& block,
                     bool together, const Rng& rng);
