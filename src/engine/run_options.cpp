@@ -56,7 +56,7 @@ int Pipeline::use_tool(std::string_view name, const ToolOptions& /*options*/) co
                     "see --help");
 }
 
-void Pipeline::take_share(std::size_t /*index*/, std::size_t /*count*/) {
+bool Pipeline::take_share(std::size_t /*index*/, std::size_t /*count*/) {
   throw ConfigError("run.shard", std::string(name()) + " cannot be cut into shares",
                     "expected it empty");
 }
@@ -74,8 +74,9 @@ void apply_shard(Pipeline& pipeline, RunSettings& settings) {
     throw ConfigError("run.shard", "value \"" + settings.shard + "\" is not allowed",
                       "expected \"i/N\" with i from 1 to N");
   }
-  pipeline.take_share(static_cast<std::size_t>(index) - 1, static_cast<std::size_t>(count));
-  settings.shard.clear();
+  if (pipeline.take_share(static_cast<std::size_t>(index) - 1, static_cast<std::size_t>(count))) {
+    settings.shard.clear();
+  }
 }
 
 LogLevel log_level_of(const RunSettings& settings) {

@@ -89,8 +89,10 @@ class Pipeline {
   /// Checks that span several keys, after the configuration was read. @throws ConfigError
   virtual void check() = 0;
   /// Keeps only the share of the survey that one member of a job array does: the fields, sectors,
-  /// targets ... index, index + count, ... @throws ConfigError when it is empty
-  virtual void take_share(std::size_t index, std::size_t count);
+  /// targets ... of one of `count` parts. @return whether the configuration names them itself now;
+  ///   if not, the part is taken from run.shard whenever the inputs are looked through
+  /// @throws ConfigError for a share that cannot be taken, such as one without fields
+  virtual bool take_share(std::size_t index, std::size_t count);
   /// Estimates of the stages for a dry run, from the measured costs of this pipeline; reads headers
   /// and catalogues, never pixels. Empty when nothing was measured. @throws ConfigError
   [[nodiscard]] virtual std::vector<StageForecast> forecast() const { return {}; }

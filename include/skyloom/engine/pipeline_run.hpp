@@ -38,8 +38,8 @@ struct RunSettings {
 /// Declares [run], [job] and [logging] for a pipeline.
 void declare_run(ConfigSpec& spec, RunSettings& settings, Pipeline& pipeline);
 
-/// Lets the pipeline keep the share that run.shard names, and clears the key: the configuration now
-/// says what is done. @throws ConfigError
+/// Lets the pipeline keep the share that run.shard names, and clears the key where the
+/// configuration now says by itself what is done. @throws ConfigError
 void apply_shard(Pipeline& pipeline, RunSettings& settings);
 
 LogLevel log_level_of(const RunSettings& settings);

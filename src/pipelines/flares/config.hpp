@@ -71,6 +71,12 @@ struct Config {
     bool per_star = false;
   } output;
 
+  /// Of the sectors that are found: one member of a job array (run.shard).
+  struct Share {
+    std::size_t index = 0;
+    std::size_t count = 1;
+  } share;
+
   mutable std::shared_ptr<const surveys::FoundSectors> found;  ///< see found_sectors()
 
   [[nodiscard]] Combine combine() const {

@@ -12,7 +12,6 @@
 #include "pipelines/flares/rates/stage.hpp"
 #include "pipelines/flares/report.hpp"
 #include "pipelines/flares/sector_files.hpp"
-#include "pipelines/flares/sectors.hpp"
 #include "pipelines/flares/simulate.hpp"
 #include "pipelines/flares/star_files.hpp"
 #include "pipelines/flares/stored.hpp"
@@ -56,8 +55,10 @@ class Flares final : public engine::Pipeline {
   [[nodiscard]] std::vector<std::string> folders() const override {
     return {kSectorFolder, kStarFolder};
   }
-  void take_share(std::size_t index, std::size_t count) override {
-    take_share_of_sectors(config_, index, count);
+  bool take_share(std::size_t index, std::size_t count) override {
+    config_.share = {index, count};
+    config_.found.reset();
+    return false;  // which sectors are there may change: a finished stage knows its own
   }
   [[nodiscard]] std::vector<engine::Tool> tools() const override { return fetch_tools(); }
   [[nodiscard]] int use_tool(std::string_view tool,

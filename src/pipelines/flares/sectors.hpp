@@ -8,11 +8,11 @@
 
 namespace skyloom::flares {
 
-/// Those that the configuration selects, looked for once. @throws ConfigError as find_sectors()
+/// Those that the configuration selects and that are in its share, looked for once; none is no
+/// error for a share. @throws ConfigError as find_sectors()
 const surveys::FoundSectors& found_sectors(const Config& config);
 
-/// Leaves of the configured light curves the ones numbered index, index + count, ...
-/// @throws ConfigError when that is none
-void take_share_of_sectors(Config& config, std::size_t index, std::size_t count);
+/// Whether a share has a light curve: by a hash of star and sector, so that no other file matters.
+bool is_in_share(const surveys::SectorFile& file, const Config::Share& share);
 
 }  // namespace skyloom::flares

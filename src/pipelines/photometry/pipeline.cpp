@@ -48,8 +48,9 @@ class Photometry final : public engine::Pipeline {
                                    const engine::ReportOptions& options) const override {
     return photometry::report(config_, products, options);
   }
-  void take_share(std::size_t index, std::size_t count) override {
+  bool take_share(std::size_t index, std::size_t count) override {
     config_.fields = share_of_fields(config_.fields, index, count);
+    return true;
   }
   [[nodiscard]] std::vector<engine::StageForecast> forecast() const override {
     return photometry::forecast(config_);

@@ -60,8 +60,9 @@ class Skycells final : public engine::Pipeline {
                                    const engine::ReportOptions& options) const override {
     return skycells::report(config_, products, options);
   }
-  void take_share(std::size_t index, std::size_t count) override {
+  bool take_share(std::size_t index, std::size_t count) override {
     take_share_of_projections(config_, index, count);
+    return true;
   }
   [[nodiscard]] std::vector<engine::StageForecast> forecast() const override {
     return skycells::forecast(config_);

@@ -57,7 +57,55 @@ def targets_select(program, folder):
     chosen = [STARS[0], STARS[1], STARS[3]]
     require(searched(program, folder, inputs) == chosen, "stars of the target list")
     parts = [searched(program, folder, inputs, "--set", f"run.shard={i}/2", name=f"p{i}") for i in (1, 2)]
-    require(sorted(parts[0] + parts[1]) == chosen and len(parts[0]) == 2, f"shares: {parts}")
+    require(sorted(parts[0] + parts[1]) == chosen, f"shares: {parts}")
+
+
+def shares_do_not_move(program, folder):
+    """A member of a job array keeps its sectors while files come and go, and goes on without them."""
+    lc = folder / "lc"
+    lc.mkdir()
+    write_network(folder / "w.h5")
+    sectors = [(tic, sector) for tic in range(401, 405) for sector in (1, 2, 3)]
+    for i, (tic, sector) in enumerate(sectors):
+        flux = 1000.0 * (1 + 1e-3 * np.random.default_rng(i).normal(size=600)).astype("f4")
+        write_light_curve(folder / spoc_name(tic, sector), tic, sector, flux)
+
+    def there(present):
+        for one in sectors:
+            (lc / spoc_name(*one)).unlink(missing_ok=True)
+            if one in present:
+                (lc / spoc_name(*one)).write_bytes((folder / spoc_name(*one)).read_bytes())
+
+    def share(i, name):
+        return searched(program, folder, 'light_curves = ["lc"]', "--set", f"run.shard={i}/2", name=name)
+
+    there(sectors)
+    all_of = [share(i, f"all{i}") for i in (1, 2)]
+    require(all(all_of) and sorted(all_of[0] + all_of[1]) == sectors, f"every sector in one share: {all_of}")
+    few = sectors[::2]
+    there(few)
+    require([share(i, f"few{i}") for i in (1, 2)] == [[s for s in part if s in few] for part in all_of],
+            "other files move no sector")
+    for name, left in (("all1", few), ("all2", [])):  # a part is wiped, everything is wiped
+        there(left)
+        program.run("flares", "run", folder / f"{name}.toml", "--out", folder / name, "--set",
+                    f"run.shard={name[-1]}/2", "--set", "injection.n_inject=2", ranks=2, timeout=200)
+        rates = table(folder / name / "rates.h5", "sector_rates")
+        require(list(zip(rates["tic"], rates["sector"])) == all_of[int(name[-1]) - 1], f"{name} went on")
+        require(f'shard = "{name[-1]}/2"' in (folder / name / "config.toml").read_text(), "the share is told")
+
+
+def empty_shares_have_nothing_to_do(program, folder):
+    sky(folder)
+    found = [searched(program, folder, 'light_curves = ["tree/s0005"]', "--set", f"run.shard={i}/2", name=f"p{i}")
+             for i in (1, 2)]
+    require(sorted(found) == [[], [STARS[3]]], str(found))
+    empty = f"p{1 + found.index([])}"
+    program.run("flares", "run", folder / f"{empty}.toml", "--out", folder / empty, "--set",
+                f"run.shard={empty[1]}/2", ranks=2)
+    require("no light curve is in this share" in (folder / empty / "logs" / "detect.log").read_text(), "a warning")
+    require(len(table(folder / empty / "flares.h5", "sectors")["tic"]) == 0, "no sectors")
+    require((folder / empty / "report.html").exists(), "a report")
 
 
 def text_files(program, folder):
@@ -98,4 +146,5 @@ def numpy_files(program, folder):
 
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"], [folders_and_patterns, lists_are_taken_in_order_of_stars,
-                                              targets_select, text_files, numpy_files]))
+                                              targets_select, shares_do_not_move, empty_shares_have_nothing_to_do,
+                                              text_files, numpy_files]))
