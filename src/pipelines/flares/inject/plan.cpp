@@ -9,8 +9,10 @@ namespace {
 
 // Every block of a sector evaluates its quiet light curve, which takes as long as 2,000 trials.
 constexpr int kTrialsOfBlock = 5000;
-// With so many sectors every rank has many of them, and a sector is one block.
+// With so many sectors every rank has many of them, and a sector is one block, but for so many
+// trials, which take some four seconds: a run stops between units.
 constexpr std::size_t kManySectors = 1000;
+constexpr int kMostTrialsOfBlock = 50000;
 
 TableSchema injection_schema(const std::vector<std::size_t>& repeats) {
   return {"injections",
@@ -44,7 +46,8 @@ std::vector<InjectionBlock> injection_blocks(const Config& config, std::size_t s
   const Config::Injection& keys = config.injection;
   int size = keys.block_flares;
   if (size == 0) {
-    size = sectors >= kManySectors ? keys.n_inject : std::max(1, kTrialsOfBlock / keys.n_repeat);
+    const int trials = sectors >= kManySectors ? kMostTrialsOfBlock : kTrialsOfBlock;
+    size = std::max(1, trials / keys.n_repeat);
   }
   // Flares injected together are searched as a whole in every block.
   size = keys.simultaneous ? keys.n_inject : size;
