@@ -122,7 +122,9 @@ void write_published(const Published& item, const Products& products, io::Hdf5Wr
     // Beside each other in the run directory.
     const std::string file = products.path(item.stage).filename().string();
     if (!products.has_table(item.stage, item.table)) {
-      writer.link(item.as, file, "/" + item.table);
+      if (products.has_image(item.stage, item.table)) {  // not when no unit had a part in it
+        writer.link(item.as, file, "/" + item.table);
+      }
       return;
     }
     for (const std::string& column : products.columns(item.stage, item.table)) {

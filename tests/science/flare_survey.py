@@ -111,7 +111,7 @@ def recovered_as_predicted(check, truth, run):
 
 def slope_without_bias(check, truth, run):
     alpha = truth["slope"][0]
-    sample = {k: v[0] for k, v in table(run / "rates.h5", "sample_rates").items()}
+    sample = {k: v[0] for k, v in table(run / "sample.h5", "sample_rates").items()}
     pull = (sample["ml_slope"] - (alpha - 1.0)) / sample["ml_slope_err"]
     check(abs(pull) < 3.0, f"sample: slope {sample['ml_slope']:.3f} +- {sample['ml_slope_err']:.3f} of "
           f"{sample['ml_flares']} flares, put in {alpha - 1.0:.3f}: {pull:+.1f} sigma")

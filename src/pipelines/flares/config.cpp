@@ -22,7 +22,8 @@ void declare_inputs(ConfigSpec& spec, Config& c) {
                   "taken at any depth",
           .input_path = true});
   spec.add("inputs.runs", &c.inputs.runs,
-           Key{.help = "finished run directories whose sectors `rates` takes in beside its own",
+           Key{.help = "finished run directories whose sectors `rates` takes in beside its own; "
+                       "light curves may then be missing",
                .input_path = true});
   spec.add(
       "inputs.targets", &c.inputs.targets,
@@ -103,8 +104,10 @@ void declare(ConfigSpec& spec, Config& c) {
 }
 
 void check(const Config& c) {
-  if (c.inputs.light_curves.empty() && c.inputs.targets.empty() && c.inputs.cache_dir.empty()) {
-    throw ConfigError("inputs.light_curves", "missing", "light curves, or folders with them");
+  if (c.inputs.light_curves.empty() && c.inputs.targets.empty() && c.inputs.cache_dir.empty() &&
+      c.inputs.runs.empty()) {
+    throw ConfigError("inputs.light_curves", "missing",
+                      "light curves, or folders with them; or finished runs in inputs.runs");
   }
   for (const std::string& run : c.inputs.runs) {
     for (const char* stage : {"detect", "gp", "inject"}) {

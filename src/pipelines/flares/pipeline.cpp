@@ -11,6 +11,7 @@
 #include "pipelines/flares/inject/stage.hpp"
 #include "pipelines/flares/rates/stage.hpp"
 #include "pipelines/flares/report.hpp"
+#include "pipelines/flares/sample/stage.hpp"
 #include "pipelines/flares/sector_files.hpp"
 #include "pipelines/flares/simulate.hpp"
 #include "pipelines/flares/star_files.hpp"
@@ -37,6 +38,7 @@ class Flares final : public engine::Pipeline {
     out.push_back(std::make_unique<engine::StageAdapter<GpStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<InjectStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<RatesStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<SampleStage>>(config_));
     return out;
   }
   [[nodiscard]] std::vector<engine::Published> published() const override;
@@ -77,6 +79,15 @@ class Flares final : public engine::Pipeline {
   Config config_;
 };
 
+/// A table of the stars, and after them of the sample.
+engine::Published stars_and_sample(const std::string& table) {
+  return {"rates", table, table, false, [table](const engine::Products& products) {
+            Table out = products.table("rates", table);
+            out.append(products.table("sample", table));
+            return out;
+          }};
+}
+
 std::vector<engine::Published> Flares::published() const {
   return {{"gp", "flares", "flares", false, all_flares},
           {"detect", "sectors", "sectors", false, sectors_with_places},
@@ -89,10 +100,10 @@ std::vector<engine::Published> Flares::published() const {
           {"inject", "recoveries", "recoveries", true},
           {"rates", "sector_rates", "sector_rates"},
           {"rates", "star_rates", "star_rates"},
-          {"rates", "sample_rates", "sample_rates"},
-          {"rates", "ffd", "ffd"},
-          {"rates", "completeness", "completeness"},
-          {"rates", "completeness_map", "completeness_map"},
+          {"sample", "sample_rates", "sample_rates"},
+          stars_and_sample("ffd"),
+          stars_and_sample("completeness"),
+          stars_and_sample("completeness_map"),
           {"rates", "completeness_surface", "completeness_surface"}};
 }
 
@@ -113,7 +124,7 @@ std::vector<engine::Export> Flares::exports() const {
       {"sectors", "sectors.csv", "csv"},
       {"star_rates", "star_rates.csv", "csv"},
       {.table = "failed", .file = "failed.csv", .format = "csv", .make = [](const auto& products) {
-         return failed_units({"detect", "gp", "inject", "rates"}, products);
+         return failed_units({"detect", "gp", "inject", "rates", "sample"}, products);
        }}};
 }
 
@@ -127,8 +138,17 @@ std::vector<std::string> Flares::summary_lines(const engine::Products& products)
     flares += sector.flares;
     cadences += sector.cadences;
   }
-  return {fmt::format("{} flares in {} sectors of {} stars, {} cadences", flares, sectors.size(),
-                      stars.size(), cadences)};
+  std::vector<std::string> lines{fmt::format("{} flares in {} sectors of {} stars, {} cadences",
+                                             flares, sectors.size(), stars.size(), cadences)};
+  const Table& sample = products.table("sample", "sample_rates");
+  if (sample.rows() > 0) {
+    lines.push_back(fmt::format("rates of {} sectors of {} stars, {} flares{}",
+                                sample.get<std::int32_t>("n_sectors").front(),
+                                sample.get<std::int32_t>("n_stars").front(),
+                                sample.get<std::int32_t>("n_flares").front(),
+                                config_.inputs.runs.empty() ? "" : ", those of other runs too"));
+  }
+  return lines;
 }
 
 }  // namespace

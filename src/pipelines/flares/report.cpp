@@ -28,12 +28,35 @@ std::vector<std::pair<std::string, std::string>> facts(const ReportInput& input)
     trials += std::int64_t{injected.get<std::int32_t>("flares")[i]} *
               injected.get<std::int32_t>("repeats")[i];
   }
-  return {{"stars", std::to_string(stars.size())},
-          {"sectors", std::to_string(input.sectors.size())},
-          {"days searched", fmt::format("{:.1f}", days)},
-          {"flares", std::to_string(flares)},
-          {"networks", std::to_string(input.products.table("detect", "networks").rows())},
-          {"injections", std::to_string(trials)}};
+  std::vector<std::pair<std::string, std::string>> out{
+      {"stars", std::to_string(stars.size())},
+      {"sectors", std::to_string(input.sectors.size())},
+      {"days searched", fmt::format("{:.1f}", days)},
+      {"flares", std::to_string(flares)},
+      {"networks", std::to_string(input.products.table("detect", "networks").rows())},
+      {"injections", std::to_string(trials)}};
+  // Without the sectors whose Gaussian process failed, and with those of other runs.
+  const Table& sample = input.products.table("sample", "sample_rates");
+  if (sample.rows() > 0) {
+    const auto count = [&](const char* name) {
+      return std::to_string(sample.get<std::int32_t>(name).front());
+    };
+    out.emplace_back("stars in the rates", count("n_stars"));
+    out.emplace_back("sectors in the rates", count("n_sectors"));
+    out.emplace_back("days in the rates",
+                     fmt::format("{:.1f}", sample.get<double>("duration").front()));
+    out.emplace_back("flares in the rates", count("n_flares"));
+  }
+  return out;
+}
+
+std::string what_is_shown(const Config& config) {
+  const std::string what = "Flares of sector light curves, completeness and rates";
+  return config.inputs.runs.empty()
+             ? what
+             : what + fmt::format("; completeness and rates with those of {} other run{}",
+                                  config.inputs.runs.size(),
+                                  config.inputs.runs.size() == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -83,7 +106,7 @@ web::Report report(const Config& config, const engine::Products& products,
   const ReportInput input{config, products, stored_sectors(products)};
   web::Report out;
   out.title = "Flares";
-  out.subtitle = "Flares of sector light curves, completeness and rates";
+  out.subtitle = what_is_shown(config);
   out.facts = facts(input);
   const auto add = [&](web::Section section) {
     if (!section.blocks.empty()) {

@@ -123,7 +123,8 @@ web::Section gallery_section(const ReportInput& input, std::vector<std::string>&
       largest(flares.rows(), kFlaresShown, [&](std::size_t i) { return duration[i]; });
   if (!shown.empty()) {
     section.add(web::Text{
-        fmt::format("By equivalent duration, {} of {} flares.", shown.size(), flares.rows())});
+        fmt::format("By equivalent duration, {} of {} flares{}.", shown.size(), flares.rows(),
+                    input.config.inputs.runs.empty() ? "" : " of this run itself")});
   }
   for (const std::size_t row : shown) {
     section.draw("flare",

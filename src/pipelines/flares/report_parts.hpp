@@ -1,6 +1,7 @@
 #pragma once
 // The sections of the flares report. Those without content have no blocks.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,14 @@ namespace skyloom::flares {
 inline constexpr std::size_t kSectorsShown = 3;
 inline constexpr std::size_t kFlaresShown = 9;
 inline constexpr std::size_t kRowsShown = 100;
+
+/// Of a flare frequency distribution at least so many flares are drawn.
+inline constexpr std::size_t kLargestDrawn = 300;
+
+/// Which points of a cumulative distribution, largest first, are drawn: the kLargestDrawn first
+/// ones, and about 2,000 of the others evenly in the logarithm of their rank, the last one too. All
+/// of up to kLargestDrawn.
+std::vector<std::size_t> drawn_points(std::size_t count);
 
 struct ReportInput {
   const Config& config;

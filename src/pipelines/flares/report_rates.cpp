@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
+#include <numeric>
 #include <span>
 
 #include <fmt/format.h>
@@ -14,34 +14,15 @@
 namespace skyloom::flares {
 namespace {
 
-constexpr std::int64_t kSample = 0;  ///< `tic` of the whole sample in the tables of `rates`
-
-std::vector<std::size_t> rows_of(const Table& table, std::int64_t tic) {
-  std::vector<std::size_t> rows;
-  const auto& tics = table.get<std::int64_t>("tic");
-  for (std::size_t i = 0; i < tics.size(); ++i) {
-    if (tics[i] == tic) {
-      rows.push_back(i);
-    }
-  }
-  return rows;
-}
-
 /// Bins of equal ratio along an axis, also those in which nothing was injected.
 struct LogBins {
   double least = 0.0;  ///< lower edge of the first
   double ratio = 1.0;  ///< of an upper edge to its lower one
   int count = 0;
 
-  LogBins(std::span<const std::size_t> rows, std::span<const double> low,
-          std::span<const double> high)
-      : least(low[rows.front()]), ratio(high[rows.front()] / low[rows.front()]) {
-    double greatest = least;
-    for (const std::size_t row : rows) {
-      least = std::min(least, low[row]);
-      greatest = std::max(greatest, low[row]);
-    }
-    count = at(greatest) + 1;
+  LogBins(std::span<const double> low, std::span<const double> high)
+      : least(*std::min_element(low.begin(), low.end())), ratio(high.front() / low.front()) {
+    count = at(*std::max_element(low.begin(), low.end())) + 1;
   }
   [[nodiscard]] int at(double low) const {
     return static_cast<int>(std::lround(std::log(low / least) / std::log(ratio)));
@@ -56,14 +37,13 @@ struct LogBins {
 web::PictureRow completeness_map(const Table& map) {
   constexpr double kPixels = 24.0;
   constexpr double kMinutesPerDay = 1440.0;
-  const std::vector<std::size_t> rows = rows_of(map, kSample);
   const auto& amplitude = map.get<double>("amp_low");
   const auto& duration = map.get<double>("fwhm_low");
-  const LogBins up(rows, amplitude, map.get<double>("amp_high"));
-  const LogBins along(rows, duration, map.get<double>("fwhm_high"));
+  const LogBins up(amplitude, map.get<double>("amp_high"));
+  const LogBins along(duration, map.get<double>("fwhm_high"));
   web::Picture picture;
   picture.pixels = Image<float>(along.count, up.count, std::numeric_limits<float>::quiet_NaN());
-  for (const std::size_t row : rows) {
+  for (std::size_t row = 0; row < map.rows(); ++row) {
     picture.pixels(up.at(amplitude[row]), along.at(duration[row])) =
         static_cast<float>(map.get<double>("completeness")[row]);
   }
@@ -83,7 +63,7 @@ web::Chart completeness_chart(const Table& table, const std::string& quantity,
                               const std::string& label) {
   const auto& quantities = table.get<std::string>("quantity");
   web::Series points{"recovered fraction", "#1565c0", "points", {}, {}, {}};
-  for (const std::size_t row : rows_of(table, kSample)) {
+  for (std::size_t row = 0; row < table.rows(); ++row) {
     if (quantities[row] == quantity && table.get<std::int64_t>("n_injected")[row] > 0) {
       points.x.push_back(std::sqrt(table.get<double>("low")[row] * table.get<double>("high")[row]));
       points.y.push_back(table.get<double>("completeness")[row]);
@@ -101,10 +81,12 @@ web::Chart completeness_chart(const Table& table, const std::string& quantity,
 }
 
 /// Cumulative rates of the sample, as found and corrected, with the power law.
-web::Chart frequency_chart(const Table& points, const Table& sample) {
+/// @param drawn rows of `points`
+web::Chart frequency_chart(const Table& points, const std::vector<std::size_t>& drawn,
+                           const Table& sample) {
   web::Series found{"found", "#607d8b", "points", {}, {}, {}};
   web::Series corrected{"corrected for completeness", "#d32f2f", "points", {}, {}, {}};
-  for (const std::size_t row : rows_of(points, kSample)) {
+  for (const std::size_t row : drawn) {
     const double x = points.get<double>("log10_ed")[row];
     found.x.push_back(x);
     found.y.push_back(points.get<double>("log10_rate")[row]);
@@ -173,10 +155,29 @@ web::DataTable star_table(const Table& stars) {
 
 }  // namespace
 
+std::vector<std::size_t> drawn_points(std::size_t count) {
+  constexpr std::size_t kOthersDrawn = 2000;
+  std::vector<std::size_t> out(std::min(count, kLargestDrawn));
+  std::iota(out.begin(), out.end(), std::size_t{0});
+  if (count <= kLargestDrawn) {
+    return out;
+  }
+  const double ratio = static_cast<double>(count) / static_cast<double>(kLargestDrawn);
+  for (std::size_t k = 1; k <= kOthersDrawn; ++k) {
+    const double part = static_cast<double>(k) / static_cast<double>(kOthersDrawn);
+    const double rank = static_cast<double>(kLargestDrawn) * std::pow(ratio, part);
+    const std::size_t at = std::min(count, static_cast<std::size_t>(std::lround(rank))) - 1;
+    if (at > out.back()) {
+      out.push_back(at);
+    }
+  }
+  return out;
+}
+
 web::Section completeness_section(const ReportInput& input, std::vector<std::string>& problems) {
   web::SectionWriter section("Completeness", problems);
-  const Table& map = input.products.table("rates", "completeness_map");
-  if (rows_of(map, kSample).empty()) {
+  const Table& map = input.products.table("sample", "completeness_map");
+  if (map.rows() == 0) {
     return section.take();
   }
   section.add(web::Text{fmt::format(
@@ -186,7 +187,7 @@ web::Section completeness_section(const ReportInput& input, std::vector<std::str
       input.config.injection.criterion)});
   section.draw("completeness map",
                [&]() -> std::vector<web::Block> { return {completeness_map(map)}; });
-  const Table& table = input.products.table("rates", "completeness");
+  const Table& table = input.products.table("sample", "completeness");
   const auto add = [&](const std::string& quantity, const std::string& label) {
     section.draw("completeness in " + label, [&]() -> std::vector<web::Block> {
       return {completeness_chart(table, quantity, label)};
@@ -199,10 +200,19 @@ web::Section completeness_section(const ReportInput& input, std::vector<std::str
 
 web::Section rates_section(const ReportInput& input, std::vector<std::string>& problems) {
   web::SectionWriter section("Rates", problems);
-  const Table& points = input.products.table("rates", "ffd");
-  if (!rows_of(points, kSample).empty()) {
+  const Table& points = input.products.table("sample", "ffd");
+  if (points.rows() > 0) {
     section.draw("flare frequency", [&]() -> std::vector<web::Block> {
-      return {frequency_chart(points, input.products.table("rates", "sample_rates"))};
+      const std::vector<std::size_t> drawn = drawn_points(points.rows());
+      std::vector<web::Block> blocks{
+          frequency_chart(points, drawn, input.products.table("sample", "sample_rates"))};
+      if (drawn.size() < points.rows()) {
+        blocks.emplace_back(web::Text{fmt::format(
+            "Drawn are {} of {} flares: the {} largest, and of the others some evenly in the "
+            "logarithm of the rate. The power law was fitted to all.",
+            drawn.size(), points.rows(), kLargestDrawn)});
+      }
+      return blocks;
     });
   }
   const Table& stars = input.products.table("rates", "star_rates");

@@ -8,8 +8,8 @@
 
 namespace skyloom::flares {
 
-/// Those that the configuration selects and that are in its share, looked for once; none is no
-/// error for a share. @throws ConfigError as find_sectors()
+/// Those that the configuration selects and that are in its share, looked for once. There may be
+/// none in a share, and in a run that only joins others. @throws ConfigError as find_sectors()
 const surveys::FoundSectors& found_sectors(const Config& config);
 
 /// Whether a share has a light curve: by a hash of star and sector, so that no other file matters.

@@ -14,49 +14,58 @@ namespace {
 constexpr const char* kFormat = "skyloom-flares-star-1";
 constexpr double kNoCorrection = -99.0;
 
-/// Rows [first, last) of a table of `rates` that belong to one star.
-using RowsOfStar = std::map<std::int64_t, std::pair<std::size_t, std::size_t>>;
+/// Rows [first, last) of a table.
+using RowRange = std::pair<std::size_t, std::size_t>;
+
+/// Where the rows of a star stand in the tables of `rates`.
+struct StarRows {
+  RowRange sectors;  ///< of /sector_rates
+  std::size_t star;  ///< of /star_rates
+  RowRange points;   ///< of /ffd
+};
 
 struct Sources {
   Sources(const Config& config, const engine::Products& own) : products(own), runs(config, own) {}
 
   const engine::Products& products;
   RatedRuns runs;
-  RowsOfStar sectors;  ///< of /sector_rates
-  RowsOfStar stars;    ///< of /star_rates
-  RowsOfStar points;   ///< of /ffd
+  std::map<std::int64_t, StarRows> rows;  ///< of the stars whose units did not fail
 };
 
-RowsOfStar rows_of_stars(const Table& table) {
-  RowsOfStar out;
-  const auto& tic = table.get<std::int64_t>("tic");
+std::map<std::int64_t, StarRows> rows_of_stars(const engine::Products& products) {
+  const Table& stars = products.table("rates", "star_rates");
+  const auto& tic = stars.get<std::int64_t>("tic");
+  const auto& sectors = stars.get<std::int32_t>("n_sectors");
+  const auto points = products.range<std::int32_t>("rates", "parts/ffd_rows", 0, stars.rows());
+  std::map<std::int64_t, StarRows> out;
+  std::size_t sector = 0;
+  std::size_t point = 0;
   for (std::size_t row = 0; row < tic.size(); ++row) {
-    out.try_emplace(tic[row], row, row).first->second.second = row + 1;
+    const std::size_t next_sector = sector + static_cast<std::size_t>(sectors[row]);
+    const std::size_t next_point = point + static_cast<std::size_t>(points[row]);
+    out[tic[row]] = {{sector, next_sector}, row, {point, next_point}};
+    sector = next_sector;
+    point = next_point;
   }
   return out;
 }
 
-Table part(const Sources& in, const char* table, const RowsOfStar& where, std::int64_t tic) {
-  const Table& all = in.products.table("rates", table);
-  Table out(all.schema());
-  if (const auto found = where.find(tic); found != where.end()) {
-    out.append(all, found->second.first, found->second.second);
-  }
-  return out;
+Table part(const Sources& in, const char* table, const RowRange& rows) {
+  return in.products.rows("rates", table, rows.first, rows.second);
 }
 
 /// @param offset first flare of every sector
-Table flares_of(const Sources& in, std::pair<std::size_t, std::size_t> star,
-                std::vector<std::int64_t>& offset) {
+Table flares_of(const Sources& in, RowRange star, std::vector<std::int64_t>& offset) {
   Table out;
   for (std::size_t i = star.first; i < star.second; ++i) {
     const RatedSector& sector = in.runs.sectors()[i];
-    const Table& flares = in.runs.products(sector).table("gp", "flares");
+    const Table flares = in.runs.products(sector).rows("gp", "flares", sector.first_flare,
+                                                       sector.first_flare + sector.flares);
     if (i == star.first) {
       out = Table(flares.schema());
     }
     offset.push_back(static_cast<std::int64_t>(out.rows()));
-    out.append(flares, sector.first_flare, sector.first_flare + sector.flares);
+    out.append(flares);
   }
   return out;
 }
@@ -146,17 +155,20 @@ engine::FileContent content(const Sources& in, const Config& config, std::size_t
   std::vector<std::int64_t> offset;
   engine::FileContent out;
   out.tables.push_back(flares_of(in, {first, last}, offset));
-  out.tables.push_back(frequencies(part(in, "ffd", in.points, tic)));
-  const Table sectors = part(in, "sector_rates", in.sectors, tic);
-  const Table rates = part(in, "star_rates", in.stars, tic);
+  const auto found = in.rows.find(tic);
+  out.tables.push_back(
+      frequencies(part(in, "ffd", found == in.rows.end() ? RowRange{0, 0} : found->second.points)));
   out.attributes.push_back({"/", "format", std::string(kFormat)});
   out.attributes.push_back({"/", "tic", tic});
   // A star whose unit failed has its flares and injections, and no rates.
-  if (rates.rows() == 1 && sectors.rows() == offset.size()) {
-    out.tables.push_back(metrics(sectors, config.rates.completeness, std::move(offset)));
-    out.attributes.push_back({"FFD", "full_sample_slope", rates.get<double>("slope").front()});
-    out.attributes.push_back(
-        {"FFD", "full_sample_intercept", rates.get<double>("intercept").front()});
+  if (found != in.rows.end()) {
+    const Table& stars = in.products.table("rates", "star_rates");
+    out.tables.push_back(metrics(part(in, "sector_rates", found->second.sectors),
+                                 config.rates.completeness, std::move(offset)));
+    for (const char* name : {"slope", "intercept"}) {
+      out.attributes.push_back(
+          {"FFD", std::string("full_sample_") + name, stars.get<double>(name)[found->second.star]});
+    }
   }
   for (std::size_t i = first; i < last; ++i) {
     out.tables.push_back(injections_of(in, in.runs.sectors()[i]));
@@ -168,9 +180,7 @@ engine::FileContent content(const Sources& in, const Config& config, std::size_t
 
 engine::FileSet star_files(const Config& config, const engine::Products& products) {
   auto in = std::make_shared<Sources>(config, products);
-  in->sectors = rows_of_stars(products.table("rates", "sector_rates"));
-  in->stars = rows_of_stars(products.table("rates", "star_rates"));
-  in->points = rows_of_stars(products.table("rates", "ffd"));
+  in->rows = rows_of_stars(products);
   engine::FileSet out;
   out.folder = kStarFolder;
   for (const auto& [first, last] : in->runs.stars()) {

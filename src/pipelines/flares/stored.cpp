@@ -3,7 +3,9 @@
 namespace skyloom::flares {
 
 std::vector<StoredSector> stored_sectors(const engine::Products& products) {
-  const Table& table = products.table("detect", "sectors");
+  // Read for itself: what every rank keeps of every sector should be little.
+  const engine::Products reading(products.directory());
+  const Table& table = reading.table("detect", "sectors");
   const auto& tic = table.get<std::int64_t>("tic");
   const auto& number = table.get<std::int32_t>("sector");
   const auto count = [&](const char* name, std::size_t row) {
@@ -30,6 +32,7 @@ std::vector<StoredSector> stored_sectors(const engine::Products& products) {
     sector.radius = value("radius", row);
     sector.cadence_d = value("cadence", row);
     sector.gap_threshold_d = value("gap_threshold", row);
+    sector.span_d = value("t_last", row) - value("t_first", row);
     sector.median_flux = value("median_flux", row);
     sector.median_flux_err = value("median_flux_err", row);
     first_cadence += sector.cadences;

@@ -27,6 +27,7 @@ struct StoredSector {
   double radius = 0.0;  ///< in solar radii
   double cadence_d = 0.0;
   double gap_threshold_d = 0.0;
+  double span_d = 0.0;           ///< from the first to the last cadence
   double median_flux = 0.0;      ///< [e-/s]
   double median_flux_err = 0.0;  ///< [e-/s]
 };

@@ -81,7 +81,8 @@ def blocks_change_nothing(program, folder):
             two = table(folder / f"b{size}" / "inject.h5", name)
             for column, values in one.items():
                 require(values.tobytes() == two[column].tobytes(), f"{name}/{column} with blocks of {size}")
-        found = [d for d in differences(folder / "b0" / "rates.h5", folder / f"b{size}" / "rates.h5")
+        found = [d for name in ("rates.h5", "sample.h5")
+                 for d in differences(folder / "b0" / name, folder / f"b{size}" / name)
                  if "config_hash" not in d and "stage_hash" not in d]
         require(not found, "; ".join(found[:3]))
     other = folder / "seed"
@@ -121,19 +122,61 @@ def killed_while_injecting(program, folder):
 
 
 def shards_are_rated_together(program, folder):
+    """Beside the sectors of one member of a job array, or by a run that has no light curves itself."""
     config = survey(program, folder)
-    run(program, config, folder / "all")
+    per_star = ("--set", "output.per_star=true")
+    run(program, config, folder / "all", *per_star)
     run(program, config, folder / "one", "--set", "run.shard=\"1/2\"")
     run(program, config, folder / "two", "--set", "run.shard=\"2/2\"", "--set",
-        f"inputs.runs=[\"{folder / 'one'}\"]")
-    for name in ("sector_rates", "star_rates", "sample_rates", "ffd", "completeness"):
-        one, two = table(folder / "all" / "rates.h5", name), table(folder / "two" / "rates.h5", name)
-        for column, values in one.items():
-            require(values.tobytes() == two[column].tobytes(), f"{name}/{column} of shards")
+        f"inputs.runs=[\"{folder / 'one'}\"]", *per_star)
+    own = [len(table(folder / name / "flares.h5", "sectors")["tic"]) for name in ("one", "two")]
+    require(sum(own) == 4 and 0 not in own, f"sectors of the shares: {own}")
+    require("rates of 4 sectors of 2 stars" in program.said, program.said)
+    join = ("--set", "inputs.light_curves=[]", "--set",
+            f"inputs.runs=[\"{folder / 'one'}\",\"{folder / 'two'}\"]")
+    said = run(program, config, folder / "join", *join, "--dry-run")
+    require("stage rates: about 2 units" in said, "a dry run counts the stars of the other runs: " + said)
+    run(program, config, folder / "join", *join, *per_star, ranks=2)
+    require("0 flares in 0 sectors" in program.said and "rates of 4 sectors of 2 stars" in program.said, program.said)
+    for other in ("two", "join"):
+        for name in ("sector_rates", "star_rates", "sample_rates", "ffd", "completeness", "completeness_map"):
+            one, two = table(folder / "all" / "flares.h5", name), table(folder / other / "flares.h5", name)
+            for column, values in one.items():
+                require(values.tobytes() == two[column].tobytes(), f"{name}/{column} of {other}")
+        for path in sorted((folder / "all" / "stars").glob("*.h5")):
+            found = [line for line in differences(path, folder / other / "stars" / path.name)
+                     if "config_hash" not in line and "stage_hash" not in line and "run_hash" not in line]
+            require(not found, f"{path.name}: " + "; ".join(found[:3]))
+    page = (folder / "join" / "report.html").read_text()
+    require("sectors in the rates" in page and "those of 2 other runs" in page, "the report says whose rates they are")
     said = run(program, config, folder / "three", "--set", f"inputs.runs=[\"{folder / 'all'}\"]", expect=2)
     require("two runs have the sector" in said, said)
-    said = run(program, config, folder / "four", "--set", f"inputs.runs=[\"{folder / 's'}\"]", expect=2)
-    require("inputs.runs" in said and "detect" in said, said)
+
+
+def runs_with_other_settings_are_not_joined(program, folder):
+    config = survey(program, folder)
+    few = ("--set", "injection.n_inject=4")
+    run(program, config, folder / "other", *few)
+    join = (*few, "--set", "inputs.light_curves=[]", "--set", f"inputs.runs=[\"{folder / 'other'}\"]")
+
+    def refused(*settings, says, join=join):
+        said = run(program, config, folder / "join", *join, *settings, expect=2)
+        lines = [line for line in said.splitlines() if line.startswith("skyloom: ")]
+        require(len(lines) == 1 and all(text in lines[0] for text in says), f"{says} expected: {said}")
+        require(not (folder / "join").exists(), "nothing is written")
+
+    refused("--set", f"inputs.runs=[\"{folder / 's'}\"]", says=("inputs.runs", "detect"))
+    refused("--set", "detection.threshold=0.7", says=("other", "detection.threshold = 0.75", "0.7"))
+    refused("--set", "gp.kernel=\"sho2\"", says=("other", "gp.kernel"))
+    refused("--set", "injection.n_inject=5", says=("other", "injection.n_inject = 4"))
+    models = [",".join(f'"{n}"' for n in some) for some in (NETWORKS[:2], NETWORKS[::-1])]
+    refused("--set", f"network.models=[{models[0]}]", says=("other", "network", pathlib.Path(NETWORKS[2]).name))
+    refused("--set", f"network.models=[{models[1]}]", says=("other", "3 networks", "order"))
+    again = ("--set", "detection.min_cadences=4")
+    program.run("flares", "detect", config, "--out", folder / "other", *SETTINGS, *few, *again, "--fresh", timeout=200)
+    refused(*again, says=("other", "detect was redone after gp"))
+    (folder / "other" / "manifest.json").unlink()
+    refused(says=("other", "manifest.json"))
 
 
 def modes(program, folder):
@@ -150,7 +193,7 @@ def modes(program, folder):
         require(recovered.shape == reference.shape, setting)
         require(recovered.any() and not recovered.all(), f"{setting}: {recovered.mean()}")
     run(program, config, folder / "none", "--set", "injection.n_inject=0")
-    require(len(table(folder / "none" / "rates.h5", "completeness")["tic"]) == 0, "nothing injected")
+    require(len(table(folder / "none" / "flares.h5", "completeness")["tic"]) == 0, "nothing injected")
 
 
 def network(path):
@@ -244,7 +287,7 @@ def rates_by_definition(program, folder):
     run(program, config, folder / "r", "--set", "injection.n_inject=400", ranks=2)
     injections = table(folder / "r" / "inject.h5", "injections")
     recovered = table(folder / "r" / "inject.h5", "recoveries")["recovered"]
-    rates = {name: table(folder / "r" / "rates.h5", name)
+    rates = {name: table(folder / "r" / "flares.h5", name)
              for name in ("completeness", "star_rates", "sample_rates", "sector_rates", "ffd")}
     completeness_by_definition(injections, recovered, rates["completeness"])
     sectors = table(folder / "r" / "detect.h5", "sectors")
@@ -300,4 +343,5 @@ def completeness_by_definition(injections, recovered, completeness):
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"],
                       [rank_counts_agree, blocks_change_nothing, killed_while_injecting,
-                       shards_are_rated_together, modes, outcomes_by_definition, rates_by_definition]))
+                       shards_are_rated_together, runs_with_other_settings_are_not_joined, modes,
+                       outcomes_by_definition, rates_by_definition]))

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+import h5py
 import numpy as np
 from light_curves import CADENCE, spoc_name, write_light_curve, write_network
 from runs import call_all, require
@@ -106,6 +107,8 @@ def empty_shares_have_nothing_to_do(program, folder):
     require("no light curve is in this share" in (folder / empty / "logs" / "detect.log").read_text(), "a warning")
     require(len(table(folder / empty / "flares.h5", "sectors")["tic"]) == 0, "no sectors")
     require((folder / empty / "report.html").exists(), "a report")
+    with h5py.File(folder / empty / "flares.h5") as f:
+        require("gp_mu" not in list(f["lc"]), "no link to an array that is not there")
 
 
 def text_files(program, folder):

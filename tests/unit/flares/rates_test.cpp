@@ -240,7 +240,7 @@ TEST_CASE("The slope of a power law is found without bias, and with its error") 
           star.add({s + 1, sector, 20.0, flares_of(2.0, slope, 20.0, here, seed),
                     injections(2000, 6.0, 0.4 + 0.4 * sector, 0.95, seed)});
         }
-        sample.add(star);
+        sample.add(star.part());
       }
       const CombinedRates rates = sample.finish();
       mean += rates.likelihood.slope / samples;
@@ -283,7 +283,8 @@ TEST_CASE("A star of two sectors") {
   CHECK(trials == 40000);
   // A sample of one star is that star but for its curve.
   SampleSearch sample({});
-  sample.add(star);
+  sample.add(star.part());
+  sample.add(star.completeness());
   CHECK(sample.stars() == 1);
   CHECK(sample.sectors() == 3);
   CHECK(sample.finish().likelihood.slope == Approx(rates.likelihood.slope));

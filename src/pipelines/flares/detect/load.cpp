@@ -33,7 +33,7 @@ std::unique_ptr<DetectStage::Context> DetectStage::open(const Config& config,
     log.warning("{} of {} targets have no light curve", config.found->without,
                 config.found->targets);
   }
-  if (config.found && config.found->files.empty()) {
+  if (config.share.count > 1 && config.found && config.found->files.empty()) {
     log.warning("no light curve is in this share (run.shard)");
   }
   return context;

@@ -2,6 +2,7 @@
 
 #include "pipelines/flares/detect/stage.hpp"
 #include "pipelines/flares/flare_table.hpp"
+#include "pipelines/flares/joined_runs.hpp"
 #include "pipelines/flares/sectors.hpp"
 #include "skyloom/core/errors.hpp"
 
@@ -75,7 +76,11 @@ std::vector<std::string> DetectStage::inputs(const Config& config) {
 
 engine::Plan DetectStage::plan(const Config& config, const engine::Products& /*before*/) {
   const surveys::NetworkEnsemble ensemble = surveys::find_ensemble(config.network.models);
-  (void)surveys::read_ensemble(ensemble);  // a wrong file is found before any work
+  std::vector<std::string> networks;
+  for (const surveys::NetworkFile& file : surveys::read_ensemble(ensemble)) {
+    networks.push_back(file.sha256);
+  }
+  require_same_search(config, networks);  // as a wrong network: found before any work
   engine::Plan plan;
   plan.schema.tables = {network_schema(), sector_schema(), light_curve_schema(ensemble),
                         flare_schema("the median")};

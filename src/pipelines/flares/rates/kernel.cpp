@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 namespace skyloom::flares {
 namespace {
@@ -26,32 +27,50 @@ class Likelihood {
   }
   [[nodiscard]] int flares() const { return flares_; }
 
-  /// Days of an exposure in units of N(> 1 s) per day and star.
-  [[nodiscard]] static double expected(const Exposure& exposure, double slope) {
-    const LogBins& bins = kEquivalentDurationBins;
+  [[nodiscard]] double operator()(double slope) const {
+    const std::vector<double> rates = rates_of_bins(slope);
+    double value = flares_ * std::log(slope) - slope * sum_log_;
+    for (const StarSample& star : stars_) {
+      if (!star.log10_ed.empty()) {
+        value -=
+            static_cast<double>(star.log10_ed.size()) * std::log(expected(star.exposure, rates));
+      }
+    }
+    return value;
+  }
+  /// Days of all exposures in units of N(> 1 s) per day and star.
+  [[nodiscard]] double total_exposure(double slope) const {
+    const std::vector<double> rates = rates_of_bins(slope);
     double sum = 0.0;
+    for (const StarSample& star : stars_) {
+      sum += expected(star.exposure, rates);
+    }
+    return sum;
+  }
+
+ private:
+  /// Flares of every bin per one above 1 s.
+  [[nodiscard]] static std::vector<double> rates_of_bins(double slope) {
+    const LogBins& bins = kEquivalentDurationBins;
+    std::vector<double> out;
     double above = std::pow(10.0, -slope * bins.edge(0));
     for (int bin = 0; bin < bins.count; ++bin) {
       // The last bin has no upper end.
       const double beyond =
           bin + 1 < bins.count ? std::pow(10.0, -slope * bins.edge(bin + 1)) : 0.0;
-      sum += exposure.days[static_cast<std::size_t>(bin)] * (above - beyond);
+      out.push_back(above - beyond);
       above = beyond;
+    }
+    return out;
+  }
+  [[nodiscard]] static double expected(const Exposure& exposure, std::span<const double> rates) {
+    double sum = 0.0;
+    for (std::size_t bin = 0; bin < rates.size(); ++bin) {
+      sum += exposure.days[bin] * rates[bin];
     }
     return sum;
   }
-  [[nodiscard]] double operator()(double slope) const {
-    double value = flares_ * std::log(slope) - slope * sum_log_;
-    for (const StarSample& star : stars_) {
-      if (!star.log10_ed.empty()) {
-        value -=
-            static_cast<double>(star.log10_ed.size()) * std::log(expected(star.exposure, slope));
-      }
-    }
-    return value;
-  }
 
- private:
   std::span<const StarSample> stars_;
   double sum_log_ = 0.0;
   int flares_ = 0;
@@ -165,8 +184,12 @@ MaximumLikelihood maximum_likelihood(std::span<const StarSample> stars) {
     return out;
   }
   double best = kSmallestSlope;
+  double highest = likelihood(best);
   for (double slope = kSmallestSlope; slope < kLargestSlope; slope *= 1.0 + kBigStep) {
-    best = likelihood(slope) > likelihood(best) ? slope : best;
+    if (const double value = likelihood(slope); value > highest) {
+      best = slope;
+      highest = value;
+    }
   }
   // Golden section around the best of the grid.
   double low = best / (1.0 + kBigStep);
@@ -188,11 +211,7 @@ MaximumLikelihood maximum_likelihood(std::span<const StarSample> stars) {
   if (curvature < 0.0) {
     out.slope_error = 1.0 / std::sqrt(-curvature);
   }
-  double exposure = 0.0;
-  for (const StarSample& star : stars) {
-    exposure += Likelihood::expected(star.exposure, out.slope);
-  }
-  out.log10_rate = std::log10(out.flares / exposure);
+  out.log10_rate = std::log10(out.flares / likelihood.total_exposure(out.slope));
   return out;
 }
 

@@ -14,6 +14,7 @@ namespace skyloom::flares {
 struct FlareEvent {
   double equivalent_duration_s = 0.0;
   double equivalent_duration_error_s = 0.0;
+  bool above_limit = false;  ///< of its sector
 };
 
 /// Error of an equivalent duration from the length of the flare and the signal-to-noise ratio of a

@@ -52,12 +52,17 @@ void add_all(Completeness& to, const Completeness& from) {
 }  // namespace
 
 void CountMap::add(const InjectedOutcome& flare) {
-  const int a = amplitude.bin_of(flare.amplitude);
-  const int d = duration.bin_of(flare.duration_d);
+  add(flare.amplitude, flare.duration_d, flare.repeats, flare.recovered);
+}
+
+void CountMap::add(double of_amplitude, double of_duration_d, std::int64_t of_trials,
+                   std::int64_t of_recovered) {
+  const int a = amplitude.bin_of(of_amplitude);
+  const int d = duration.bin_of(of_duration_d);
   if (a >= 0 && d >= 0) {
     const auto at = static_cast<std::size_t>(a * duration.count + d);
-    trials[at] += flare.repeats;
-    recovered[at] += flare.recovered;
+    trials[at] += of_trials;
+    recovered[at] += of_recovered;
   }
 }
 
@@ -93,10 +98,11 @@ void StarSearch::add(const SectorSearch& sector) {
   sample_.exposure.add(sector.days, smoothed_fractions(counts), rates.log10_ed50);
   const int first = Exposure::first_bin(rates.log10_ed50);
   first_flare_.push_back(flares_.size());
-  for (const FlareEvent& flare : sector.flares) {
-    flares_.push_back(flare);
+  for (FlareEvent flare : sector.flares) {
     const int bin = kEquivalentDurationBins.bin_of(flare.equivalent_duration_s);
-    if (bin >= first && flare.equivalent_duration_s > 0.0) {
+    flare.above_limit = bin >= first && flare.equivalent_duration_s > 0.0;
+    flares_.push_back(flare);
+    if (flare.above_limit) {
       sample_.log10_ed.push_back(std::log10(flare.equivalent_duration_s));
       ++rates.above_limit;
     }
@@ -141,14 +147,31 @@ CombinedRates StarSearch::finish() {
   return out;
 }
 
-void SampleSearch::add(const StarSearch& star) {
-  samples_.push_back(star.sample());
-  sectors_ += star.sectors().size();
-  for (const SectorRates& sector : star.sectors()) {
-    days_ += sector.days;
+StarPart StarSearch::part() const {
+  StarPart out{{}, flares_, sample_.exposure};
+  for (const SectorRates& sector : sectors_) {
+    out.days.push_back(sector.days);
   }
-  flares_.insert(flares_.end(), star.flares().begin(), star.flares().end());
-  add_all(completeness_, star.completeness());
+  return out;
+}
+
+void SampleSearch::add(const StarPart& star) {
+  StarSample sample{{}, star.exposure};
+  for (const FlareEvent& flare : star.flares) {
+    if (flare.above_limit) {
+      sample.log10_ed.push_back(std::log10(flare.equivalent_duration_s));
+    }
+  }
+  samples_.push_back(std::move(sample));
+  sectors_ += star.days.size();
+  for (const double days : star.days) {
+    days_ += days;
+  }
+  flares_.insert(flares_.end(), star.flares.begin(), star.flares.end());
+}
+
+void SampleSearch::add(const Completeness& completeness) {
+  add_all(completeness_, completeness);
 }
 
 CombinedRates SampleSearch::finish() const {

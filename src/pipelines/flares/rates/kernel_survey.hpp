@@ -49,6 +49,8 @@ struct CountMap {
   std::vector<std::int64_t> recovered = std::vector<std::int64_t>(35 * 30, 0);
 
   void add(const InjectedOutcome& flare);
+  void add(double of_amplitude, double of_duration_d, std::int64_t of_trials,
+           std::int64_t of_recovered);
 };
 
 struct Completeness {
@@ -73,6 +75,13 @@ struct CombinedRates {
   MaximumLikelihood likelihood;
 };
 
+/// What a sample of stars takes from one of them, beside its completeness.
+struct StarPart {
+  std::vector<double> days;  ///< of every sector
+  std::vector<FlareEvent> flares;
+  Exposure exposure;
+};
+
 /// The sectors of a star, added one after the other.
 class StarSearch {
  public:
@@ -84,10 +93,9 @@ class StarSearch {
 
   [[nodiscard]] const std::vector<SectorRates>& sectors() const { return sectors_; }
   [[nodiscard]] const Completeness& completeness() const { return completeness_; }
-  [[nodiscard]] const StarSample& sample() const { return sample_; }
+  [[nodiscard]] StarPart part() const;
   /// Of all its injections.
   [[nodiscard]] CompletenessSurface surface() const { return fit_surface(injected_); }
-  [[nodiscard]] const std::vector<FlareEvent>& flares() const { return flares_; }
 
  private:
   RateOptions options_;
@@ -103,7 +111,9 @@ class StarSearch {
 class SampleSearch {
  public:
   explicit SampleSearch(const RateOptions& options) : options_(options) {}
-  void add(const StarSearch& star);
+  void add(const StarPart& star);
+  /// Of one star or of many: the sample adds up counts.
+  void add(const Completeness& completeness);
 
   /// The curve goes through the counts of all sectors together.
   [[nodiscard]] CombinedRates finish() const;

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
 #include <tuple>
 
 #include "pipelines/flares/detect/kernel_mask.hpp"
@@ -13,29 +12,24 @@ namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
 
-using SectorKey = std::pair<std::int64_t, int>;
-
-SectorKey key_of(const Table& table, std::size_t row) {
-  return {table.get<std::int64_t>("tic")[row], table.get<std::int32_t>("sector")[row]};
+/// Whether a row of a table belongs to a sector.
+bool is_of(const Table& table, std::size_t row, const StoredSector& sector) {
+  return row < table.rows() && table.get<std::int64_t>("tic")[row] == sector.tic &&
+         table.get<std::int32_t>("sector")[row] == sector.sector;
 }
 
-/// First row and number of rows of every sector; its rows stand together.
-std::map<SectorKey, std::pair<std::size_t, std::size_t>> ranges(const Table& table) {
-  std::map<SectorKey, std::pair<std::size_t, std::size_t>> out;
-  for (std::size_t row = 0; row < table.rows(); ++row) {
-    ++out.try_emplace(key_of(table, row), row, 0).first->second.second;
-  }
-  return out;
-}
-
-std::vector<FlareEvent> flares_of(const Table& flares, const RatedSector& sector) {
+std::vector<FlareEvent> flares_of(const engine::Products& products, const RatedSector& sector) {
+  const auto read = [&](const char* column) {
+    return products.range<double>("gp", column, sector.first_flare, sector.flares);
+  };
+  const std::vector<double> start = read("flares/t_start");
+  const std::vector<double> stop = read("flares/t_stop");
+  const std::vector<double> duration = read("flares/equivalent_duration");
   const double snr = sector.stored.median_flux / sector.stored.median_flux_err;
   std::vector<FlareEvent> out;
-  for (std::size_t row = sector.first_flare; row < sector.first_flare + sector.flares; ++row) {
-    const double length =
-        kSecondsPerDay * (flares.get<double>("t_stop")[row] - flares.get<double>("t_start")[row]);
-    const double ed = flares.get<double>("equivalent_duration")[row];
-    out.push_back({ed, equivalent_duration_error(length, ed, snr)});
+  for (std::size_t i = 0; i < sector.flares; ++i) {
+    const double length = kSecondsPerDay * (stop[i] - start[i]);
+    out.push_back({duration[i], equivalent_duration_error(length, duration[i], snr)});
   }
   return out;
 }
@@ -82,31 +76,30 @@ RatedRuns::RatedRuns(const Config& config, const engine::Products& own) {
 // A sector without a model of the quiet star has no measured flares, and no part in the rates.
 void RatedRuns::add(std::size_t run) {
   const engine::Products& products = *runs_[run];
-  const auto models = ranges(products.table("gp", "models"));
-  const auto flares = ranges(products.table("gp", "flares"));
-  const Table& found = products.table("detect", "sectors");
-  std::map<SectorKey, std::vector<RatedSector::Block>> blocks;
-  const Table& table = products.table("inject", "blocks");
-  std::size_t row = 0;
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    const auto count = static_cast<std::size_t>(table.get<std::int32_t>("flares")[i]);
-    blocks[key_of(table, i)].push_back({row, count, table.get<std::int32_t>("repeats")[i]});
-    row += count;
-  }
-  for (const StoredSector& stored : stored_sectors(products)) {
-    const SectorKey key{stored.tic, stored.sector};
-    if (!models.contains(key)) {
-      continue;
-    }
+  // Products hold sectors in one order, and these tables are not kept.
+  const engine::Products reading(products.directory());
+  const Table& models = reading.table("gp", "models");
+  const Table& blocks = reading.table("inject", "blocks");
+  std::size_t model = 0;
+  std::size_t flare = 0;
+  std::size_t block = 0;
+  std::size_t injection = 0;
+  for (StoredSector& stored : stored_sectors(products)) {
     RatedSector sector;
     sector.run = run;
-    sector.stored = stored;
-    sector.span_d =
-        found.get<double>("t_last")[stored.row] - found.get<double>("t_first")[stored.row];
-    if (const auto at = flares.find(key); at != flares.end()) {
-      std::tie(sector.first_flare, sector.flares) = at->second;
+    for (; is_of(blocks, block, stored); ++block) {
+      const auto count = static_cast<std::size_t>(blocks.get<std::int32_t>("flares")[block]);
+      sector.blocks.push_back({injection, count, blocks.get<std::int32_t>("repeats")[block]});
+      injection += count;
     }
-    sector.blocks = blocks[key];
+    if (!is_of(models, model, stored)) {
+      continue;
+    }
+    ++model;
+    sector.first_flare = flare;
+    sector.flares = stored.flares;
+    flare += stored.flares;
+    sector.stored = std::move(stored);
     sectors_.push_back(std::move(sector));
   }
 }
@@ -117,9 +110,9 @@ SectorSearch RatedRuns::read(const Config& config, const RatedSector& sector) co
   out.tic = sector.stored.tic;
   out.sector = sector.stored.sector;
   out.days = config.rates.duration == "peer"
-                 ? sector.span_d
+                 ? sector.stored.span_d
                  : static_cast<double>(sector.stored.predicted) * sector.stored.cadence_d;
-  out.flares = flares_of(products.table("gp", "flares"), sector);
+  out.flares = flares_of(products, sector);
   const std::optional<EnergyRelation> relation = energy_relation(sector.stored.teff_k);
   for (const RatedSector::Block& block : sector.blocks) {
     const auto read = [&](const char* name) {
@@ -152,29 +145,18 @@ RatesStage::Input RatesStage::load(const Config& config, Context& context,
                                    const engine::Unit& unit) {
   const RatedRuns& runs = *context.runs;
   const RateOptions options{config.rates.completeness == "log"};
-  const auto star_of = [&](std::size_t index) {
-    StarSearch star(options);
-    for (std::size_t i = runs.stars()[index].first; i < runs.stars()[index].second; ++i) {
-      star.add(runs.read(config, runs.sectors()[i]));
-    }
-    return star;
-  };
-  Input input;
-  if (unit.index < runs.stars().size()) {
-    input.star = star_of(unit.index);
-  } else {
-    input.sample.emplace(options);
-    for (std::size_t i = 0; i < runs.stars().size(); ++i) {
-      input.sample->add(star_of(i));
-    }
+  const auto [first, last] = runs.stars()[unit.index];
+  StarSearch star(options);
+  for (std::size_t i = first; i < last; ++i) {
+    star.add(runs.read(config, runs.sectors()[i]));
   }
-  return input;
+  return star;
 }
 
 RatesStage::Result RatesStage::compute(const Config& /*config*/, const Input& input,
                                        const Rng& /*rng*/) {
-  Result result{input.star, input.sample, {}};
-  result.rates = result.star ? result.star->finish() : result.sample->finish();
+  Result result{input, {}};
+  result.rates = result.star.finish();
   return result;
 }
 

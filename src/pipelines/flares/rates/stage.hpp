@@ -1,10 +1,8 @@
 #pragma once
-// Stage `rates`: completeness and flare frequency per sector, star and sample. Units: the stars,
-// and the sample, which goes through the sectors of all stars itself and so waits for nobody.
-// Sectors come from this run and from the runs that inputs.runs names.
+// Stage `rates`: completeness and flare frequency per sector and star. Unit: a star. Sectors come
+// from this run and from the runs that inputs.runs names.
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +18,6 @@ namespace skyloom::flares {
 struct RatedSector {
   std::size_t run = 0;  ///< which products
   StoredSector stored;
-  double span_d = 0.0;
   std::size_t first_flare = 0;  ///< row of /flares of `gp`
   std::size_t flares = 0;
   struct Block {
@@ -64,14 +61,9 @@ struct RatesStage {
   struct Context {
     std::unique_ptr<RatedRuns> runs;
   };
-  /// One of both. Sectors are added up while they are read: those of a sample do not fit in memory.
-  struct Input {
-    std::optional<StarSearch> star;
-    std::optional<SampleSearch> sample;
-  };
+  using Input = StarSearch;  ///< sectors are added up while they are read
   struct Result {
-    std::optional<StarSearch> star;
-    std::optional<SampleSearch> sample;
+    StarSearch star;
     CombinedRates rates;
   };
 
