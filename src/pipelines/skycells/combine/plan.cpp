@@ -1,8 +1,8 @@
 #include <filesystem>
 
 #include "pipelines/skycells/combine/stage.hpp"
-#include "pipelines/skycells/downsample/detector.hpp"
 #include "pipelines/skycells/combine/stars.hpp"
+#include "pipelines/skycells/downsample/detector.hpp"
 #include "pipelines/skycells/stored.hpp"
 #include "skyloom/core/errors.hpp"
 
