@@ -1,6 +1,6 @@
 #pragma once
-// Runs of masks and missing pixels (core/runs.hpp) as products of skycells store them: a zlib stream
-// (RFC 1950), which every language reads.
+// Runs of masks and missing pixels (core/runs.hpp) as products of skycells store them: a zlib
+// stream (RFC 1950), which every language reads.
 
 #include <cstdint>
 #include <span>
