@@ -138,7 +138,7 @@ void write_fits_images(const fs::path& path, std::span<const FitsImage> images) 
     return;
   }
   fs::path whole = path;
-  whole.replace_extension(".whole");
+  whole.replace_extension(".tmp");
   write_plain(whole, images);
   std::error_code ignored;
   try {
