@@ -83,10 +83,13 @@ def changed_settings_are_refused(program, folder):
     said = program.run("flares", "run", config, "--out", folder / "run", *few, "--set",
                        "detection.min_cadences=4", expect=2)
     require("detection.min_cadences 3 -> 4" in said and "detect" in said, said)
-    (folder / "run" / "sectors" / "old.h5").write_bytes(b"")
+    files = folder / "run" / "sectors"
+    shutil.copy(next(files.glob("*.h5")), files / "old.h5")
+    (files / "notes.h5").write_bytes(b"")
     program.run("flares", "run", config, "--out", folder / "run", *few, "--set", "detection.min_cadences=4",
                 "--fresh", timeout=200)
-    require(not (folder / "run" / "sectors" / "old.h5").exists(), "--fresh empties the folder")
+    require(not (files / "old.h5").exists(), "--fresh removes the files of earlier runs")
+    require((files / "notes.h5").exists(), "and nothing else")
     with h5py.File(folder / "run" / "flares.h5") as f:
         require(len(f["injections/amp"]) == 0, "no injections")
 
