@@ -44,7 +44,7 @@ TEST_CASE("owned pixels cover the sky once") {
       return x >= 0 && x < 3 && y >= 0 && y < 3 && (layout >> (3 * y + x) & 1U) != 0;
     };
     Image<int> covered(width, height, 0);
-    Image<std::uint8_t> owned(width, height, 0);
+    Image<int> owned(width, height, 0);
     for (int y = 0; y < 3; ++y) {
       for (int x = 0; x < 3; ++x) {
         if (!is_there(x, y)) {
