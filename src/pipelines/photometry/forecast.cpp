@@ -17,14 +17,15 @@ struct Cost {
   double seconds_per_cost;         ///< the plan of the stage says what its cost counts
   double memory_mb;                ///< of a rank, whatever the input,
   double memory_bytes_per_pix;     ///< for every pixel of the largest frame,
-  double memory_bytes_per_source;  ///< and for every source of the survey
+  double memory_bytes_per_source;  ///< and for every source of the survey,
+  double most_source_mb = 1e12;    ///< in all at most so many
 };
 constexpr Cost kFrames{"frames", 6.5e-9, 58.0, 3.3, 0.0};
 constexpr Cost kEpsf{"epsf", 4e-7, 98.0, 11.2, 0.0};
-constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0};
+constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0, 10.0};
 constexpr Cost kSavedPatches{"patches", 1e-3, 63.0, 4.3, 500.0};
 constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};
-constexpr Cost kCatalogue{"catalogue", 3e-5, 55.0, 0.0, 3.2e3};
+constexpr Cost kCatalogue{"catalogue", 3e-5, 55.0, 0.0, 3.2e3, 500.0};
 constexpr Cost kZeropoint{"zeropoint", 1.5e-4, 115.0, 0.0, 1e4};
 
 /// A fit of fluxes alone, and one that reads saved pixels, over one of everything from the images.
@@ -74,6 +75,7 @@ struct Totals {
   double cell_bands = 0.0;
   double band_sources = 0.0;
   double calibrated_bands = 0.0;
+  double blocks = 0.0;  ///< of catalogue rows
 };
 
 void add_field(const Config& config, const Field& field, Totals& totals) {
@@ -96,6 +98,7 @@ void add_field(const Config& config, const Field& field, Totals& totals) {
   const double cells = static_cast<double>(config.epsf.epsf_ngrid) * config.epsf.epsf_ngrid;
   const double patches = cells * config.epsf.ngrid * config.epsf.ngrid;
   totals.sources += sources;
+  totals.blocks += std::ceil(sources / static_cast<double>(CatalogueStage::kBlockRows));
   totals.source_frames += sources * frames;
   totals.band_sources += sources * bands;
   totals.largest_patch = std::max(totals.largest_patch, kClustering * sources * frames / patches);
@@ -119,9 +122,9 @@ engine::StageForecast stage(const Cost& cost, const Totals& totals, double units
   out.cost = work;
   out.largest_cost = largest_work;
   out.seconds_per_cost = cost.seconds_per_cost;
-  out.memory_mb = cost.memory_mb + (cost.memory_bytes_per_pix * totals.largest_frame +
-                                    cost.memory_bytes_per_source * totals.sources) /
-                                       1e6;
+  out.memory_mb =
+      cost.memory_mb + cost.memory_bytes_per_pix * totals.largest_frame / 1e6 +
+      std::min(cost.memory_bytes_per_source * totals.sources / 1e6, cost.most_source_mb);
   return out;
 }
 
@@ -154,7 +157,6 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
       config.patch_run.forced ? kBytesPerForced * totals.source_frames / 1e6 : 0.0;
   const double image_mb = 4.0 * totals.pixels / 1e6;
   const auto block = static_cast<double>(CatalogueStage::kBlockRows);
-  const double blocks = std::ceil(totals.sources / block);
   const double rows_of_block = std::min(totals.sources, block);
 
   // The first stage is always planned itself.
@@ -167,7 +169,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast fit = stage(kFit, totals, totals.patches,
                                     totals.patches + totals.source_frames, totals.largest_patch);
   engine::StageForecast catalogue =
-      stage(kCatalogue, totals, blocks, totals.sources, rows_of_block);
+      stage(kCatalogue, totals, totals.blocks, totals.sources, rows_of_block);
   engine::StageForecast zeropoint = stage(kZeropoint, totals, 0.0, 0.0, 0.0);
   frames.output_mb = kFrameSlabs * image_mb + kShareOfInput * source_mb;
   epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
@@ -176,7 +178,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   fit.output_mb = source_mb + (config.patch_run.no_patch_overview ? 0.0 : image_mb);
   catalogue.output_mb = source_mb + forced_mb;
   if (config.calibrates()) {
-    zeropoint = stage(kZeropoint, totals, totals.calibrated_bands + blocks,
+    zeropoint = stage(kZeropoint, totals, totals.calibrated_bands + totals.blocks,
                       totals.calibrated_bands + totals.sources, rows_of_block);
     zeropoint.output_mb = source_mb + forced_mb;
   }
