@@ -38,6 +38,11 @@ SlabPart part_of(const SlabArray& slab, Type type, int y0, int x0, ImageView<con
   part.count = {static_cast<std::size_t>(values.height()),
                 static_cast<std::size_t>(values.width())};
   const std::size_t row_bytes = part.count[1] * sizeof(T);
+  if (values.stride() == values.width() || values.height() == 1) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
+    part.bytes.assign(bytes, bytes + part.count[0] * row_bytes);
+    return part;
+  }
   part.bytes.resize(part.count[0] * row_bytes);
   for (int y = 0; y < values.height() && row_bytes > 0; ++y) {
     std::memcpy(part.bytes.data() + static_cast<std::size_t>(y) * row_bytes, values.row(y).data(),

@@ -6,26 +6,37 @@
 
 namespace skyloom::skycells {
 
-void StatisticsSum::add(std::span<const float> row) {
+void StatisticsSum::add(ImageView<const float> rows) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  sum_.resize(row.size(), 0.0);
-  missing_.resize(row.size(), 0);
-  minimum_.resize(row.size(), kInfinity);
-  maximum_.resize(row.size(), -kInfinity);
-  // Column by column, in one plain loop each: that vectorises.
-  const float* value = row.data();
-  const std::size_t count = row.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    sum_[i] += static_cast<double>(value[i] == value[i] ? value[i] : 0.0F);
+  const auto width = static_cast<std::size_t>(rows.width());
+  sum_.resize(width, 0.0);
+  missing_.resize(width, 0);
+  minimum_.resize(width, kInfinity);
+  maximum_.resize(width, -kInfinity);
+  // Columns whose sums stay in the first cache.
+  constexpr std::size_t kColumns = 512;
+  for (std::size_t first = 0; first < width; first += kColumns) {
+    const std::size_t count = std::min(kColumns, width - first);
+    double* sum = sum_.data() + first;
+    std::int32_t* missing = missing_.data() + first;
+    float* minimum = minimum_.data() + first;
+    float* maximum = maximum_.data() + first;
+    for (int y = 0; y < rows.height(); ++y) {
+      // Column by column, in one plain loop each: that vectorises.
+      const float* value = rows.row(y).data() + first;
+      for (std::size_t i = 0; i < count; ++i) {
+        sum[i] += static_cast<double>(value[i] == value[i] ? value[i] : 0.0F);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        missing[i] += value[i] == value[i] ? 0 : 1;
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        minimum[i] = value[i] < minimum[i] ? value[i] : minimum[i];
+        maximum[i] = value[i] > maximum[i] ? value[i] : maximum[i];
+      }
+    }
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    missing_[i] += value[i] == value[i] ? 0 : 1;
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    minimum_[i] = value[i] < minimum_[i] ? value[i] : minimum_[i];
-    maximum_[i] = value[i] > maximum_[i] ? value[i] : maximum_[i];
-  }
-  ++rows_;
+  rows_ += rows.height();
 }
 
 PixelStatistics StatisticsSum::result() const {

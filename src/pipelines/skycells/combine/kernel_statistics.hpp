@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "skyloom/core/image.hpp"
+
 namespace skyloom::skycells {
 
 /// Of the pixels that have a value; NaN when none has one.
@@ -18,7 +20,11 @@ struct PixelStatistics {
 /// Takes rows of one length in order.
 class StatisticsSum {
  public:
-  void add(std::span<const float> row);
+  void add(std::span<const float> row) {
+    add({row.data(), static_cast<int>(row.size()), 1, static_cast<std::ptrdiff_t>(row.size())});
+  }
+  /// Several rows: quicker than one by one, with the same result.
+  void add(ImageView<const float> rows);
   [[nodiscard]] PixelStatistics result() const;
 
  private:

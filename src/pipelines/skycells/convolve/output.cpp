@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "pipelines/skycells/combine/kernel_cell.hpp"
 #include "pipelines/skycells/convolve/kernel_preview.hpp"
@@ -40,8 +41,8 @@ PixelStatistics append_pixels(const ConvolveStage::Result& result, bool is_coars
     const int count = std::min(kRows, g.height - first);
     const Box part{0, g.width, 0, count};
     fill_rows(result, first, values.view().sub(part));
+    statistics.add(std::as_const(values).view().sub(part));
     for (int i = 0; i < count; ++i) {
-      statistics.add(values.view().row(i));
       preview.add(first + i, values.view().row(i));
     }
     if (is_coarse) {
