@@ -186,10 +186,11 @@ struct Packed {
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
   FileContent slab_content;
+  double volume_mb = 0.0;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& keys& sources& random_keys& counted& tables& slabs& slab_content;
+    archive& costs& keys& sources& random_keys& counted& tables& slabs& slab_content& volume_mb;
   }
 };
 
@@ -222,6 +223,7 @@ std::string plan_to_bytes(const Plan& plan) {
   packed.tables = plan.schema.tables;
   packed.slabs = plan.schema.slabs;
   packed.slab_content = plan.slab_content;
+  packed.volume_mb = plan.volume_mb;
   packed.keys = {plan.units, &Unit::key};
   packed.sources = {plan.units, &Unit::source};
   packed.random_keys = {plan.units, &Unit::random_key};
@@ -237,6 +239,7 @@ Plan plan_from_bytes(const std::string& bytes) {
   Plan plan;
   plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
   plan.slab_content = std::move(packed.slab_content);
+  plan.volume_mb = packed.volume_mb;
   plan.units.reserve(packed.costs.size());
   for (const float cost : packed.costs) {
     plan.add(packed.keys.next(), cost, packed.sources.next());

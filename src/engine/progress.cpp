@@ -27,8 +27,11 @@ std::string bar(const ProgressState& state) {
 }
 
 std::string counts(const ProgressState& state) {
-  return fmt::format("{}/{} failed={} rate={:.1f}/s eta={} idle={:.0f}%", state.done, state.total,
-                     state.failed, state.rate_per_s, duration_text(state.eta_s), 100 * state.idle);
+  const std::string volume =
+      state.rate_mb_per_s > 0.0 ? fmt::format(" {:.0f} MB/s", state.rate_mb_per_s) : "";
+  return fmt::format("{}/{} failed={} rate={:.1f}/s{} eta={} idle={:.0f}%", state.done, state.total,
+                     state.failed, state.rate_per_s, volume, duration_text(state.eta_s),
+                     100 * state.idle);
 }
 
 /// The unit that has been in work for longest, when that is long; "" otherwise.
@@ -53,6 +56,8 @@ ProgressState state_of(const StageProgress& progress) {
   const std::size_t fresh = state.done - std::min(state.done, state.recovered);
   if (progress.elapsed_s > 0) {
     state.rate_per_s = static_cast<double>(fresh) / progress.elapsed_s;
+    state.rate_mb_per_s = state.rate_per_s * progress.volume_mb /
+                          static_cast<double>(std::max<std::size_t>(1, state.total));
     state.idle = std::clamp(1.0 - progress.busy_s / progress.elapsed_s, 0.0, 1.0);
   }
   if (state.done == state.total) {
@@ -76,6 +81,7 @@ std::optional<ProgressState> read_progress(const std::filesystem::path& run_dire
     state.failed = json.at("failed");
     state.recovered = json.at("recovered");
     state.rate_per_s = json.at("rate_per_s");
+    state.rate_mb_per_s = json.value("rate_mb_per_s", 0.0);
     state.eta_s = json.at("eta_s");
     state.idle = json.at("idle");
     state.time_s = json.at("time_s");
@@ -169,10 +175,16 @@ void Progress::draw(const ProgressState& state) {
 }
 
 void Progress::save(const ProgressState& state) const {
-  const nlohmann::ordered_json json = {
-      {"stage", state.stage},   {"total", state.total},         {"done", state.done},
-      {"failed", state.failed}, {"recovered", state.recovered}, {"rate_per_s", state.rate_per_s},
-      {"eta_s", state.eta_s},   {"idle", state.idle},           {"time_s", state.time_s}};
+  const nlohmann::ordered_json json = {{"stage", state.stage},
+                                       {"total", state.total},
+                                       {"done", state.done},
+                                       {"failed", state.failed},
+                                       {"recovered", state.recovered},
+                                       {"rate_per_s", state.rate_per_s},
+                                       {"rate_mb_per_s", state.rate_mb_per_s},
+                                       {"eta_s", state.eta_s},
+                                       {"idle", state.idle},
+                                       {"time_s", state.time_s}};
   io::write_atomically(directory_ / "progress.json", json.dump() + "\n");
 }
 

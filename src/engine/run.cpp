@@ -71,6 +71,7 @@ class Loop {
         rows_(task.plan.schema) {
     progress_.stage = task.stage.name();
     progress_.units_total = task.plan.units.size();
+    progress_.volume_mb = task.plan.volume_mb;
     rows_.set_sink([this](const SlabPart& part) { claims_.push_back(slabs_->write(part)); });
   }
 

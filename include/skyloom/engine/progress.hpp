@@ -26,6 +26,7 @@ struct ProgressState {
   double idle = 0.0;                     ///< fraction of rank 0's time outside units
   double time_s = 0.0;                   ///< of writing, seconds since 1970 UTC
   std::vector<SlotProgress> slots = {};  ///< of the first ranks; not kept in progress.json
+  double rate_mb_per_s = 0.0;            ///< the rate at the mean size of a unit; 0 = not said
 };
 
 /// Rate, remaining time and idle fraction from the counts.
@@ -35,7 +36,8 @@ std::optional<ProgressState> read_progress(const std::filesystem::path& run_dire
 
 /// `mm:ss`, `h:mm:ss` from an hour on, `--:--` when unknown (negative or not finite).
 std::string duration_text(double seconds);
-/// `fit [#####-----] 120/480 failed=0 rate=31.2/s eta=00:12 idle=3%`, cut to `width` characters.
+/// `fit [#####-----] 120/480 failed=0 rate=31.2/s eta=00:12 idle=3%`, cut to `width` characters; a
+/// stage that says its volume has `rate=1.2/s 412 MB/s`.
 std::string progress_line(const ProgressState& state, std::size_t width);
 /// `  rank 3: g/00000, 12 done` for each of the first ranks (and how long a long unit has been in
 /// work), cut to `width` characters; none when there is a single rank.

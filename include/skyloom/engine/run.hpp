@@ -42,6 +42,7 @@ struct StageProgress {
   double busy_s = 0.0;                   ///< of this rank, inside units
   double elapsed_s = 0.0;                ///< since the stage's loop began on this rank
   std::vector<SlotProgress> slots = {};  ///< of the first ranks; on rank 0
+  double volume_mb = 0.0;                ///< of all units; see Plan
 };
 /// Called on every rank when the units of a stage begin and when they are done; in between on rank
 /// 0 several times a second by a thread of its own, however long units take. What it throws there

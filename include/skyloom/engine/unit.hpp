@@ -31,6 +31,8 @@ struct Plan {
   /// What `skyloom status --units` counts of units that are pieces of one object, in the plural,
   /// such as "injections"; empty = nothing but units.
   std::string items;
+  /// Megabytes that all units together read or write, for the progress; 0 = not worth saying.
+  double volume_mb = 0.0;
   /// Goes into the slab file beside its arrays, with the run's provenance; for slab files that are
   /// products in their own right.
   FileContent slab_content = {};

@@ -39,6 +39,10 @@ TEST_CASE("the live line") {
   CHECK(progress_line(state, 200) ==
         "fit [######------------------] 120/480 failed=0 rate=3.0/s eta=02:00 idle=3%");
   CHECK(progress_line(state, 20) == "fit [######---------");
+  StageProgress cells = progress;
+  cells.volume_mb = 48000.0;
+  CHECK(progress_line(state_of(cells), 200) ==
+        "fit [######------------------] 120/480 failed=0 rate=3.0/s 300 MB/s eta=02:00 idle=3%");
 }
 
 TEST_CASE("nothing known yet") {

@@ -111,6 +111,20 @@ void check_images(const Config& config, const Survey& survey) {
               .string());
 }
 
+/// Of the images and masks; 0 for Zarr stores, whose chunks nobody counts.
+double megabytes_of(const Config& config) {
+  if (config.input_format() != surveys::SkycellFormat::fits) {
+    return 0.0;
+  }
+  double bytes = 0.0;
+  for (const std::string& file : image_files(config)) {
+    std::error_code gone;
+    const auto size = std::filesystem::file_size(file, gone);
+    bytes += gone ? 0.0 : static_cast<double>(size);
+  }
+  return 1e-6 * bytes;
+}
+
 }  // namespace
 
 std::vector<std::string> CombineStage::inputs(const Config& config) {
@@ -154,6 +168,7 @@ engine::Plan CombineStage::plan(const Config& config, const engine::Products& /*
                                    "projections give beyond their sides"});
     }
   }
+  plan.volume_mb = megabytes_of(config);
   plan.add(kListUnit, 0.0);
   for (const surveys::Skycell& cell : survey.list.cells) {
     plan.add(cell.id.name(), 1.0);

@@ -199,6 +199,13 @@ engine::Plan ConvolveStage::plan(const Config& config, const engine::Products& b
                    plan);
     first = last;
   }
+  for (const SlabArray& slab : plan.schema.slabs) {
+    double bytes = static_cast<double>(size_of(slab.type));
+    for (const std::size_t side : slab.shape) {
+      bytes *= static_cast<double>(side);
+    }
+    plan.volume_mb += 1e-6 * bytes;
+  }
   const StoredCells cells(before);
   for (const StoredCell& cell : cells.all()) {
     if (cell.is_present) {
