@@ -65,7 +65,7 @@ struct Picture {
   std::string file = {};  ///< name of the saved PNG without ".png"; empty = from the title
   bool axes = false;      ///< survey pixels left and below; the sky right and above
   std::vector<PictureAxis> graph = {};  ///< x and y, in the place of survey pixels
-  SkyMesh sky = {};       ///< also shown under the mouse
+  SkyMesh sky = {};                     ///< also shown under the mouse
   bool color_bar = true;
 };
 
