@@ -37,20 +37,6 @@ double largest(const std::vector<double>& values) {
   return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
 }
 
-/// Their names carry a time: what a killed attempt left is not written over.
-void remove_cut_off_copies(const fs::path& directory) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("config_used_") && name.ends_with(".tmp")) {
-      files.push_back(entry.path());
-    }
-  }
-  for (const fs::path& file : files) {
-    fs::remove(file);
-  }
-}
-
 class PipelineRun {
  public:
   PipelineRun(const parallel::Comm& comm, Pipeline& pipeline, const ConfigSpec& spec,
@@ -70,7 +56,6 @@ class PipelineRun {
  private:
   void validate();
   void plan_first_stage();
-  void refuse_foreign_files() const;
   /// Of the manifest.
   void forget_selected();
   void dry_run();
@@ -181,28 +166,6 @@ void PipelineRun::validate() {
   selected_.assign(chosen.begin(), chosen.end());
 }
 
-/// A directory without a manifest may be anybody's: nothing in it may be overwritten.
-void PipelineRun::refuse_foreign_files() const {
-  std::vector<std::string> names{std::string(pipeline_.name()) + ".h5", "config.toml",
-                                 "report.html"};
-  for (const auto& stage : stages_) {
-    names.push_back(std::string(stage->name()) + ".h5");
-    names.push_back(stage->slab_file());
-  }
-  for (const Export& exported : pipeline_.exports()) {
-    names.push_back(exported.file);
-  }
-  for (const std::string& folder : pipeline_.folders()) {
-    names.push_back(folder);
-  }
-  for (const std::string& name : names) {
-    if (!name.empty() && fs::exists(options_.run_directory / name)) {
-      throw ConfigError((options_.run_directory / name).string(), "is not from a run here",
-                        "a directory with manifest.json, or without such files");
-    }
-  }
-}
-
 void PipelineRun::forget_selected() {
   for (const std::size_t i : selected_) {
     manifest_.erase(stages_[i]->name());
@@ -217,7 +180,7 @@ void PipelineRun::dry_run() {
       forget_selected();
     }
   } else {
-    refuse_foreign_files();
+    refuse_foreign_files(pipeline_, stages_, options_.run_directory);
     manifest_.pipeline = pipeline_.name();
   }
   check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
@@ -237,7 +200,7 @@ void PipelineRun::open_directory() {
   if (std::optional<Manifest> known = read_manifest(directory)) {
     manifest_ = *std::move(known);
   } else {
-    refuse_foreign_files();
+    refuse_foreign_files(pipeline_, stages_, options_.run_directory);
     manifest_.pipeline = pipeline_.name();
   }
   const bool is_fresh = options_.fresh && manifest_.pipeline == pipeline_.name();

@@ -59,6 +59,12 @@ struct Task {
   Log& log;
 };
 
+/// A signal said so, or the time has come.
+bool is_over(const StageSettings& settings) {
+  return parallel::stop_signalled() ||
+         (settings.deadline_s > 0.0 && now_s() >= settings.deadline_s);
+}
+
 /// The independent part of a stage: between recovery and the last barrier no rank waits for
 /// another.
 class Loop {
@@ -286,8 +292,7 @@ void Loop::note_failure(const Unit& unit, const Outcome& failure) {
 }
 
 bool Loop::must_stop() const {
-  return parallel::stop_signalled() ||
-         (task_.settings.deadline_s > 0.0 && now_s() >= task_.settings.deadline_s);
+  return is_over(task_.settings);
 }
 
 bool Loop::ends_in_time(const Unit& unit) const {
@@ -370,11 +375,6 @@ std::vector<double> gather_idle(const parallel::Comm& comm, double idle_fraction
   return out;
 }
 
-bool must_stop_all(const parallel::Comm& comm, const StageSettings& settings) {
-  return comm.any(parallel::stop_signalled() ||
-                  (settings.deadline_s > 0.0 && now_s() >= settings.deadline_s));
-}
-
 }  // namespace
 
 StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan& plan,
@@ -412,7 +412,7 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
     outcome.idle_fraction = gather_idle(comm, loop.idle_fraction());
   }
   // Assembly takes its time too. Units are all there: the next attempt begins with it.
-  complete = complete && !must_stop_all(comm, settings);
+  complete = complete && !comm.any(is_over(settings));
   journal.merge(complete);
   outcome.failed = journal.count_failed();
   if (!complete) {
