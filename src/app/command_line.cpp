@@ -112,8 +112,7 @@ void add_simulate(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("simulate", "write a survey with known truth");
   command->add_option("PIPELINE", line.pipeline, "for this pipeline")->required();
   command->add_option("--out", line.out, "folder for it")->required()->type_name("DIR");
-  command->add_option("--size", line.size, "how big (row: skycells only)")
-      ->check(CLI::IsMember({"tiny", "small", "full", "row"}))
+  command->add_option("--size", line.size, "tiny, small, full, or another that the pipeline knows")
       ->capture_default_str();
   command->add_option("--seed", line.seed, "seed of its random numbers")->capture_default_str();
   command->callback([&line] { line.action = Action::simulate; });
