@@ -108,8 +108,8 @@ TEST_CASE("wrong usage names what was meant") {
   CHECK(refusal({"xyzzyplugh"}).find("one of simulate config") != std::string::npos);
   CHECK(refusal({"example", "run"}).find("CONFIG") != std::string::npos);
   CHECK(refusal({"example", "run", "a", "--frsh"}).find("--frsh") != std::string::npos);
-  CHECK(refusal({"simulate", "example", "--out", "d", "--size", "big"}).find("big") !=
-        std::string::npos);
+  // Which sizes there are is the pipeline's to say.
+  CHECK(parse({"simulate", "example", "--out", "d", "--size", "big"}).command->size == "big");
   CHECK_FALSE(refusal({}).empty());
 }
 
