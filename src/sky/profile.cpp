@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
 #include <numbers>
 #include <numeric>
+#include <utility>
 
 #include "skyloom/numerics/cubic_spline.hpp"
 
@@ -71,13 +73,20 @@ double core_fraction(double n) {
 constexpr double kRowStep = 0.05;
 constexpr int kRowCount = 121;  ///< n = 0.30 ... 6.30
 
-/// Tables of four neighbouring rows, made when they are first needed: a process is one thread.
-const RadialTable* sersic_rows(int first) {
-  static std::vector<RadialTable> rows(kRowCount);
+/// Tables of four neighbouring rows for terms with sigma in [low, high), made when they are first
+/// needed: a process is one thread.
+const RadialTable* sersic_rows(int first, double low, double high) {
+  constexpr std::size_t kParts = 64;
+  static std::map<std::pair<double, double>, std::vector<RadialTable>> parts;
+  if (parts.size() > kParts) {
+    parts.clear();
+  }
+  std::vector<RadialTable>& rows = parts[{low, high}];
+  rows.resize(kRowCount);
   for (int r = first; r < first + 4; ++r) {
     RadialTable& row = rows[static_cast<std::size_t>(r)];
     if (row.empty()) {
-      row = RadialTable(sersic_mixture(0.30 + kRowStep * r));
+      row = RadialTable(part_of(sersic_mixture(0.30 + kRowStep * r), low, high));
     }
   }
   return &rows[static_cast<std::size_t>(first)];
@@ -147,6 +156,18 @@ Mixture sersic_mixture(double n) {
     m.variance.push_back(0.0);
   }
   return m;
+}
+
+Mixture part_of(const Mixture& mixture, double low, double high) {
+  Mixture part;
+  for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
+    const double sigma = std::sqrt(mixture.variance[k]);
+    if (sigma >= low && sigma < high) {
+      part.amplitude.push_back(mixture.amplitude[k]);
+      part.variance.push_back(mixture.variance[k]);
+    }
+  }
+  return part;
 }
 
 ShapeParameters to_parameters(const Ellipse& ellipse) {
@@ -300,14 +321,35 @@ void RadialTable::combine(const RadialTable* first, const std::array<double, 4>&
   }
 }
 
-void sersic_tables(double n, bool derivative, SersicTables& tables) {
+namespace {
+
+/// The first of four rows for index n. Those of a part must have the same terms: they stay within a
+/// range of the mixtures, but for very small n, where ranges are narrower than four rows.
+int first_row(double n, bool part) {
+  int lowest = 0;
+  int highest = kRowCount - 1;
+  for (const SersicRange& range : sersic_ranges()) {
+    const int from = static_cast<int>(std::ceil((range.low - 0.30) / kRowStep - 1e-9));
+    const int to = static_cast<int>(std::ceil((range.high - 0.30) / kRowStep - 1e-9)) - 1;
+    if (part && n >= range.low && n < range.high && to - from >= 3) {
+      lowest = std::max(lowest, from);
+      highest = std::min(highest, to);
+    }
+  }
+  const auto below = static_cast<int>(std::floor((n - 0.30) / kRowStep));
+  return std::clamp(below - 1, lowest, highest - 3);
+}
+
+}  // namespace
+
+void sersic_tables(double n, bool derivative, SersicTables& tables, double low, double high) {
   n = std::clamp(n, kSersicMin, kSersicMax);
   const double position = (n - 0.30) / kRowStep;
-  const int first = std::clamp(static_cast<int>(std::floor(position)) - 1, 0, kRowCount - 4);
+  const int first = first_row(n, low > 0.0 || high < 1e29);
   std::array<double, 4> w{};
   std::array<double, 4> dw{};
   lagrange4(position - first, w, dw);
-  const RadialTable* rows = sersic_rows(first);
+  const RadialTable* rows = sersic_rows(first, low, high);
   tables.profile.combine(rows, w);
   if (derivative) {
     for (double& v : dw) {

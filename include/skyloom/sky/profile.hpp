@@ -64,6 +64,9 @@ ShapeMatrix shape_matrix(const ShapeParameters& shape);
 /// The same shape seen through x' = A x (row-major).
 ShapeMatrix transformed(const ShapeMatrix& shape, const std::array<double, 4>& matrix);
 
+/// The terms of a mixture with sigma in [low, high), units of Re.
+Mixture part_of(const Mixture& mixture, double low, double high);
+
 /// F(t) = sum of A_k exp(-2 pi^2 V_k t), t = k^T C k with k in cycles per pixel: a table over 34
 /// octaves of t with 16 intervals each, cubic in each. Errors below 1e-7 in F, 5e-6 in t F'.
 class RadialTable {
@@ -98,6 +101,9 @@ struct SersicTables {
 };
 SersicTables sersic_tables(double n);
 /// The same into tables whose memory is used again.
-void sersic_tables(double n, bool derivative, SersicTables& tables);
+/// @param low,high only the terms with sigma in [low, high), units of Re; parts that together have
+/// all terms add up to the whole
+void sersic_tables(double n, bool derivative, SersicTables& tables, double low = 0.0,
+                   double high = 1e30);
 
 }  // namespace skyloom::sky

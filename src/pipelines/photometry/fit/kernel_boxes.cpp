@@ -1,26 +1,23 @@
 // Choice of boxes, periods and band limits per source: as small as the light left out stays below
 // Options::truncation_sigma in significance, in every frame.
 
+#include "pipelines/photometry/fit/kernel_boxes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "pipelines/photometry/fit/kernel_scene.hpp"
-#include "skyloom/sky/psf_mixture.hpp"
 
 namespace skyloom::photometry::fit {
 
 namespace {
 
-constexpr std::array kHalfSizes{7, 11, 15, 23, 31, 39, 47, 63, 95, 127, 191, 255, 383};
-/// Largest box on one grid; beyond it the wide terms of a galaxy go to grids of their own.
-constexpr int kSingleLevel = 63;
 constexpr std::array kBandLimits{0.24, 0.32, 0.40, 0.47, 0.5, 0.6, 0.7, 0.8, 0.95};
 constexpr double kNativeLimit = 0.5;  ///< cycles per pixel a stamp at native sampling carries
-/// A starting flux may be too small by this factor before boxes are too small.
-constexpr double kFluxMargin = 1.3;
 
 sky::Mixture mixture_for(const Source& source) {
   switch (source.type) {
@@ -56,44 +53,6 @@ double power_outside(const sky::Mixture& mixture, double re_pix, double psf_sigm
   return std::max(0.0, sum);
 }
 
-/// Frequency beyond which a sum of Gaussians of given variances (pixels^2 per unit of `width`)
-/// keeps less than `tau / amplitude` of light in the mean square, whatever the PSF does.
-double band_of(const sky::Mixture& mixture, double width, double amplitude, double tau) {
-  for (double k = 0.01; k < 1.0; k *= 1.1) {
-    double power = 0.0;
-    for (std::size_t i = 0; i < mixture.variance.size(); ++i) {
-      for (std::size_t j = 0; j < mixture.variance.size(); ++j) {
-        const double v = (mixture.variance[i] + mixture.variance[j]) * width;
-        const double exponent = 2.0 * std::numbers::pi * std::numbers::pi * v * k * k;
-        if (exponent < 60.0) {
-          power += v > 0.0 ? mixture.amplitude[i] * mixture.amplitude[j] * std::exp(-exponent) /
-                                 (2.0 * std::numbers::pi * v)
-                           : 1e30;
-        }
-      }
-    }
-    if (amplitude * std::sqrt(std::max(0.0, power)) < tau) {
-      return k;
-    }
-  }
-  return 1.0;
-}
-
-double minor_axis_factor(const Source& source) {
-  const double ee = std::hypot(source.value[3], source.value[4]);
-  const double q = 1.0 / (2.0 * std::exp(ee) - 1.0);
-  return std::exp(2.0 * source.value[2]) * q * q;
-}
-
-/// Next of eight steps per octave: the PSF is transformed for every grid anew.
-int few(int n) {
-  int step = 1;
-  while (16 * step <= n) {
-    step *= 2;
-  }
-  return (n + step - 1) / step * step;
-}
-
 int ladder(int half) {
   for (const int h : kHalfSizes) {
     if (h >= half) {
@@ -101,23 +60,6 @@ int ladder(int half) {
     }
   }
   return kHalfSizes.back();
-}
-
-}  // namespace
-
-namespace {
-
-/// True when some, but not all, terms of the source are convolved with a mixture instead of a
-/// stamp.
-bool has_terms_for_mixture(const Source& source, const sky::Mixture& profile) {
-  const double widest =
-      std::sqrt(*std::max_element(profile.variance.begin(), profile.variance.end())) *
-      std::exp(source.box_log_re);
-  return std::any_of(source.place.begin(), source.place.end(), [&](const Placement& place) {
-    const sky::PsfStamp& stamp = place.psf->stamp();
-    return stamp.mixture != nullptr && stamp.mixture_from_pix > 0.0 &&
-           widest >= stamp.mixture_from_pix;
-  });
 }
 
 }  // namespace
@@ -132,17 +74,19 @@ double Scene::truncation_of(const Source& source) const {
 }
 
 int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t f,
-                            int at_least) const {
+                            int at_least, double share) const {
   const PsfExtent& psf = source.place[f].psf->extent();
   const auto b = static_cast<std::size_t>(frames_[f].input->band);
   const double amplitude = kFluxMargin * source.box_flux[b] * std::sqrt(frames_[f].mean_weight);
-  const double tau = truncation_of(source);
+  const double tau = share * truncation_of(source);
   const auto psf_part = [&](int h) {
     return static_cast<std::size_t>(h) < psf.norm_outside.size()
                ? psf.norm_outside[static_cast<std::size_t>(h)]
                : 0.0;
   };
   const bool star = source.type == SourceType::star;
+  const double light =
+      star ? 1.0 : std::accumulate(mixture.amplitude.begin(), mixture.amplitude.end(), 0.0);
   double re = 0.0;
   if (!star) {
     const auto [a, bb, c, d] = frames_[f].input->matrix;
@@ -152,7 +96,7 @@ int Scene::half_size_needed(const Source& source, const sky::Mixture& mixture, s
     if (h < at_least) {
       continue;
     }
-    double outside = psf_part(h);
+    double outside = light * psf_part(h);
     if (amplitude * outside < tau && !star) {
       outside += std::sqrt(0.6 * power_outside(mixture, re, psf.fwhm_pix / 2.3548200450309493, h));
     }
@@ -208,55 +152,6 @@ void fill_profile_power(const Source& source, const sky::Mixture& mixture,
 
 }  // namespace
 
-void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
-                          double k_max) const {
-  constexpr double kInfinity = 1e30;
-  const auto period_of = [](int h, int extent) {
-    // 33 pixels more than the box: light of a PSF stamp of 55 pixels does not come round.
-    return std::max({h + extent + 2, h + 33, 7 * h / 5 + 27});
-  };
-  source.levels.clear();
-  if (half <= kSingleLevel && reach <= 2 * kSingleLevel &&
-      !has_terms_for_mixture(source, mixture)) {
-    const int period = period_of(half, reach);
-    source.levels.push_back({{half, period, static_cast<int>(k_max * period)}, 0.0, kInfinity, {}});
-    return;
-  }
-  // Widths of the groups of terms in pixels. The image of a term ends at 5 sigma plus the PSF.
-  constexpr std::array kSigmaEdges{0.0, 6.5, sky::kVeryWidePix, 60.0, kInfinity};
-  const double re = std::exp(source.box_log_re);
-  double amplitude = 0.0;
-  for (const Frame& frame : frames_) {
-    amplitude =
-        std::max(amplitude, kFluxMargin * std::sqrt(frame.mean_weight) *
-                                source.box_flux[static_cast<std::size_t>(frame.input->band)]);
-  }
-  for (std::size_t g = kSigmaEdges.size() - 1; g-- > 0;) {
-    double widest = -1.0;
-    sky::Mixture group;
-    for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
-      const double sigma = std::sqrt(mixture.variance[k]) * re;
-      if (sigma >= kSigmaEdges[g] && sigma < kSigmaEdges[g + 1]) {
-        widest = std::max(widest, sigma);
-        group.amplitude.push_back(mixture.amplitude[k]);
-        group.variance.push_back(mixture.variance[k]);
-      }
-    }
-    if (widest < 0.0) {
-      continue;
-    }
-    // Room for a size or shape that grows during the fit before boxes are chosen again.
-    const int extent = few(static_cast<int>(std::ceil(7.0 * widest)) + 31);
-    const int h = source.levels.empty() ? half : std::min(half, ladder(extent));
-    const int period = period_of(h, std::min(extent, 1200));
-    const double band =
-        band_of(group, 0.5 * minor_axis_factor(source), amplitude, truncation_of(source));
-    const int frequencies =
-        std::min(static_cast<int>(k_max * period), few(static_cast<int>(std::ceil(band * period))));
-    source.levels.push_back({{h, period, frequencies}, kSigmaEdges[g], kSigmaEdges[g + 1], {}});
-  }
-}
-
 bool Scene::place(int s) {
   Source& source = sources_[static_cast<std::size_t>(s)];
   const bool star = source.type == SourceType::star;
@@ -288,7 +183,7 @@ bool Scene::place(int s) {
     if (frames_[f].n_good == 0) {
       continue;
     }
-    reach = std::max(reach, half_size_needed(source, mixture, f, reach));
+    reach = std::max(reach, half_size_needed(source, mixture, f, reach, 1.0));
     farthest = std::max({farthest, place.centre_x, frames_[f].width - 1 - place.centre_x,
                          place.centre_y, frames_[f].height - 1 - place.centre_y});
     if (!star) {
@@ -308,11 +203,10 @@ bool Scene::place(int s) {
     std::vector<Level> before = std::move(source.levels);
     choose_levels(source, mixture, half, reach, k_max);
     const auto equal = [](const Level& a, const Level& b) {
-      return a.grid == b.grid && a.sigma_low == b.sigma_low && a.sigma_high == b.sigma_high;
+      return a.grid == b.grid && a.low == b.low && a.high == b.high;
     };
-    // The terms of several levels are told apart by the size their boxes were chosen for.
     same =
-        same && before.size() == 1 &&
+        same && before.size() == source.levels.size() &&
         std::equal(before.begin(), before.end(), source.levels.begin(), source.levels.end(), equal);
     if (same) {
       source.levels = std::move(before);

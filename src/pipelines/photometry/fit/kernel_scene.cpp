@@ -262,15 +262,8 @@ void Scene::render_star(Source& source, bool derivatives) {
 
 namespace {
 
-sky::Mixture mixture_of(SourceType type, double n) {
-  switch (type) {
-    case SourceType::exp:
-      return sky::exponential_mixture();
-    case SourceType::dev:
-      return sky::de_vaucouleurs_mixture();
-    default:
-      return sky::sersic_mixture(n);
-  }
+sky::Mixture whole_mixture(SourceType type) {
+  return type == SourceType::exp ? sky::exponential_mixture() : sky::de_vaucouleurs_mixture();
 }
 
 const sky::RadialTable& whole_profile(SourceType type) {
@@ -279,67 +272,25 @@ const sky::RadialTable& whole_profile(SourceType type) {
   return type == SourceType::exp ? kExp : kDev;
 }
 
-/// The terms whose width along the major axis (pixels) lies in [low, high), unscaled.
-sky::Mixture part_of(const sky::Mixture& mixture, double re_pix, double low, double high) {
-  sky::Mixture part;
-  for (std::size_t k = 0; k < mixture.variance.size(); ++k) {
-    const double sigma = std::sqrt(mixture.variance[k]) * re_pix;
-    if (sigma >= low && sigma < high) {
-      part.amplitude.push_back(mixture.amplitude[k]);
-      part.variance.push_back(mixture.variance[k]);
-    }
-  }
-  return part;
-}
-
-/// Table of dF/dn of a part of a Sersic mixture, by differences within one range of the tables.
-sky::RadialTable part_n_derivative(double n, double re_pix, const Level& level) {
-  constexpr double kStep = 0.01;
-  const double low = std::max(sky::kSersicMin, n - kStep);
-  const double high = std::min(sky::kSersicMax, n + kStep);
-  sky::Mixture difference =
-      part_of(sky::sersic_mixture(high), re_pix, level.sigma_low, level.sigma_high);
-  const sky::Mixture below =
-      part_of(sky::sersic_mixture(low), re_pix, level.sigma_low, level.sigma_high);
-  for (double& a : difference.amplitude) {
-    a /= high - low;
-  }
-  for (std::size_t k = 0; k < below.amplitude.size(); ++k) {
-    difference.amplitude.push_back(-below.amplitude[k] / (high - low));
-    difference.variance.push_back(below.variance[k]);
-  }
-  return sky::RadialTable(difference);
-}
-
 }  // namespace
 
 void Scene::render_galaxy(Source& source, bool derivatives) {
   const auto shape = sky::shape_matrix({source.value[2], source.value[3], source.value[4]});
   const bool sersic = source.type == SourceType::sersic;
-  const double re = std::exp(source.box_log_re);
   for (std::size_t l = 0; l < source.levels.size(); ++l) {
     Level& level = source.levels[l];
     const sky::RadialTable* table = nullptr;
     const sky::RadialTable* n_table = nullptr;
     if (sersic) {
       sky::SersicTables& tables = work_.sersic;
-      if (source.levels.size() == 1) {
-        sky::sersic_tables(source.value[5], derivatives, tables);
-      } else {
-        tables.profile = sky::RadialTable(
-            part_of(sky::sersic_mixture(source.value[5]), re, level.sigma_low, level.sigma_high));
-        if (derivatives) {
-          tables.n_derivative = part_n_derivative(source.value[5], re, level);
-        }
-      }
+      sky::sersic_tables(source.value[5], derivatives, tables, level.low, level.high);
       table = &tables.profile;
       n_table = derivatives ? &tables.n_derivative : nullptr;
     } else if (source.levels.size() == 1) {
       table = &whole_profile(source.type);
     } else {
       if (!level.table) {
-        level.table.emplace(
-            part_of(mixture_of(source.type, 0.0), re, level.sigma_low, level.sigma_high));
+        level.table.emplace(sky::part_of(whole_mixture(source.type), level.low, level.high));
       }
       table = &*level.table;
     }
@@ -356,7 +307,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
                               data.matrix, derivatives);
         last_matrix = &data.matrix;
       }
-      const auto& transform = place.psf->transform(dft, level.sigma_low);
+      const auto& transform = place.psf->transform(dft, level.sigma_pix);
       const double x =
           data.matrix[0] * source.value[0] + data.matrix[1] * source.value[1] + data.dx;
       const double y =

@@ -50,11 +50,12 @@ struct Frame {
   std::uint64_t summed_weight = 0;               ///< weights of these sums
 };
 
-/// Part of a galaxy on one grid: the terms of its mixture with sigma in [sigma_low, sigma_high).
+/// Part of a galaxy on one grid: the terms of its mixture with sigma in [low, high), units of Re.
 struct Level {
   sky::GridShape grid;
-  double sigma_low = 0.0;
-  double sigma_high = 0.0;
+  double low = 0.0;
+  double high = 0.0;
+  double sigma_pix = 0.0;                 ///< `low` in pixels when the level was chosen
   std::optional<sky::RadialTable> table;  ///< of exp and dev in several levels
 };
 
@@ -192,12 +193,15 @@ class Scene {
   void start_source(const SourceStart& start);
   std::shared_ptr<PsfModel> psf_at(std::size_t frame, double x, double y) const;
   [[nodiscard]] double truncation_of(const Source& source) const;
-  /// Smallest half size of the ladder from `at_least` on that a frame needs; beyond the largest,
-  /// none.
+  /// Smallest half size of the ladder from `at_least` on that a frame needs for (a part of) the
+  /// profile, leaving out `share` of what may be left out; beyond the largest, none.
   int half_size_needed(const Source& source, const sky::Mixture& mixture, std::size_t frame,
-                       int at_least) const;
+                       int at_least, double share) const;
   double frequency_needed(const Source& source, std::span<const double> profile_power,
                           std::size_t frame, double at_least) const;
+  /// True when some terms of the source are convolved with a mixture instead of a stamp.
+  static bool has_terms_for_mixture(const Source& source, const sky::Mixture& profile);
+  /// Grids for a box of half size `half`, light as far as `reach` and frequencies to k_max.
   void choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
                      double k_max) const;
   void find_lit_pixels(std::size_t f);
