@@ -1,5 +1,8 @@
 #include <cmath>
 #include <exception>
+#include <map>
+#include <memory>
+#include <utility>
 
 #include "skyloom/numerics/least_squares.hpp"
 
@@ -103,15 +106,49 @@ struct Objects {
   TaoOwner tao;
 };
 
-PetscErrorCode set_up(Objects& o, Context& context, std::span<const double> start,
-                      std::span<const double> lower, std::span<const double> upper) {
-  const auto n = static_cast<PetscInt>(context.n);
+/// Solvers by number of parameters: making one takes as long as an iteration. PETSc's end ends
+/// them.
+class Solvers {
+ public:
+  /// One for n parameters, new or used before; it belongs to the caller until keep().
+  std::unique_ptr<Objects> take(std::size_t n) {
+    const auto found = kept_.find(n);
+    if (found == kept_.end()) {
+      return std::make_unique<Objects>();
+    }
+    auto objects = std::move(found->second);
+    kept_.erase(found);
+    return objects;
+  }
+
+  void keep(std::size_t n, std::unique_ptr<Objects> objects) {
+    constexpr std::size_t kLargest = 200;  // 0.3 MB of matrices
+    constexpr std::size_t kMost = 64;
+    static const bool kRegistered = PetscRegisterFinalize(&Solvers::forget) == 0;
+    if (kRegistered && n <= kLargest && kept_.size() < kMost) {
+      kept_[n] = std::move(objects);
+    }
+  }
+
+  static Solvers& of_process() {
+    static Solvers solvers;
+    return solvers;
+  }
+
+ private:
+  static PetscErrorCode forget() {
+    of_process().kept_.clear();
+    return 0;
+  }
+
+  std::map<std::size_t, std::unique_ptr<Objects>> kept_;
+};
+
+PetscErrorCode create(Objects& o, std::size_t size) {
+  const auto n = static_cast<PetscInt>(size);
   SKYLOOM_TRY(VecCreateSeq(PETSC_COMM_SELF, n, &o.x.handle));
   SKYLOOM_TRY(VecDuplicate(o.x.handle, &o.lower.handle));
   SKYLOOM_TRY(VecDuplicate(o.x.handle, &o.upper.handle));
-  SKYLOOM_TRY(fill(o.x.handle, start));
-  SKYLOOM_TRY(fill(o.lower.handle, lower));
-  SKYLOOM_TRY(fill(o.upper.handle, upper));
   SKYLOOM_TRY(MatCreateSeqDense(PETSC_COMM_SELF, n, n, nullptr, &o.matrix.handle));
   SKYLOOM_TRY(MatSetOption(o.matrix.handle, MAT_SPD, PETSC_TRUE));
   SKYLOOM_TRY(TaoCreate(PETSC_COMM_SELF, &o.tao.handle));
@@ -119,7 +156,19 @@ PetscErrorCode set_up(Objects& o, Context& context, std::span<const double> star
   SKYLOOM_TRY(TaoSetType(tao, TAOBNLS));
   SKYLOOM_TRY(TaoSetOptionsPrefix(tao, "patch_"));
   SKYLOOM_TRY(TaoSetSolution(tao, o.x.handle));
-  SKYLOOM_TRY(TaoSetVariableBounds(tao, o.lower.handle, o.upper.handle));
+  return TaoSetVariableBounds(tao, o.lower.handle, o.upper.handle);
+}
+
+PetscErrorCode set_up(Objects& o, Context& context, std::span<const double> start,
+                      std::span<const double> lower, std::span<const double> upper) {
+  const bool first = o.tao.handle == nullptr;
+  if (first) {
+    SKYLOOM_TRY(create(o, context.n));
+  }
+  SKYLOOM_TRY(fill(o.x.handle, start));
+  SKYLOOM_TRY(fill(o.lower.handle, lower));
+  SKYLOOM_TRY(fill(o.upper.handle, upper));
+  Tao tao = o.tao.handle;
   SKYLOOM_TRY(TaoSetObjective(tao, objective, &context));
   SKYLOOM_TRY(TaoSetObjectiveAndGradient(tao, nullptr, objective_gradient, &context));
   SKYLOOM_TRY(TaoSetHessian(tao, o.matrix.handle, o.matrix.handle, hessian, &context));
@@ -127,7 +176,7 @@ PetscErrorCode set_up(Objects& o, Context& context, std::span<const double> star
   SKYLOOM_TRY(TaoSetTolerances(tao, context.options.gradient_absolute,
                                context.options.gradient_relative, 0.0));
   SKYLOOM_TRY(TaoSetMaximumIterations(tao, context.options.max_iterations));
-  return TaoSetFromOptions(tao);
+  return first ? TaoSetFromOptions(tao) : 0;
 }
 
 /// The preconditioner of the inner solver is only reachable by name; a user's own choice wins.
@@ -175,10 +224,10 @@ LeastSquaresResult minimize_tao(LeastSquaresProblem& problem, std::span<const do
   set_default_options();
   Context context{problem, options, start.size(), nullptr, Verdict::proceed};
   const QuietErrors quiet;
-  Objects objects;
+  std::unique_ptr<Objects> objects = Solvers::of_process().take(context.n);
   LeastSquaresResult result;
-  PetscErrorCode code = set_up(objects, context, start, lower, upper);
-  code = code != 0 ? code : TaoSolve(objects.tao.handle);
+  PetscErrorCode code = set_up(*objects, context, start, lower, upper);
+  code = code != 0 ? code : TaoSolve(objects->tao.handle);
   if (context.error) {
     std::rethrow_exception(context.error);
   }
@@ -190,12 +239,18 @@ LeastSquaresResult minimize_tao(LeastSquaresProblem& problem, std::span<const do
   TaoConvergedReason reason = TAO_CONTINUE_ITERATING;
   PetscInt iterations = 0;
   PetscReal value = 0.0;
-  TaoGetSolutionStatus(objects.tao.handle, &iterations, &value, nullptr, nullptr, nullptr, &reason);
+  TaoGetSolutionStatus(objects->tao.handle, &iterations, &value, nullptr, nullptr, nullptr,
+                       &reason);
   result.iterations = static_cast<int>(iterations);
   result.value = value;
-  const ReadArray point(objects.x.handle, context.n);
-  result.x.assign(point.span().begin(), point.span().end());
+  {
+    const ReadArray point(objects->x.handle, context.n);
+    result.x.assign(point.span().begin(), point.span().end());
+  }
   result.outcome = outcome_of(reason, context.verdict);
+  if (reason != TAO_DIVERGED_NAN) {
+    Solvers::of_process().keep(context.n, std::move(objects));
+  }
   return result;
 }
 

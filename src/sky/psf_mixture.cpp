@@ -204,12 +204,12 @@ PsfMixture fit_psf_mixture(const PsfStamp& stamp, int n_terms, int steps) {
   return mixture;
 }
 
-std::vector<float> mixture_transform(const PsfMixture& mixture, const DftGrid& grid) {
+AlignedVector<float> mixture_transform(const PsfMixture& mixture, const DftGrid& grid) {
   const int k_max = grid.shape().k_max;
   const auto kp = static_cast<std::size_t>(grid.padded_frequencies());
   const double period = grid.shape().period;
   constexpr double kPi = std::numbers::pi;
-  std::vector<float> result(4 * kp * (static_cast<std::size_t>(k_max) + 1), 0.0F);
+  AlignedVector<float> result(4 * kp * (static_cast<std::size_t>(k_max) + 1), 0.0F);
   for (int p = 0; p <= k_max; ++p) {
     const double weight = (p == 0 ? 1.0 : 2.0) / (period * period);
     const int limit = grid.q_limit()[static_cast<std::size_t>(p)];

@@ -61,7 +61,7 @@ DftGrid::DftGrid(GridShape shape)
   }
 }
 
-std::vector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid) {
+AlignedVector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid) {
   const int s = stamp.oversampling;
   const int n = grid.shape().period * s;
   const int k_max = grid.shape().k_max;
@@ -69,8 +69,8 @@ std::vector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid) {
   const int radius = (stamp.values.width() - 1) / 2;
   const auto cos_table = cosines(n);
   const auto sin_table = sines(n);
-  std::vector<float> cosine(product(radius + 1, kp));
-  std::vector<float> sine(cosine.size());
+  AlignedVector<float> cosine(product(radius + 1, kp));
+  AlignedVector<float> sine(cosine.size());
   for (int x = 0; x <= radius; ++x) {
     for (int p = 0; p < kp; ++p) {
       const auto at = static_cast<std::size_t>((p * x) % n);
@@ -78,9 +78,9 @@ std::vector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid) {
       sine[product(x, kp) + static_cast<std::size_t>(p)] = static_cast<float>(sin_table[at]);
     }
   }
-  std::vector<float> result(product(k_max + 1, 4 * kp));
-  std::vector<float> rows(product(2 * radius + 1, 2 * kp));
-  std::vector<float> folded(product(radius + 1, 8));
+  AlignedVector<float> result(product(k_max + 1, 4 * kp));
+  AlignedVector<float> rows(product(2 * radius + 1, 2 * kp));
+  AlignedVector<float> folded(product(radius + 1, 8));
   lanes::kernels().psf({k_max, kp, radius, stamp.values.pixels().data(), cosine.data(), sine.data(),
                         folded.data(), rows.data(), result.data()});
   const double period2 = static_cast<double>(grid.shape().period) * grid.shape().period;
@@ -184,9 +184,10 @@ void GalaxyFactors::compute(const DftGrid& grid, const RadialTable& profile,
   }
 }
 
-void render_galaxy(const DftGrid& grid, const std::vector<float>& psf, const GalaxyFactors& factors,
-                   double x, double y, int centre_x, int centre_y, bool add,
-                   const ImageBlock& block, RenderScratch& scratch, const char* instruction_set) {
+void render_galaxy(const DftGrid& grid, const AlignedVector<float>& psf,
+                   const GalaxyFactors& factors, double x, double y, int centre_x, int centre_y,
+                   bool add, const ImageBlock& block, RenderScratch& scratch,
+                   const char* instruction_set) {
   const int k_max = grid.shape().k_max;
   const int half = grid.shape().half;
   const int kp = grid.padded_frequencies();

@@ -43,7 +43,7 @@ inline constexpr double kVeryWidePix = 20.0;
 PsfMixture fit_psf_mixture(const PsfStamp& stamp, int n_terms, int steps = kMixtureSteps);
 
 /// The same values as psf_transform() of a stamp of the mixture without end and of any fineness.
-std::vector<float> mixture_transform(const PsfMixture& mixture, const DftGrid& grid);
+AlignedVector<float> mixture_transform(const PsfMixture& mixture, const DftGrid& grid);
 
 /// The mixture as the PSF, the same everywhere. Point sources: a stamp sampled at pixel centres
 /// (two samples per pixel, four where a term is narrower than 1 pixel), of radius

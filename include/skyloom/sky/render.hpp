@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "skyloom/core/aligned.hpp"
 #include "skyloom/core/image.hpp"
 #include "skyloom/sky/profile.hpp"
 #include "skyloom/sky/psf.hpp"
@@ -33,21 +34,21 @@ class DftGrid {
   [[nodiscard]] int padded_frequencies() const { return kp_; }
   [[nodiscard]] int padded_pixels() const { return ip_; }
   [[nodiscard]] const std::vector<int>& q_limit() const { return q_limit_; }
-  [[nodiscard]] const std::vector<float>& cosine() const { return cosine_; }
-  [[nodiscard]] const std::vector<float>& sine() const { return sine_; }
+  [[nodiscard]] const AlignedVector<float>& cosine() const { return cosine_; }
+  [[nodiscard]] const AlignedVector<float>& sine() const { return sine_; }
 
  private:
   GridShape shape_;
   int kp_;
   int ip_;
   std::vector<int> q_limit_;
-  std::vector<float> cosine_;
-  std::vector<float> sine_;
+  AlignedVector<float> cosine_;
+  AlignedVector<float> sine_;
 };
 
 /// Transform of a PSF stamp on the frequencies of a grid, scaled for the inverse transform. With an
 /// oversampled stamp frequencies beyond half a cycle per pixel are right as well.
-std::vector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid);
+AlignedVector<float> psf_transform(const PsfStamp& stamp, const DftGrid& grid);
 
 /// Which images are wanted and where: image m begins at data + m * plane, its pixel (0, 0) is the
 /// pixel (clip.x0, clip.y0) of the frame. `clip` lies within `half` pixels of the centre.
@@ -73,30 +74,30 @@ class GalaxyFactors {
   void compute(const DftGrid& grid, const RadialTable& profile, const RadialTable* n_derivative,
                const ShapeMatrix& shape, const std::array<double, 4>& matrix, bool derivatives);
   [[nodiscard]] int images() const { return images_; }
-  [[nodiscard]] const std::vector<float>& values() const { return values_; }
+  [[nodiscard]] const AlignedVector<float>& values() const { return values_; }
   [[nodiscard]] const std::vector<unsigned char>& imaginary() const { return imaginary_; }
 
  private:
   int images_ = 0;
-  std::vector<float> values_;
+  AlignedVector<float> values_;
   std::vector<unsigned char> imaginary_;
 };
 
 /// Scratch memory of a renderer; one per thread of work.
 struct RenderScratch {
-  std::vector<float> spectrum;
-  std::vector<float> columns;
-  std::vector<float> row;
-  std::vector<float> phase;
+  AlignedVector<float> spectrum;
+  AlignedVector<float> columns;
+  AlignedVector<float> row;
+  AlignedVector<float> phase;
 };
 
 /// Renders the images of `factors` at (x, y) of the frame into `block`; the grid is centred on the
 /// pixel (centre_x, centre_y), which should be the one nearest to the source when it was placed.
 /// @param add adds to what is there (several grids for one galaxy)
 /// @param instruction_set nullptr = best of this machine; a name of render_lanes.hpp in tests
-void render_galaxy(const DftGrid& grid, const std::vector<float>& psf, const GalaxyFactors& factors,
-                   double x, double y, int centre_x, int centre_y, bool add,
-                   const ImageBlock& block, RenderScratch& scratch,
+void render_galaxy(const DftGrid& grid, const AlignedVector<float>& psf,
+                   const GalaxyFactors& factors, double x, double y, int centre_x, int centre_y,
+                   bool add, const ImageBlock& block, RenderScratch& scratch,
                    const char* instruction_set = nullptr);
 
 /// Quintic spline of a PSF stamp, for point sources.
@@ -116,7 +117,7 @@ class PointSource {
  private:
   PointSource() = default;
 
-  std::vector<float> coefficients_;  ///< (rows, oversampling, phase_width_)
+  AlignedVector<float> coefficients_;  ///< (rows, oversampling, phase_width_)
   int oversampling_ = 1;
   int phase_width_ = 0;
   int rows_ = 0;

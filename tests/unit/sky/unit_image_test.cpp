@@ -73,8 +73,8 @@ sky::PsfMixture gaussians() {
 
 /// A profile on a grid with any transform of the PSF; `rim` pixels more on every side.
 std::vector<double> rendered(const sky::Mixture& profile, const sky::Ellipse& ellipse,
-                             const sky::DftGrid& grid, const std::vector<float>& psf, double x,
-                             double y, int rim = 0) {
+                             const sky::DftGrid& grid, const skyloom::AlignedVector<float>& psf,
+                             double x, double y, int rim = 0) {
   sky::GalaxyFactors factors;
   factors.compute(grid, sky::RadialTable(profile), nullptr,
                   sky::shape_matrix(sky::to_parameters(ellipse)), {1.0, 0.0, 0.0, 1.0}, false);

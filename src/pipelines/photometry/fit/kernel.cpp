@@ -205,27 +205,29 @@ double total(const double (&parts)[kParts]) {
   return (parts[0] + parts[1]) + (parts[2] + parts[3]);
 }
 
-/// Sums of w r and w over pixels [x0, x1) of a row.
-void add_residuals(const float* w, const float* data, const float* model, double sky, int x0,
-                   int x1, double& sum, double& weight) {
-  double wr[kParts] = {};
-  double ww[kParts] = {};
+/// Sums of w r and w over pixels [x0, x1) of a row; floats within pieces of it.
+void add_residuals(const float* w, const float* data, const float* model, float sky, int x0, int x1,
+                   double& sum, double& weight) {
+  constexpr int kSums = 8;
+  float wr[kSums] = {};
+  float ww[kSums] = {};
   const auto add = [&](int x, int k) {
-    const auto value = static_cast<double>(w[x]);
-    wr[k] += value * (static_cast<double>(data[x]) - static_cast<double>(model[x]) - sky);
-    ww[k] += value;
+    wr[k] += w[x] * (data[x] - model[x] - sky);
+    ww[k] += w[x];
   };
   int x = x0;
-  for (; x + kParts <= x1; x += kParts) {
-    for (int k = 0; k < kParts; ++k) {
+  for (; x + kSums <= x1; x += kSums) {
+    for (int k = 0; k < kSums; ++k) {
       add(x + k, k);
     }
   }
   for (int k = 0; x < x1; ++x, ++k) {
     add(x, k);
   }
-  sum += total(wr);
-  weight += total(ww);
+  for (int k = 0; k < kSums; ++k) {
+    sum += static_cast<double>(wr[k]);
+    weight += static_cast<double>(ww[k]);
+  }
 }
 
 /// chi2 of a row of `width` pixels.
@@ -245,6 +247,17 @@ double row_chi2(const float* w, const float* data, const float* model, double sk
     add(x, k);
   }
   return total(parts);
+}
+
+/// chi2 of a frame with the weights of the sky alone.
+double sky_chi2(const Frame& frame) {
+  double chi2 = 0.0;
+  for (int y = 0; y < frame.height; ++y) {
+    const std::ptrdiff_t row = y * frame.stride;
+    chi2 += row_chi2(frame.sky_weight.data() + row, frame.data.data() + row,
+                     frame.model.data() + row, frame.sky, frame.width);
+  }
+  return chi2;
 }
 
 /// One Newton step of the sky on the pixels of the base box alone: their weighted residuals, over
@@ -272,7 +285,7 @@ void measure_base_sky(const Input& input, const Frame& frame, FrameFit& fit) {
     }
     const std::ptrdiff_t row = y * frame.stride;
     add_residuals(frame.weight.data() + row, frame.data.data() + row, frame.model.data() + row,
-                  frame.sky, x0, x1, sum, weight);
+                  static_cast<float>(frame.sky), x0, x1, sum, weight);
   }
   if (weight > 0.0) {
     const double information = weight / frame.sum_weight / (fit.sky_err * fit.sky_err);
@@ -287,11 +300,7 @@ void write_frames(const Scene& scene, const Covariance& cov, Result& result) {
     FrameFit fit;
     fit.sky = frame.n_good > 0 ? frame.offset + frame.sky : frame.input->sky_start;
     fit.npix = frame.n_good;
-    for (int y = 0; y < frame.height; ++y) {
-      const std::ptrdiff_t row = y * frame.stride;
-      fit.chi2 += row_chi2(frame.sky_weight.data() + row, frame.data.data() + row,
-                           frame.model.data() + row, frame.sky, frame.width);
-    }
+    fit.chi2 = scene.input().options.noise == Noise::sky ? frame.chi2 : sky_chi2(frame);
     const BandSystem& band = scene.band(frame.input->band);
     for (std::size_t k = 0; k < band.sky_frame.size(); ++k) {
       if (band.sky_frame[k] == static_cast<int>(f)) {

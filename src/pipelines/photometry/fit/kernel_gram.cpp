@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <utility>
 
 #include "pipelines/photometry/fit/kernel_index.hpp"
@@ -15,10 +14,8 @@ namespace skyloom::photometry::fit {
 
 void Scene::find_pairs() {
   // Products of pairs that stay are kept; the numbers of their images tell whether they hold.
-  std::map<std::pair<int, int>, std::size_t> before;
-  for (std::size_t p = 0; p < pairs_.size(); ++p) {
-    before[{pairs_[p].low, pairs_[p].high}] = p;
-  }
+  std::vector<Pair>& before = old_pairs_;
+  std::swap(before, pairs_);
   Gram& old = work_.old_gram;
   std::swap(old, gram_);
   ++layout_id_;
@@ -46,10 +43,20 @@ void Scene::find_pairs() {
     }
   }
   resize(gram_);
+  // Both lists begin with every source's own pair; the others follow in order.
+  const auto order = [n](const Pair& pair) {
+    return pair.low == pair.high ? pair.low - n * n : pair.low * n + pair.high;
+  };
+  std::size_t was = 0;
   for (std::size_t p = 0; p < pairs_.size(); ++p) {
-    const auto found = before.find({pairs_[p].low, pairs_[p].high});
-    for (std::size_t f = 0; found != before.end() && f < frames_.size(); ++f) {
-      gram_.frame[f][p] = old.frame[f][found->second];
+    while (was < before.size() && order(before[was]) < order(pairs_[p])) {
+      ++was;
+    }
+    if (was == before.size() || order(before[was]) != order(pairs_[p])) {
+      continue;
+    }
+    for (std::size_t f = 0; f < frames_.size(); ++f) {
+      gram_.frame[f][p] = old.frame[f][was];
     }
   }
 }

@@ -142,11 +142,11 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   }
   frame.fit_sky = data.fit_sky && frame.n_good > 0;
   // Close to the level of the data, so that floats keep the digits that matter.
-  frame.offset = frame.fit_sky ? sum_wd / sum_w : data.sky_start;
+  const auto offset = static_cast<float>(frame.fit_sky ? sum_wd / sum_w : data.sky_start);
+  frame.offset = static_cast<double>(offset);
   frame.mean_weight = frame.n_good > 0 ? sum_w / frame.n_good : 0.0;
   for (std::size_t i = 0; i < size; ++i) {
-    const auto value = static_cast<float>(static_cast<double>(frame.data[i]) - frame.offset);
-    frame.data[i] = frame.sky_weight[i] > 0.0F ? value : 0.0F;
+    frame.data[i] = frame.sky_weight[i] > 0.0F ? frame.data[i] - offset : 0.0F;
   }
   frame.weight = frame.sky_weight;
   frame.sum_weight = sum_w;
@@ -154,6 +154,7 @@ void Scene::clean_frame(const FrameData& data, std::size_t index) {
   frame.summed_weight = 0;
   frame.psf = data.psf->is_constant() ? psf_at(index, 0.0, 0.0) : nullptr;
   frame.sky = 0.0;
+  frame.chi2 = 0.0;
 }
 
 void Scene::start_source(const SourceStart& start) {

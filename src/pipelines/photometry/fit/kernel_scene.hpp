@@ -28,11 +28,11 @@ struct Frame {
   int height = 0;
   std::ptrdiff_t stride = 0;
   double offset = 0.0;  ///< subtracted from the data: the held sky, or about the mean
-  std::vector<float> data;
-  std::vector<float> sky_weight;  ///< 1 / sky variance
-  std::vector<float> weight;      ///< in use
-  std::vector<float> model;       ///< sources without sky
-  std::vector<float> weighted_residual;
+  AlignedVector<float> data;
+  AlignedVector<float> sky_weight;  ///< 1 / sky variance
+  AlignedVector<float> weight;      ///< in use
+  AlignedVector<float> model;       ///< sources without sky
+  AlignedVector<float> weighted_residual;
   double mean_weight = 0.0;  ///< of the good pixels, sky noise
   double sum_weight = 0.0;   ///< of the weights in use
   double sum_weighted_data = 0.0;
@@ -230,6 +230,7 @@ class Scene {
   std::vector<Source> sources_;
   std::vector<BandSystem> bands_;
   std::vector<Pair> pairs_;                  ///< own pairs first, then overlapping ones
+  std::vector<Pair> old_pairs_;              ///< those of the products before
   std::vector<std::vector<int>> neighbour_;  ///< pairs of each source, without its own
   Gram gram_;
   std::vector<std::span<const float>> weights_;  ///< in use, per frame

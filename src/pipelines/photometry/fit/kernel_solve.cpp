@@ -269,8 +269,8 @@ void hold_marked(Scene& scene) {
 }
 
 /// Boxes for the fluxes, positions and shapes of the last evaluation, wherever the fit started.
-/// @return true when any changed
-bool settle_boxes(Scene& scene) {
+/// @return true when any changed: find_pairs() is next
+bool choose_boxes(Scene& scene) {
   bool changed = false;
   for (std::size_t s = 0; s < scene.sources().size(); ++s) {
     Source& source = scene.sources()[s];
@@ -282,6 +282,11 @@ bool settle_boxes(Scene& scene) {
     }
     changed = scene.place(static_cast<int>(s)) || changed;
   }
+  return changed;
+}
+
+bool settle_boxes(Scene& scene) {
+  const bool changed = choose_boxes(scene);
   if (changed) {
     scene.find_pairs();
   }
@@ -384,11 +389,12 @@ void place_sources(Scene& scene) {
   // Who is remote is decided with the boxes of the final accuracy.
   const double truncation = scene.truncation();
   scene.set_truncation(scene.input().options.truncation_sigma);
-  settle_boxes(scene);
+  choose_boxes(scene);
   mark_remote(scene);
   scene.set_truncation(truncation);
   scene.make_room_for_derivatives();
-  settle_boxes(scene);
+  choose_boxes(scene);
+  scene.find_pairs();
 }
 
 SolveReport solve(Scene& scene, bool first, int iterations_before) {

@@ -96,7 +96,7 @@ const sky::PointSource& PsfModel::point(int half) {
   return *point_;
 }
 
-const std::vector<float>& PsfModel::transform(const sky::DftGrid& grid, double sigma_pix) {
+const AlignedVector<float>& PsfModel::transform(const sky::DftGrid& grid, double sigma_pix) {
   if (stamp_.mixture != nullptr && sigma_pix >= stamp_.mixture_from_pix) {
     auto& wide = mixture_transform_.at(grid.shape());
     if (wide.empty()) {
@@ -227,7 +227,7 @@ void Workspace::need_pixels(Pixels& pixels, std::size_t count) {
   while (size < count) {
     size += size / 4 / 16 * 16;
   }
-  pixels.memory = std::make_unique_for_overwrite<float[]>(size);
+  pixels.memory = Pixels::Memory(CacheLineAllocator<float>().allocate(size));
   pixels.size = size;
 }
 

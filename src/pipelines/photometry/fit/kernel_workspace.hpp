@@ -40,7 +40,7 @@ struct PsfExtent {
 class PsfTransforms {
  public:
   /// Empty when it was never made, or was let go.
-  std::vector<float>& at(const sky::GridShape& shape) {
+  AlignedVector<float>& at(const sky::GridShape& shape) {
     Entry& entry = entries_[shape];
     entry.used = ++clock_;
     return entry.values;
@@ -50,7 +50,7 @@ class PsfTransforms {
 
  private:
   struct Entry {
-    std::vector<float> values;
+    AlignedVector<float> values;
     std::uint64_t used = 0;
   };
   std::map<sky::GridShape, Entry> entries_;
@@ -76,7 +76,7 @@ class PsfModel {
   const sky::PointSource& point(int half);
   /// Transform on a grid as terms of a galaxy of width sigma_pix and more see it (a mixture may
   /// stand for the stamp there), made when first needed.
-  const std::vector<float>& transform(const sky::DftGrid& grid, double sigma_pix);
+  const AlignedVector<float>& transform(const sky::DftGrid& grid, double sigma_pix);
   /// PsfTransforms::trim() of a PSF without planes.
   void trim(std::size_t bytes);
   /// Empty when the PSF is a sum of planes.
@@ -116,7 +116,11 @@ struct Gram {
 
 /// Memory of the images of a source, not initialised.
 struct Pixels {
-  std::unique_ptr<float[]> memory;
+  struct Free {
+    void operator()(float* p) const { CacheLineAllocator<float>().deallocate(p, 0); }
+  };
+  using Memory = std::unique_ptr<float[], Free>;
+  Memory memory;
   std::size_t size = 0;
   [[nodiscard]] float* data() const { return memory.get(); }
 };
@@ -141,16 +145,16 @@ class Workspace {
 
   sky::RenderScratch scratch;
   sky::GalaxyFactors factors;
-  std::vector<float> weighted;  ///< W U of the source in work
+  AlignedVector<float> weighted;  ///< W U of the source in work
   std::vector<double> schur;
   std::vector<double> diagonal;  ///< of the last normal matrix
   std::vector<RowPiece> lit;
   std::vector<int> first_parameter;  ///< of each active source, -1 for others
   std::vector<int> unknown;          ///< of each source among those of a band, -1 for others
   sky::SersicTables sersic;
-  std::vector<std::vector<float>> score_weight;  ///< per frame, of the sandwich
-  std::vector<Frame> frames;                     ///< memory of the frames of the last scene
-  Gram gram;                                     ///< and of its products
+  std::vector<AlignedVector<float>> score_weight;  ///< per frame, of the sandwich
+  std::vector<Frame> frames;                       ///< memory of the frames of the last scene
+  Gram gram;                                       ///< and of its products
   Gram old_gram;
   Gram score_gram;
 
