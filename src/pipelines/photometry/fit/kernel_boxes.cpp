@@ -254,28 +254,42 @@ void Scene::make_room_for_derivatives() {
 }
 
 void Scene::find_lit_pixels(std::size_t f) {
+  // A bit stands for 16 pixels of a row.
   constexpr int kBlock = 16;
+  constexpr int kBits = 64;
   Frame& frame = frames_[f];
   const int blocks = (frame.width + kBlock - 1) / kBlock;
-  frame.covered.assign(static_cast<std::size_t>(blocks) * static_cast<std::size_t>(frame.height),
-                       0);
+  const auto words = static_cast<std::size_t>((blocks + kBits - 1) / kBits);
+  frame.covered.assign(words * static_cast<std::size_t>(frame.height), 0);
   for (const Source& source : sources_) {
     const Box& clip = source.place[f].clip;
-    for (int y = clip.y0; y < clip.y1; ++y) {
-      auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
-      std::fill(row + clip.x0 / kBlock, row + (clip.x1 + kBlock - 1) / kBlock, 1);
+    const int first = clip.x0 / kBlock;
+    const int end = (clip.x1 + kBlock - 1) / kBlock;
+    for (int word = first / kBits; !clip.empty() && word * kBits < end; ++word) {
+      const int low = std::max(0, first - word * kBits);
+      const int high = std::min(kBits, end - word * kBits);
+      const std::uint64_t below = high == kBits ? 0 : ~std::uint64_t{0} << high;
+      const std::uint64_t mask = (~std::uint64_t{0} << low) & ~below;
+      for (int y = clip.y0; y < clip.y1; ++y) {
+        frame.covered[static_cast<std::size_t>(y) * words + static_cast<std::size_t>(word)] |= mask;
+      }
     }
   }
   std::vector<RowPiece>& lit = work_.lit;
   lit.clear();
   for (int y = 0; y < frame.height; ++y) {
-    const auto* row = frame.covered.data() + static_cast<std::ptrdiff_t>(y) * blocks;
+    const std::uint64_t* row = frame.covered.data() + static_cast<std::size_t>(y) * words;
+    const auto is_lit = [row](int b) { return ((row[b / kBits] >> (b % kBits)) & 1U) != 0; };
     for (int b = 0; b < blocks; ++b) {
-      if (row[b] == 0) {
+      if (row[b / kBits] == 0) {
+        b = b / kBits * kBits + kBits - 1;
+        continue;
+      }
+      if (!is_lit(b)) {
         continue;
       }
       const int first = b;
-      while (b < blocks && row[b] != 0) {
+      while (b < blocks && is_lit(b)) {
         ++b;
       }
       lit.push_back({y, first * kBlock, std::min(b * kBlock, frame.width)});

@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kInfinity = 1e30;
 /// Each of several grids may leave out this share of what one may.
-constexpr double kShareOfLevel = 0.7;
+constexpr double kShareOfLevel = 0.3;
 /// Several grids have to save this part of the cost of one.
 constexpr double kWorthIt = 0.25;
 /// Below this cost (multiply-adds per image) one grid is not compared with several.
@@ -119,7 +119,7 @@ void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half,
   const bool split = has_terms_for_mixture(source, mixture);
   const bool limited = (source.flags & kFlagBoxLimited) != 0;
   if (single < kCheap && !split && !limited) {
-    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0, {}});
+    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0});
     return;
   }
   const double re = std::exp(source.box_log_re);
@@ -183,7 +183,7 @@ void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half,
     }
   }
   if (!split && !limited && least[n - 1] > (1.0 - kWorthIt) * single) {
-    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0, {}});
+    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0});
     return;
   }
   for (std::size_t g = n; g > 0; g = begin[g - 1]) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "skyloom/core/errors.hpp"
@@ -80,33 +82,28 @@ void clean_row(const float* d, const float* w, Frame& frame, int y, double& sum_
   constexpr float kLargest = std::numeric_limits<float>::max();
   float* weight = frame.sky_weight.data() + y * frame.stride;
   float* data = frame.data.data() + y * frame.stride;
-  constexpr int kSums = 8;
-  double part_w[kSums] = {};
-  double part_wd[kSums] = {};
   int good = 0;
-  const int whole = frame.width / kSums * kSums;
   for (int x = 0; x < frame.width; ++x) {
-    const bool use = w[x] > 0.0F && w[x] <= kLargest && std::abs(d[x]) <= kLargest;
+    const bool use = (w[x] > 0.0F) & (w[x] <= kLargest) & (std::abs(d[x]) <= kLargest);
     weight[x] = use ? w[x] : 0.0F;
     data[x] = use ? d[x] : 0.0F;
     good += use ? 1 : 0;
   }
   std::fill(weight + frame.width, weight + frame.stride, 0.0F);
   std::fill(data + frame.width, data + frame.stride, 0.0F);
-  for (int x = 0; x < whole; x += kSums) {
+  // Floats within a row, in sums of a fixed order: the row is as long as a multiple of 16.
+  constexpr int kSums = 16;
+  float part_w[kSums] = {};
+  float part_wd[kSums] = {};
+  for (std::ptrdiff_t x = 0; x < frame.stride; x += kSums) {
     for (int k = 0; k < kSums; ++k) {
-      const auto value = static_cast<double>(weight[x + k]);
-      part_w[k] += value;
-      part_wd[k] += value * static_cast<double>(data[x + k]);
+      part_w[k] += weight[x + k];
+      part_wd[k] += weight[x + k] * data[x + k];
     }
   }
-  for (int x = whole; x < frame.width; ++x) {
-    part_w[0] += static_cast<double>(weight[x]);
-    part_wd[0] += static_cast<double>(weight[x]) * static_cast<double>(data[x]);
-  }
   for (int k = 0; k < kSums; ++k) {
-    sum_w += part_w[k];
-    sum_wd += part_wd[k];
+    sum_w += static_cast<double>(part_w[k]);
+    sum_wd += static_cast<double>(part_wd[k]);
   }
   frame.n_good += good;
 }
@@ -273,13 +270,27 @@ const sky::RadialTable& whole_profile(SourceType type) {
   return type == SourceType::exp ? kExp : kDev;
 }
 
+/// The same of the terms with sigma in [low, high), made when they are first needed.
+const sky::RadialTable& part_of_profile(SourceType type, double low, double high) {
+  constexpr std::size_t kParts = 64;
+  static std::map<std::tuple<SourceType, double, double>, sky::RadialTable> parts;
+  if (parts.size() > kParts) {
+    parts.clear();
+  }
+  sky::RadialTable& part = parts[{type, low, high}];
+  if (part.empty()) {
+    part = sky::RadialTable(sky::part_of(whole_mixture(type), low, high));
+  }
+  return part;
+}
+
 }  // namespace
 
 void Scene::render_galaxy(Source& source, bool derivatives) {
   const auto shape = sky::shape_matrix({source.value[2], source.value[3], source.value[4]});
   const bool sersic = source.type == SourceType::sersic;
   for (std::size_t l = 0; l < source.levels.size(); ++l) {
-    Level& level = source.levels[l];
+    const Level& level = source.levels[l];
     const sky::RadialTable* table = nullptr;
     const sky::RadialTable* n_table = nullptr;
     if (sersic) {
@@ -290,10 +301,7 @@ void Scene::render_galaxy(Source& source, bool derivatives) {
     } else if (source.levels.size() == 1) {
       table = &whole_profile(source.type);
     } else {
-      if (!level.table) {
-        level.table.emplace(sky::part_of(whole_mixture(source.type), level.low, level.high));
-      }
-      table = &*level.table;
+      table = &part_of_profile(source.type, level.low, level.high);
     }
     const sky::DftGrid& dft = work_.grid(level.grid);
     const std::array<double, 4>* last_matrix = nullptr;

@@ -43,7 +43,7 @@ struct Frame {
   std::shared_ptr<PsfModel> psf;  ///< shared by the sources when constant
   /// Pixels under any box; the ends are multiples of 16 (or the row's end).
   std::vector<RowPiece> lit;
-  std::vector<unsigned char> covered;  ///< scratch of the search for pieces
+  std::vector<std::uint64_t> covered;  ///< scratch of the search for pieces
   /// Sums of w, w d, w d^2 over all other pixels, where the model is the sky alone.
   std::array<double, 3> dark{};
   std::vector<std::array<double, 3>> dark_rows;  ///< of each row
@@ -55,8 +55,7 @@ struct Level {
   sky::GridShape grid;
   double low = 0.0;
   double high = 0.0;
-  double sigma_pix = 0.0;                 ///< `low` in pixels when the level was chosen
-  std::optional<sky::RadialTable> table;  ///< of exp and dev in several levels
+  double sigma_pix = 0.0;  ///< `low` in pixels when the level was chosen
 };
 
 /// Where the images of a source lie in one frame.

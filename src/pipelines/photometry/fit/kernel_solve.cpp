@@ -40,8 +40,8 @@ constexpr int kApproachSteps = 20;
 constexpr int kPolishSteps = 25;
 /// Steps on coarse boxes end when no source would move by more than this many of its errors, the
 /// last ones when none would by the second.
-constexpr double kLooseStep = 0.03;
-constexpr double kDoneStep = 0.003;
+constexpr double kLooseStep = 0.06;
+constexpr double kDoneStep = 0.006;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
 constexpr double kQuietTao = 0.3;
