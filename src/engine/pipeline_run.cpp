@@ -212,6 +212,7 @@ void PipelineRun::open_directory() {
     remove_stages(pipeline_, stages_, selected_, directory);
   }
   manifest_.config_file = options_.config_file.string();
+  manifest_.directory = directory.string();
   manifest_.seed = static_cast<std::uint64_t>(options_.settings.seed);
   manifest_.stage_order.clear();
   for (const auto& stage : stages_) {

@@ -28,16 +28,6 @@ std::string joined(const std::vector<std::string>& texts, const char* separator)
   return out;
 }
 
-std::uintmax_t bytes_of(const std::vector<std::string>& files) {
-  std::uintmax_t bytes = 0;
-  for (const std::string& file : files) {
-    std::error_code unknown;
-    const std::uintmax_t size = std::filesystem::file_size(file, unknown);
-    bytes += unknown ? 0 : size;
-  }
-  return bytes;
-}
-
 /// The stage and everything it builds upon.
 std::vector<std::string> needed_by(const Stages& stages, const std::string& name) {
   std::vector<std::string> out{name};
@@ -98,35 +88,67 @@ void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions
 
 }  // namespace
 
+namespace {
+
+// Before a fingerprint of size and ends alone.
+constexpr std::string_view kQuick = "ends-";
+
+/// An input file with the fingerprint that the manifest has of it, "" when it has none.
+struct InputFile {
+  std::string path;
+  std::string recorded;
+};
+
+std::uintmax_t bytes_of(const std::vector<InputFile>& files) {
+  std::uintmax_t bytes = 0;
+  for (const InputFile& file : files) {
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(file.path, unknown);
+    bytes += unknown ? 0 : size;
+  }
+  return bytes;
+}
+
 // What a finished stage read may be gone: its product stands for it. Files that its inputs no
-// longer lead to count as recorded when they are not there any more.
-std::vector<std::string> Describer::input_files(StageBase& stage, const StageRecord* finished) {
+// longer lead to count as recorded, in their place, when they are not there any more.
+std::vector<InputFile> finished_inputs(StageBase& stage, const NamedTexts& recorded) {
   std::vector<std::string> now;
   try {
     now = stage.inputs();
   } catch (const ConfigError&) {
-    if (finished == nullptr) {
-      throw;
-    }
-    for (const auto& input : finished->description.inputs) {
+    for (const auto& input : recorded) {
       now.push_back(input.first);
     }
   }
-  if (finished == nullptr) {
-    return now;
-  }
-  const std::set<std::string_view> found(now.begin(), now.end());
-  std::set<std::string_view> recorded;
-  std::vector<std::string> out;
-  for (const auto& [file, fingerprint] : finished->description.inputs) {
-    recorded.insert(file);
-    if (found.contains(file) || !std::filesystem::exists(file)) {
-      out.push_back(file);
+  const std::vector<std::size_t> match = recorded_inputs(recorded, now);
+  const std::set<std::size_t> found(match.begin(), match.end());
+  std::vector<InputFile> out;
+  std::size_t next = 0;
+  const auto add_gone_before = [&](std::size_t end) {
+    for (; next < end; ++next) {
+      const auto& [path, fingerprint] = recorded[next];
+      if (!found.contains(next) && !std::filesystem::exists(path)) {
+        out.push_back({path, fingerprint});
+      }
     }
+  };
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const bool is_known = match[i] != kNotRecorded;
+    add_gone_before(is_known ? match[i] : 0);
+    out.push_back({now[i], is_known ? recorded[match[i]].second : std::string()});
   }
-  std::copy_if(now.begin(), now.end(), std::back_inserter(out),
-               [&](const std::string& file) { return !recorded.contains(file); });
+  add_gone_before(recorded.size());
   return out;
+}
+
+}  // namespace
+
+std::string Describer::fingerprint(const std::string& file, bool many) {
+  const auto [at, is_new] = fingerprints_.try_emplace({file, many});
+  if (is_new) {
+    at->second = many ? std::string(kQuick) + io::quick_fingerprint(file) : io::fingerprint(file);
+  }
+  return at->second;
 }
 
 StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished,
@@ -136,26 +158,21 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
   const bool done =
       record != nullptr && product_hash(products_, description.stage) == record->description.hash();
   description.keys = spec_.values_of(stage.name());
-  std::map<std::string_view, std::string_view> recorded;
+  std::vector<InputFile> files;
   if (done) {
-    recorded.insert(record->description.inputs.begin(), record->description.inputs.end());
+    files = finished_inputs(stage, record->description.inputs);
+  } else {
+    for (std::string& file : stage.inputs()) {
+      files.push_back({std::move(file), {}});
+    }
   }
-  const std::vector<std::string> files = input_files(stage, done ? record : nullptr);
-  const bool many = files.size() > kManyInputs || bytes_of(files) > kManyBytes;
-  for (const std::string& file : files) {
-    auto found = fingerprints_.find(file);
-    if (found == fingerprints_.end() && done && !std::filesystem::exists(file)) {
-      if (const auto known = recorded.find(file); known != recorded.end()) {
-        description.inputs.emplace_back(file, known->second);
-        continue;
-      }
-    }
-    if (found == fingerprints_.end()) {
-      found =
-          fingerprints_.emplace(file, many ? io::quick_fingerprint(file) : io::fingerprint(file))
-              .first;
-    }
-    description.inputs.emplace_back(file, found->second);
+  const bool many = record != nullptr && !record->description.inputs.empty()
+                        ? record->description.inputs.front().second.starts_with(kQuick)
+                        : files.size() > kManyInputs || bytes_of(files) > kManyBytes;
+  for (const InputFile& file : files) {
+    const bool is_gone = !file.recorded.empty() && !std::filesystem::exists(file.path);
+    description.inputs.emplace_back(file.path,
+                                    is_gone ? file.recorded : fingerprint(file.path, many));
   }
   for (const std::string& need : stage.needs()) {
     if (contains(finished, need)) {

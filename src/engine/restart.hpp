@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "skyloom/core/config.hpp"
@@ -20,7 +21,7 @@ using Stages = std::vector<std::unique_ptr<StageBase>>;
 
 /// Describes stages; each input file is read once. Of a stage with more than kManyInputs files, or
 /// kManyBytes in them, only size and ends are looked at: reading them all would take longer than
-/// the stage.
+/// the stage. What was recorded of a stage decides for later attempts.
 class Describer {
  public:
   static constexpr std::size_t kManyInputs = 1000;
@@ -36,12 +37,11 @@ class Describer {
                                           const StageRecord* record);
 
  private:
-  [[nodiscard]] static std::vector<std::string> input_files(StageBase& stage,
-                                                            const StageRecord* finished);
+  [[nodiscard]] std::string fingerprint(const std::string& file, bool many);
 
   const ConfigSpec& spec_;
   const Products& products_;
-  std::map<std::string, std::string> fingerprints_;
+  std::map<std::pair<std::string, bool>, std::string> fingerprints_;  // of a file, quick or not
 };
 
 /// Positions of the stages that a command runs, in order.

@@ -12,13 +12,11 @@
 
 namespace skyloom::photometry {
 
+// A list of images says nothing but which they are.
 std::vector<std::string> FramesStage::inputs(const Config& config) {
   std::vector<std::string> files;
   for (const FieldEntry& entry : config.field_entries()) {
     files.push_back(entry.input_catalog);
-    if (!entry.image_list_file.empty()) {
-      files.push_back(entry.image_list_file);
-    }
     for (const surveys::FrameSpec& spec : frame_specs(config, entry)) {
       const std::vector<std::string> pixels = surveys::pixel_files(spec);
       files.insert(files.end(), pixels.begin(), pixels.end());
