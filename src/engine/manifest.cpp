@@ -190,37 +190,41 @@ std::vector<std::size_t> recorded_inputs(const NamedTexts& recorded,
 
 namespace {
 
-std::vector<std::string> changed_inputs(const NamedTexts& before, const NamedTexts& now) {
+void find_changed_inputs(const NamedTexts& before, const NamedTexts& now, StageChanges& changes) {
   std::vector<std::string> paths;
   for (const auto& [path, fingerprint] : now) {
     paths.push_back(path);
   }
   const std::vector<std::size_t> recorded = recorded_inputs(before, paths);
-  std::vector<std::string> changes;
   std::vector<std::uint8_t> found(before.size(), 0);
   for (std::size_t i = 0; i < now.size(); ++i) {
     if (recorded[i] == kNotRecorded) {
-      changes.push_back("input " + paths[i] + " is new");
+      changes.inputs.push_back("input " + paths[i] + " is new");
+      changes.files.push_back(paths[i]);
       continue;
     }
     found[recorded[i]] = 1;
     if (before[recorded[i]].second != now[i].second) {
-      changes.push_back("input " + paths[i] + " changed");
+      changes.inputs.push_back("input " + paths[i] + " changed");
+      changes.files.push_back(paths[i]);
     }
   }
   for (std::size_t i = 0; i < before.size(); ++i) {
     if (found[i] == 0) {
-      changes.push_back("input " + before[i].first + " is gone");
+      changes.inputs.push_back("input " + before[i].first + " is gone");
     }
   }
-  if (changes.empty() &&
+  if (changes.inputs.empty() &&
       StageDescription{{}, {}, before, {}}.hash() != StageDescription{{}, {}, now, {}}.hash()) {
-    changes.emplace_back("the order of the input files changed");
+    changes.inputs.emplace_back("the order of the input files changed");
   }
-  return changes;
 }
 
 }  // namespace
+
+std::string StageDescription::hash_of_settings() const {
+  return StageDescription{stage, keys, {}, needs}.hash();
+}
 
 StageChanges changes_between(const StageDescription& before, const StageDescription& now) {
   StageChanges changes;
@@ -239,7 +243,7 @@ StageChanges changes_between(const StageDescription& before, const StageDescript
       changes.keys.push_back(name + " " + value + " -> (absent)");
     }
   }
-  changes.inputs = changed_inputs(before.inputs, now.inputs);
+  find_changed_inputs(before.inputs, now.inputs, changes);
   const auto old_needs = by_name(before.needs);
   for (const auto& [stage, identity] : now.needs) {
     const auto old = old_needs.find(stage);

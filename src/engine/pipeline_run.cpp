@@ -17,6 +17,7 @@
 #include "skyloom/io/files.hpp"
 
 #include "dry_run.hpp"
+#include "mended_inputs.hpp"
 #include "plan_bytes.hpp"
 #include "restart.hpp"
 #include "run_summary.hpp"
@@ -64,6 +65,7 @@ class PipelineRun {
   int run_stages();
   /// False when the stage was finished earlier. Collective.
   bool prepare_stage(std::size_t i);
+  bool finished_earlier(const StageDescription& description);
   StageEnd run_one(std::size_t i);
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
@@ -88,6 +90,7 @@ class PipelineRun {
   std::optional<Plan> first_plan_;     // rank 0: made while validating
   Plan plan_;                          // of the present stage, on every rank
   std::string hash_;                   // of the present stage, on every rank
+  std::string slab_hash_;              // the same
   std::string provenance_;             // the same; as bytes
   std::vector<std::string> finished_;  // rank 0
   std::unique_ptr<RunLock> lock_;      // rank 0
@@ -183,7 +186,8 @@ void PipelineRun::dry_run() {
     refuse_foreign_files(pipeline_, stages_, options_.run_directory);
     manifest_.pipeline = pipeline_.name();
   }
-  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_,
+                first_plan_);
   print_dry_run(
       {pipeline_, stages_, selected_, first_plan_, options_, products_, manifest_, describer_},
       log_);
@@ -207,7 +211,8 @@ void PipelineRun::open_directory() {
   if (is_fresh) {
     forget_selected();
   }
-  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_,
+                first_plan_);
   if (is_fresh) {
     remove_stages(pipeline_, stages_, selected_, directory);
   }
@@ -293,43 +298,67 @@ bool PipelineRun::is_finished(std::size_t i) const {
   return record != nullptr && product_hash(products_, name) == record->description.hash();
 }
 
+/// Rank 0: whether a stage is finished. What is left over of it is removed.
+bool PipelineRun::finished_earlier(const StageDescription& description) {
+  const std::string& name = description.stage;
+  StageRecord* known = manifest_.find(name);
+  bool done = known != nullptr && product_hash(products_, name) == hash_;
+  const bool whole = done && unit_counts(products_, name).failed == 0;
+  if (options_.retry_failed) {
+    done = whole;
+  }
+  if (whole) {
+    // There when a process died between the product and the end of its journal.
+    remove_journal(options_.run_directory / name);
+  }
+  if (done) {
+    known->description = description;  // inputs may have moved
+    log_.info("Stage {}: finished earlier", name);
+  }
+  return done;
+}
+
 bool PipelineRun::prepare_stage(std::size_t i) {
   StageBase& stage = *stages_[i];
   const std::string name(stage.name());
+  const fs::path folder = options_.run_directory / name;
+  StageDescription description;
+  Mended mended;
   std::string bytes;
   parallel::on_root(comm_, [&] {
-    const StageDescription description =
-        describer_.describe(stage, finished_, manifest_.find(name));
-    hash_ = description.hash();
     const StageRecord* known = manifest_.find(name);
-    bool done = known != nullptr && product_hash(products_, name) == hash_;
-    const bool whole = done && unit_counts(products_, name).failed == 0;
-    if (options_.retry_failed) {
-      done = whole;
-    }
-    if (whole) {
-      // There when a process died between the product and the end of its journal.
-      remove_journal(options_.run_directory / name);
-    }
-    if (done) {
-      log_.info("Stage {}: finished earlier", name);
+    description = describer_.describe(stage, finished_, known);
+    hash_ = description.hash();
+    slab_hash_ = description.hash_of_settings();
+    if (finished_earlier(description)) {
       return;
     }
-    bytes = plan_to_bytes(i == 0 && first_plan_ ? *first_plan_ : stage.plan(products_));
+    const Plan plan = i == 0 && first_plan_ ? *first_plan_ : stage.plan(products_);
+    bytes = plan_to_bytes(plan);
+    if (options_.retry_failed && known != nullptr) {
+      mended = mended_inputs(stage, plan, known->description, description, folder);
+      if (!mended.accepted) {
+        mended = {};
+      }
+    }
+    provenance_ = texts_to_bytes(provenance(&description));
+  });
+  comm_.broadcast(bytes);
+  comm_.broadcast(hash_);
+  comm_.broadcast(slab_hash_);
+  comm_.broadcast(provenance_);
+  if (bytes.empty()) {
+    return false;
+  }
+  take_over(comm_, folder, mended, log_);
+  parallel::on_root(comm_, [&] {
     StageRecord record;
     record.description = description;
     record.code_version = SKYLOOM_VERSION;
     record.state = "started";
     manifest_.record(name) = record;
     save_manifest();
-    provenance_ = texts_to_bytes(provenance(&description));
   });
-  comm_.broadcast(bytes);
-  comm_.broadcast(hash_);
-  comm_.broadcast(provenance_);
-  if (bytes.empty()) {
-    return false;
-  }
   plan_ = plan_from_bytes(bytes);
   io::pass_point("planned");
   return true;
@@ -341,6 +370,7 @@ StageEnd PipelineRun::run_one(std::size_t i) {
   StageSettings settings;
   settings.directory = options_.run_directory;
   settings.stage_hash = hash_;
+  settings.slab_hash = slab_hash_;
   settings.seed = static_cast<std::uint64_t>(options_.settings.seed);
   settings.retry_failed = options_.retry_failed;
   settings.deadline_s = deadline_s_;

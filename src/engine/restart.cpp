@@ -13,6 +13,8 @@
 #include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/files.hpp"
 
+#include "mended_inputs.hpp"
+
 namespace skyloom::engine {
 namespace {
 
@@ -47,6 +49,7 @@ std::vector<std::string> needed_by(const Stages& stages, const std::string& name
 struct Findings {
   std::vector<std::string> changes;   // keys and inputs
   std::vector<std::string> stages;    // concerned by these
+  bool mendable = true;               // the changes: with --retry-failed they would be accepted
   std::vector<std::string> outdated;  // stages whose earlier products changed
   std::vector<std::string> old_code;  // "stage (version)"
   std::vector<std::string> missing;   // earlier stages that this command needs and does not run
@@ -58,15 +61,30 @@ void add_once(std::vector<std::string>& texts, const std::string& text) {
   }
 }
 
+/// @param plan of the stage, where it was made
+bool is_mended(StageBase& stage, const std::optional<Plan>& plan, const StageRecord& record,
+               const StageDescription& now, const Products& products) {
+  const std::filesystem::path folder = products.directory() / now.stage;
+  try {
+    return mended_inputs(stage, plan ? *plan : stage.plan(products), record.description, now,
+                         folder)
+        .accepted;
+  } catch (const ConfigError&) {
+    return false;  // what is wrong with the inputs shows when the stage is planned
+  }
+}
+
 void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions& options) {
   const std::string where = options.run_directory.string();
   if (!findings.changes.empty()) {
-    throw ConfigError(where,
-                      "made with other settings: " + joined(findings.changes, "; ") + " (stage" +
-                          (findings.stages.size() > 1 ? "s " : " ") +
-                          joined(findings.stages, ", ") + ")",
-                      "undo the change, use --fresh to start again, or choose a new run directory "
-                      "with --out");
+    throw ConfigError(
+        where,
+        "made with other settings: " + joined(findings.changes, "; ") + " (stage" +
+            (findings.stages.size() > 1 ? "s " : " ") + joined(findings.stages, ", ") + ")",
+        std::string("undo the change, ") +
+            (findings.mendable ? "use --retry-failed to compute what reads these files again, "
+                               : "") +
+            "use --fresh to start again, or choose a new run directory with --out");
   }
   if (!findings.missing.empty()) {
     throw ConfigError(where, "stage " + findings.missing.front() + " is not finished",
@@ -109,6 +127,26 @@ std::uintmax_t bytes_of(const std::vector<InputFile>& files) {
   return bytes;
 }
 
+/// The folders that a file moved between, from its old and its new path.
+struct Move {
+  std::string from;
+  std::string to;
+
+  [[nodiscard]] std::string applied(const std::string& path) const {
+    return path.starts_with(from) ? to + path.substr(from.size()) : path;
+  }
+};
+
+Move move_between(const std::string& old_path, const std::string& new_path) {
+  const auto ends =
+      std::mismatch(old_path.rbegin(), old_path.rend(), new_path.rbegin(), new_path.rend());
+  // Whole names only.
+  const auto common = std::find(ends.first.base(), old_path.end(), '/');
+  const auto length = static_cast<std::size_t>(old_path.end() - common);
+  return {old_path.substr(0, old_path.size() - length),
+          new_path.substr(0, new_path.size() - length)};
+}
+
 // What a finished stage read may be gone: its product stands for it. Files that its inputs no
 // longer lead to count as recorded, in their place, when they are not there any more.
 std::vector<InputFile> finished_inputs(StageBase& stage, const NamedTexts& recorded) {
@@ -122,12 +160,19 @@ std::vector<InputFile> finished_inputs(StageBase& stage, const NamedTexts& recor
   }
   const std::vector<std::size_t> match = recorded_inputs(recorded, now);
   const std::set<std::size_t> found(match.begin(), match.end());
+  Move move;
+  for (std::size_t i = 0; i < now.size() && move.from == move.to; ++i) {
+    if (match[i] != kNotRecorded) {
+      move = move_between(recorded[match[i]].first, now[i]);
+    }
+  }
   std::vector<InputFile> out;
   std::size_t next = 0;
   const auto add_gone_before = [&](std::size_t end) {
     for (; next < end; ++next) {
       const auto& [path, fingerprint] = recorded[next];
-      if (!found.contains(next) && !std::filesystem::exists(path)) {
+      if (!found.contains(next) && !std::filesystem::exists(path) &&
+          !std::filesystem::exists(move.applied(path))) {
         out.push_back({path, fingerprint});
       }
     }
@@ -205,7 +250,8 @@ std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions&
 
 void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected, const RunOptions& options,
-                   const Manifest& manifest, const Products& products, Describer& describer) {
+                   const Manifest& manifest, const Products& products, Describer& describer,
+                   const std::optional<Plan>& first_plan) {
   if (manifest.pipeline != pipeline.name()) {
     throw ConfigError(options.run_directory.string(),
                       "run directory of the pipeline " + manifest.pipeline,
@@ -234,7 +280,18 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     if (redo) {
       continue;
     }
+    const std::vector<std::string> needs = stages[i]->needs();
+    const bool is_mendable =
+        changes.keys.empty() && !changes.inputs.empty() &&
+        std::all_of(needs.begin(), needs.end(),
+                    [&](const std::string& need) { return contains(finished, need); }) &&
+        is_mended(*stages[i], i == 0 ? first_plan : std::nullopt, *record, now, products);
+    const bool is_changed = !changes.keys.empty() || !changes.inputs.empty();
+    findings.mendable = findings.mendable && (is_mendable || !is_changed);
     for (const auto& list : {changes.keys, changes.inputs}) {
+      if (is_mendable && options.retry_failed) {
+        break;
+      }
       for (const std::string& change : list) {
         add_once(findings.changes, change);
         add_once(findings.stages, name);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,11 +51,14 @@ std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions&
                                          const Products& products);
 
 /// Refuses to mix results: names the keys and files that changed and the stages concerned, a
-/// missing or outdated earlier product, another code version.
+/// missing or outdated earlier product, another code version. With --retry-failed input files may
+/// have been replaced that units failed over.
+/// @param first_plan of the first stage, where it was made
 /// @throws ConfigError
 void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected, const RunOptions& options,
-                   const Manifest& manifest, const Products& products, Describer& describer);
+                   const Manifest& manifest, const Products& products, Describer& describer,
+                   const std::optional<Plan>& first_plan);
 
 /// A directory without a manifest may be anybody's: nothing in it may be overwritten.
 /// @throws ConfigError naming what a run would write over

@@ -390,8 +390,10 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
+    const std::string slab_key =
+        settings.slab_hash.empty() ? key : journal_key(settings.slab_hash, plan);
     slabs = std::make_unique<SlabFile>(comm, SlabPlace{settings.directory, name, stage.slab_file()},
-                                       key, plan.schema,
+                                       slab_key, plan.schema,
                                        SlabExtras{plan.slab_content, settings.provenance});
     forget_unsound(comm, journal, *slabs, plan, log);
   }

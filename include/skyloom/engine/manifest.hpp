@@ -29,6 +29,8 @@ struct StageDescription {
   /// Sixteen hexadecimal digits over all of it and kRunFormat; of the path of an input over the
   /// name of the file alone, so that inputs may move.
   [[nodiscard]] std::string hash() const;
+  /// The same without the inputs.
+  [[nodiscard]] std::string hash_of_settings() const;
   friend bool operator==(const StageDescription&, const StageDescription&) = default;
 };
 
@@ -37,6 +39,7 @@ struct StageChanges {
   std::vector<std::string> keys;
   std::vector<std::string> inputs;
   std::vector<std::string> needs;
+  std::vector<std::string> files;  ///< of `inputs`, those that are there with another content
 
   [[nodiscard]] bool none() const { return keys.empty() && inputs.empty() && needs.empty(); }
 };
