@@ -145,9 +145,13 @@ JournalUnits list_journal(const fs::path& directory) {
   list.units.resize(info.units);
   for (std::size_t i = 0; i < info.units; ++i) {
     // Without names, of a stage that was begun by an older program.
-    const bool named = i < plan.units.size();
-    list.units[i].key = named ? std::move(plan.units[i].key) : fmt::format("unit {}", i);
-    list.units[i].items = named ? plan.units[i].items : 0;
+    list.units[i].key = fmt::format("unit {}", i);
+  }
+  for (const Unit& unit : plan.units) {
+    if (unit.index < info.units) {
+      list.units[unit.index].key = unit.key;
+      list.units[unit.index].items = unit.items;
+    }
   }
   try {
     const std::uint32_t seed = seed_of(info);
