@@ -192,8 +192,10 @@ std::vector<Piece> Journal::Impl::copy_share(std::uint32_t to_seed,
       return;
     }
     const std::string payload = read(record);
+    Piece piece = record.front();
+    piece.kept = Piece::kNotKept;
     const std::uint32_t from_seed = std::exchange(seed, to_seed);
-    const std::vector<Piece> copied = put(record.front(), payload);
+    const std::vector<Piece> copied = put(piece, payload);
     seed = from_seed;
     written.insert(written.end(), copied.begin(), copied.end());
   };

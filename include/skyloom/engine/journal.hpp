@@ -166,8 +166,8 @@ struct JournalUnits {
   std::string items;               ///< what is counted; see Plan
   std::vector<JournalUnit> units;  ///< in the order of the plan
 };
-/// Every unit of the plan by name, from the files of a stage's folder. Reads the whole journal; as
-/// count_journal() else.
+/// Every unit of the plan by name, from the files of a stage's folder, as far as the headers of
+/// records tell: reads 8 KiB of each at most, and keeps what it returns. As count_journal() else.
 JournalUnits list_journal(const std::filesystem::path& directory);
 
 }  // namespace skyloom::engine
