@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -20,6 +19,7 @@
 #include "mended_inputs.hpp"
 #include "plan_bytes.hpp"
 #include "restart.hpp"
+#include "run_folder.hpp"
 #include "run_summary.hpp"
 #include "time_limit.hpp"
 
@@ -27,16 +27,6 @@ namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-double mean(const std::vector<double>& values) {
-  return values.empty() ? 0.0
-                        : std::accumulate(values.begin(), values.end(), 0.0) /
-                              static_cast<double>(values.size());
-}
-
-double largest(const std::vector<double>& values) {
-  return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
-}
 
 class PipelineRun {
  public:
@@ -223,23 +213,9 @@ void PipelineRun::open_directory() {
   for (const auto& stage : stages_) {
     manifest_.stage_order.emplace_back(stage->name());
   }
-  Attempt attempt;
-  attempt.command = options_.command;
-  attempt.started = utc_now();
-  attempt.ranks = comm_.size();
-  attempt.host = host_name();
-  attempt.code_version = SKYLOOM_VERSION;
-  attempt.accepted_new_code = options_.accept_new_code;
-  manifest_.attempts.push_back(attempt);
+  manifest_.attempts.push_back(attempt_of(options_, comm_.size()));
   save_manifest();
-  io::write_atomically(directory / "config.toml", spec_.toml());
-  remove_cut_off_copies(directory);
-  io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"),
-                       io::read_text(options_.config_file));
-  fs::create_directories(directory / "logs", problem);
-  if (problem) {
-    throw FatalError((directory / "logs").string() + ": cannot be created: " + problem.message());
-  }
+  write_config_copies(spec_, options_);
   const std::string command = options_.stage.empty() ? "run" : options_.stage;
   const fs::path log = command_log_of(options_.settings, directory, command);
   if (!log.empty()) {
@@ -410,13 +386,7 @@ StageEnd PipelineRun::run_one(std::size_t i) {
 
 void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& outcome) {
   StageRecord& record = manifest_.record(stage);
-  record.units = outcome.units;
-  record.failed = outcome.failed;
-  record.recovered = outcome.recovered;
-  record.elapsed_s = outcome.elapsed_s;
-  record.idle_mean = mean(outcome.idle_fraction);
-  record.idle_max = largest(outcome.idle_fraction);
-  record.idle_of_rank = outcome.idle_fraction;
+  take_outcome(outcome, record);
   if (outcome.end == StageEnd::complete) {
     record.state = "done";
     record.finished = utc_now();
@@ -430,23 +400,7 @@ void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& o
 }
 
 NamedTexts PipelineRun::provenance(const StageDescription* description) const {
-  NamedTexts out{{"skyloom_version", SKYLOOM_VERSION},
-                 {"pipeline", std::string(pipeline_.name())},
-                 {"seed", std::to_string(options_.settings.seed)},
-                 {"written", utc_now()},
-                 {"ranks", std::to_string(comm_.size())},
-                 {"host", host_name()},
-                 {"command", options_.command},
-                 {"config", spec_.toml()},
-                 {"accepted_new_code", options_.accept_new_code ? "true" : "false"}};
-  if (description != nullptr) {
-    std::string inputs;
-    for (const auto& [path, fingerprint] : description->inputs) {
-      inputs += fingerprint + "  " + path + "\n";
-    }
-    out.emplace_back("inputs", inputs);
-  }
-  return out;
+  return provenance_of(pipeline_, spec_, options_, comm_.size(), description);
 }
 
 /// Files beside the products, by all ranks. False when it was stopped on the way.

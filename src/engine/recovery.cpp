@@ -7,7 +7,7 @@
 #include "skyloom/core/errors.hpp"
 
 #include "journal_files.hpp"
-#include "restart.hpp"
+#include "run_folder.hpp"
 
 namespace skyloom::engine {
 namespace {

@@ -8,9 +8,7 @@
 #include <string_view>
 
 #include "skyloom/core/errors.hpp"
-#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/publish.hpp"
-#include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/files.hpp"
 
 #include "mended_inputs.hpp"
@@ -311,97 +309,6 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     }
   }
   refuse(findings, pipeline, options);
-}
-
-void remove_journal(const std::filesystem::path& folder) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  std::vector<fs::path> journals;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().starts_with("journal.")) {
-      journals.push_back(entry.path());
-    }
-  }
-  for (const fs::path& journal : journals) {
-    fs::remove(journal, ignored);
-  }
-  fs::remove(folder, ignored);  // only when nothing else is in it
-}
-
-namespace {
-
-/// A file outside of the run directory may be anything by now.
-std::vector<std::string> exports_inside(const Pipeline& pipeline) {
-  std::vector<std::string> files;
-  for (const Export& exported : pipeline.exports()) {
-    const auto path = std::filesystem::path(exported.file).lexically_normal();
-    if (path.is_relative() && *path.begin() != "..") {
-      files.push_back(path.string());
-    }
-  }
-  return files;
-}
-
-}  // namespace
-
-void remove_stages(const Pipeline& pipeline, const Stages& stages,
-                   const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
-  for (const std::size_t i : selected) {
-    const std::string name(stages[i]->name());
-    remove(name + ".h5");
-    remove(name + ".h5.tmp");
-    remove_slab_files({run_directory, name, stages[i]->slab_file()});
-    remove_journal(run_directory / name);
-  }
-  remove(std::string(pipeline.name()) + ".h5");
-  remove("report.html");
-  remove("progress.json");
-  for (const std::string& folder : pipeline.folders()) {
-    remove_stamped_files(run_directory / folder);
-  }
-  for (const std::string& file : exports_inside(pipeline)) {
-    remove(file);
-  }
-}
-
-void remove_cut_off_copies(const std::filesystem::path& directory) {
-  std::vector<std::filesystem::path> files;
-  for (const std::filesystem::directory_entry& entry :
-       std::filesystem::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("config_used_") && name.ends_with(".tmp")) {
-      files.push_back(entry.path());
-    }
-  }
-  for (const std::filesystem::path& file : files) {
-    std::filesystem::remove(file);
-  }
-}
-
-void refuse_foreign_files(const Pipeline& pipeline, const Stages& stages,
-                          const std::filesystem::path& run_directory) {
-  std::vector<std::string> names{std::string(pipeline.name()) + ".h5", "config.toml",
-                                 "report.html"};
-  for (const auto& stage : stages) {
-    names.push_back(std::string(stage->name()) + ".h5");
-    names.push_back(stage->slab_file());
-  }
-  for (const std::string& file : exports_inside(pipeline)) {
-    names.push_back(file);
-  }
-  for (const std::string& folder : pipeline.folders()) {
-    names.push_back(folder);
-  }
-  for (const std::string& name : names) {
-    if (!name.empty() && std::filesystem::exists(run_directory / name)) {
-      throw ConfigError((run_directory / name).string(), "is not from a run here",
-                        "a directory with manifest.json, or without such files");
-    }
-  }
 }
 
 }  // namespace skyloom::engine

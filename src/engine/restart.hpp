@@ -60,21 +60,4 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const Manifest& manifest, const Products& products, Describer& describer,
                    const std::optional<Plan>& first_plan);
 
-/// A directory without a manifest may be anybody's: nothing in it may be overwritten.
-/// @throws ConfigError naming what a run would write over
-void refuse_foreign_files(const Pipeline& pipeline, const Stages& stages,
-                          const std::filesystem::path& run_directory);
-
-/// Copies of the configuration carry a time in their names: what a killed attempt left of one is
-/// not written over.
-void remove_cut_off_copies(const std::filesystem::path& directory);
-
-/// Removes a stage's journal, and its folder when nothing else is in it.
-void remove_journal(const std::filesystem::path& folder);
-
-/// Removes what skyloom wrote of these stages, and everything that was derived from them.
-void remove_stages(const Pipeline& pipeline, const Stages& stages,
-                   const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory);
-
 }  // namespace skyloom::engine
