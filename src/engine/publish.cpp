@@ -235,7 +235,7 @@ std::string product_hash(const Products& products, const std::string& stage) {
 }
 
 std::string product_identity(const Products& products, const std::string& stage) {
-  const std::string hash = product_hash(products, stage);
+  std::string hash = product_hash(products, stage);
   if (hash.empty()) {
     return hash;
   }
