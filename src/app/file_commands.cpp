@@ -154,7 +154,7 @@ void report_command(const CommandLine& line, std::span<const PipelineEntry> pipe
   engine::RunSettings settings;
   declare_all(*pipeline, spec, settings);
   const fs::path config = directory / "config.toml";
-  const fs::path base = fs::path(manifest.config_file).parent_path();
+  const fs::path base = fs::path(engine::config_file_of(manifest, directory)).parent_path();
   spec.apply(io::read_toml(config), config.string(), base.string());
   pipeline->check();
   const engine::Products products(directory);

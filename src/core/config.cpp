@@ -67,6 +67,21 @@ std::string field_text(const ConfigSpec::Field& field) {
                     field);
 }
 
+std::string name_of(const std::string& path) {
+  const std::filesystem::path given(path);
+  return (given.has_filename() ? given : given.parent_path()).filename().string();
+}
+
+/// The text of a path or of several, without the folders.
+std::string names_text(const ConfigSpec::Field& field) {
+  if (const auto* const* path = std::get_if<std::string*>(&field)) {
+    return toml_quoted(name_of(**path));
+  }
+  std::vector<std::string> names = *std::get<std::vector<std::string>*>(field);
+  std::transform(names.begin(), names.end(), names.begin(), name_of);
+  return list_text(names);
+}
+
 std::string type_name(const ConfigSpec::Field& field) {
   return std::visit(
       Overloaded{[](const bool*) { return "a boolean"; }, [](const int*) { return "an integer"; },
@@ -407,13 +422,13 @@ std::string ConfigSpec::describe(const Entry& entry) const {
   return {};
 }
 
-std::string ConfigSpec::value_text(const Entry& entry) {
+std::string ConfigSpec::value_text(const Entry& entry, Paths paths) {
   if (entry.each) {
     std::string out = "[";
-    entry.each([&out](const ConfigSpec& element) {
+    entry.each([&out, paths](const ConfigSpec& element) {
       out += out == "[" ? "{" : ", {";
       bool first = true;
-      for (const auto& [key, value] : element.values()) {
+      for (const auto& [key, value] : element.values(paths)) {
         out += (first ? "" : ", ") + key + " = " + value;
         first = false;
       }
@@ -421,17 +436,22 @@ std::string ConfigSpec::value_text(const Entry& entry) {
     });
     return out + "]";
   }
-  return field_text(entry.field);
+  return entry.key.input_path && paths == Paths::names ? names_text(entry.field)
+                                                       : field_text(entry.field);
 }
 
-std::vector<std::pair<std::string, std::string>> ConfigSpec::values() const {
+std::vector<std::pair<std::string, std::string>> ConfigSpec::values(Paths paths) const {
   std::vector<std::pair<std::string, std::string>> out;
   for (const Entry& entry : entries_) {
     if (!entry.ignored) {
-      out.emplace_back(entry.name, value_text(entry));
+      out.emplace_back(entry.name, value_text(entry, paths));
     }
   }
   return out;
+}
+
+std::vector<std::pair<std::string, std::string>> ConfigSpec::values() const {
+  return values(Paths::whole);
 }
 
 std::vector<std::pair<std::string, std::string>> ConfigSpec::values_of(
@@ -440,7 +460,7 @@ std::vector<std::pair<std::string, std::string>> ConfigSpec::values_of(
   for (const Entry& entry : entries_) {
     const auto& stages = entry.key.stages;
     if (!entry.ignored && std::find(stages.begin(), stages.end(), stage) != stages.end()) {
-      out.emplace_back(entry.name, value_text(entry));
+      out.emplace_back(entry.name, value_text(entry, Paths::names));
     }
   }
   return out;

@@ -1,7 +1,6 @@
 #include "skyloom/engine/assemble.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "skyloom/core/errors.hpp"
@@ -10,6 +9,7 @@
 #include "skyloom/io/hdf5.hpp"
 #include "skyloom/io/posix_file.hpp"
 
+#include "open_parts.hpp"
 #include "payload.hpp"
 
 namespace skyloom::engine {
@@ -83,9 +83,10 @@ void read_round(const Plan& plan, const Journal& journal, std::size_t round, boo
   share.tables.emplace_back(units_schema(plan.schema));
   share.round = round;
   const std::size_t last = round + 1 < share.rounds.size() ? share.rounds[round + 1] : 0;
-  for (std::size_t unit = last == 0 ? 0 : share.rounds[round]; unit < last; ++unit) {
-    Payload payload = decode_payload(journal.payload(unit), plan.schema);
-    append_unit(plan.units[unit], payload, share.tables.back());
+  UnitList::Iterator unit = plan.units.from(last == 0 ? 0 : share.rounds[round]);
+  for (; unit->index < last; ++unit) {
+    Payload payload = decode_payload(journal.payload(unit->index), plan.schema);
+    append_unit(*unit, payload, share.tables.back());
     for (std::size_t i = 0; i < payload.tables.size(); ++i) {
       share.tables[i].append(payload.tables[i]);
     }
@@ -117,39 +118,10 @@ std::size_t elements(const std::vector<std::size_t>& sides) {
   return out;
 }
 
-/// The claims of all ranks on one slab array.
-std::vector<SlabBox> gather_boxes(const parallel::Comm& comm, const std::vector<SlabClaim>& claims,
-                                  std::size_t slab, std::size_t axes) {
-  std::vector<std::uint64_t> numbers;
-  for (const SlabClaim& claim : claims) {
-    if (claim.slab == slab) {
-      numbers.insert(numbers.end(), claim.start.begin(), claim.start.end());
-      numbers.insert(numbers.end(), claim.count.begin(), claim.count.end());
-    }
-  }
-  const std::string mine(reinterpret_cast<const char*>(numbers.data()),
-                         numbers.size() * sizeof(std::uint64_t));
-  std::vector<SlabBox> boxes;
-  for (const std::string& bytes : comm.gather_all(mine)) {
-    numbers.resize(bytes.size() / sizeof(std::uint64_t));
-    if (!bytes.empty()) {
-      std::memcpy(numbers.data(), bytes.data(), bytes.size());
-    }
-    for (auto at = numbers.cbegin(); at != numbers.cend();) {
-      const auto middle = at + static_cast<std::ptrdiff_t>(axes);
-      const auto end = middle + static_cast<std::ptrdiff_t>(axes);
-      boxes.push_back({{at, middle}, {middle, end}});
-      at = end;
-    }
-  }
-  return boxes;
-}
-
 // What no unit wrote must not look like data: neither the zeros of a new file nor what an earlier
 // attempt of a unit left there. Units do not overlap, so equal counts mean that nothing is open.
 void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
                      const std::vector<SlabClaim>& claims, SlabFile& slabs) {
-  const auto ranks = static_cast<std::size_t>(comm.size());
   for (std::size_t slab = 0; slab < schema.slabs.size(); ++slab) {
     std::size_t covered = 0;
     for (const SlabClaim& claim : claims) {
@@ -159,10 +131,8 @@ void fill_open_parts(const parallel::Comm& comm, const Schema& schema,
     if (static_cast<std::size_t>(comm.sum(static_cast<std::int64_t>(covered))) == elements(shape)) {
       continue;
     }
-    const std::vector<SlabBox> open =
-        uncovered(shape, gather_boxes(comm, claims, slab, shape.size()));
-    for (std::size_t i = static_cast<std::size_t>(comm.rank()); i < open.size(); i += ranks) {
-      slabs.fill_missing(slab, open[i]);
+    for (const SlabBox& box : uncovered_share(comm, claims, slab, shape)) {
+      slabs.fill_missing(slab, box);
     }
   }
 }

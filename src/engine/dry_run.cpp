@@ -80,10 +80,16 @@ bool is_finished(const DryRun& run, const StageDescription& now, std::size_t i) 
   return is_there && (!is_mended || unit_counts(run.products, now.stage).failed == 0);
 }
 
-/// What an earlier command with the same settings left of a stage.
-void take_journal(const DryRun& run, const StageDescription& now, const Plan& plan, Line& line) {
+/// What an earlier command with the same settings left of a stage. Input files that may have been
+/// replaced make no difference.
+void take_journal(const DryRun& run, const StageRecord& record, const StageDescription& now,
+                  const Plan& plan, Line& line) {
   const std::filesystem::path folder = run.options.run_directory / line.stage;
-  if (read_journal_info(folder).key == journal_key(now.hash(), plan)) {
+  const std::string key = read_journal_info(folder).key;
+  const bool is_mended = run.options.retry_failed &&
+                         record.description.hash_of_settings() == now.hash_of_settings() &&
+                         key == journal_key(record.description.hash(), plan);
+  if (is_mended || key == journal_key(now.hash(), plan)) {
     const JournalCount count = count_journal(folder);
     line.retried = run.options.retry_failed ? count.failed : 0;
     line.done = count.done - line.retried;
@@ -134,7 +140,7 @@ std::vector<Line> lines_of(const DryRun& run, Log& log) {
       const Plan plan = i == 0 && run.first ? *run.first : stage.plan(run.products);
       take_plan(plan, line.forecast);
       if (now) {
-        take_journal(run, *now, plan, line);
+        take_journal(run, *record, *now, plan, line);
       }
       line.is_planned = true;
     }

@@ -18,6 +18,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHashName = "config_hash";
 constexpr const char* kHashCard = "CFGHASH";
+/// In the folder of a set: what ranks are writing, one file each. Half a file carries no stamp, so
+/// that its place must tell whose it is.
+constexpr const char* kUnfinished = ".skyloom-unfinished";
 
 /// The hash in the stamp of a file; nullopt when it has none or cannot be read.
 std::optional<std::string> stamp_of(const fs::path& path, bool is_fits) {
@@ -37,8 +40,7 @@ bool is_fits_name(const std::string& name) {
 }
 
 void write_file(const fs::path& path, const FileContent& content, const FileStamp& stamp) {
-  const fs::path temporary = path.string() + ".tmp";
-  io::Hdf5Writer writer(temporary);
+  io::Hdf5Writer writer(path);
   write_content(writer, content);
   writer.attribute("/", kHashName, std::string_view(stamp.hash));
   writer.attribute("/", "seed", stamp.seed);
@@ -49,8 +51,6 @@ void write_file(const fs::path& path, const FileContent& content, const FileStam
     }
   }
   writer.close();
-  io::pass_point("file");
-  io::rename_durably(temporary, path);
 }
 
 void write_fits(const fs::path& path, FitsContent content, const FileStamp& stamp) {
@@ -58,7 +58,6 @@ void write_fits(const fs::path& path, FitsContent content, const FileStamp& stam
   cards.emplace_back(kHashCard, stamp.hash);
   cards.emplace_back("RUNSEED", static_cast<std::int64_t>(stamp.seed));
   cards.emplace_back("CREATOR", std::string("skyloom ") + SKYLOOM_VERSION);
-  io::pass_point("file");
   write_fits_file(path, content);
 }
 
@@ -72,21 +71,36 @@ auto content_of(const FileSet& set, const Make& make, std::size_t i) {
   }
 }
 
+/// Writes file i of a set. @param unfinished what this rank writes to, without the ending
+void write_one(const FileSet& set, std::size_t i, const fs::path& path, const fs::path& unfinished,
+               const FileStamp& stamp) {
+  const bool is_gzip = path.extension() == ".gz";
+  const fs::path temporary = unfinished.string() + (set.make  ? ".h5"
+                                                    : is_gzip ? ".fits.gz"
+                                                              : ".fits");
+  if (set.make) {
+    write_file(temporary, content_of(set, set.make, i), stamp);
+  } else {
+    write_fits(temporary, content_of(set, set.make_fits, i), stamp);
+  }
+  io::pass_point("file");
+  io::rename_durably(temporary, path);
+}
+
 }  // namespace
 
 void remove_stamped_files(const fs::path& folder) {
   std::error_code ignored;
+  fs::remove_all(folder / kUnfinished, ignored);
   std::vector<fs::path> inside;
   for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
     inside.push_back(entry.path());
   }
   // What is in a folder before the folder.
   for (auto path = inside.rbegin(); path != inside.rend(); ++path) {
-    std::string name = path->filename().string();
-    const bool unfinished = name.ends_with(".tmp");
-    name = unfinished ? path->stem().string() : name;
+    const std::string name = path->filename().string();
     const bool is_ours = (is_fits_name(name) || name.ends_with(".h5")) &&
-                         (unfinished || stamp_of(*path, is_fits_name(name)));
+                         stamp_of(*path, is_fits_name(name)).has_value();
     if (is_ours || (fs::is_directory(*path, ignored) && fs::is_empty(*path, ignored))) {
       fs::remove(*path, ignored);
     }
@@ -107,24 +121,24 @@ bool write_file_sets(const parallel::Comm& comm, const Pipeline& pipeline, const
   parallel::agree(comm, trouble.empty(), trouble);
   for (const FileSet& set : sets) {
     const fs::path folder = products.directory() / set.folder;
-    parallel::on_root(comm, [&] { io::create_folders(folder); });
+    const fs::path unfinished = folder / kUnfinished;
+    parallel::on_root(comm, [&] { io::create_folders(unfinished); });
     const auto step = static_cast<std::size_t>(comm.size());
     std::int64_t written = 0;
     for (auto i = static_cast<std::size_t>(comm.rank()); i < set.names.size() && !stopped;
          i += step) {
       const fs::path path = folder / set.names[i];
-      const bool is_fits = static_cast<bool>(set.make_fits);
-      if (stamp_of(path, is_fits) != stamp.hash) {
-        if (is_fits) {
-          write_fits(path, content_of(set, set.make_fits, i), stamp);
-        } else {
-          write_file(path, content_of(set, set.make, i), stamp);
-        }
+      if (stamp_of(path, static_cast<bool>(set.make_fits)) != stamp.hash) {
+        write_one(set, i, path, unfinished / std::to_string(comm.rank()), stamp);
         ++written;
       }
       stopped = must_stop();
     }
     stopped = comm.any(stopped);
+    parallel::on_root(comm, [&] {
+      std::error_code ignored;
+      fs::remove_all(unfinished, ignored);
+    });
     log.info("{}: {} files, {} written now", set.folder, set.names.size(), comm.sum(written));
     if (stopped) {
       return false;

@@ -12,6 +12,7 @@
 
 #include "skyloom/core/errors.hpp"
 #include "skyloom/io/accident.hpp"
+#include "skyloom/io/files.hpp"
 #include "skyloom/io/posix_file.hpp"
 
 #include "journal_files.hpp"
@@ -61,6 +62,7 @@ struct Journal::Impl {
   std::uint32_t generation = 1;
   std::uint32_t group = 0;
   std::uint64_t writers = 1;
+  std::uint64_t first_segment = 0;
   std::uint64_t segment = 0;
   std::size_t used = 0;  // bytes of the current segment
   io::PosixFile file;
@@ -85,6 +87,8 @@ struct Journal::Impl {
   void recover();
   [[nodiscard]] bool has_room_for(const std::vector<JournalFile>& files) const;
   void compact(const std::vector<JournalFile>& old_files);
+  std::vector<Piece> copy_share(std::uint32_t to_seed, std::span<const std::uint8_t> without);
+  void remove_files(const std::vector<JournalFile>& files) const;
   Piece put_piece(Piece piece, std::string_view payload);
   std::vector<Piece> put(Piece piece, std::string_view payload);
   [[nodiscard]] std::string read(std::span<const Piece> record) const;
@@ -176,26 +180,35 @@ bool Journal::Impl::has_room_for(const std::vector<JournalFile>& files) const {
   return comm.any(has_room);
 }
 
-/// Rewrites what counts into this attempt's files; then the old ones are not needed.
-void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
+/// Copies what counts of this rank's share into this attempt's files and forces them to disk. On
+/// return the seed is `to_seed` on all ranks.
+std::vector<Piece> Journal::Impl::copy_share(std::uint32_t to_seed,
+                                             std::span<const std::uint8_t> without) {
   const auto [first, last] = index.share();
-  std::vector<Piece> rewritten;
+  std::vector<Piece> written;
   std::string trouble;
   const auto copy = [&](std::span<const Piece> record) {
     if (record.empty()) {
       return;
     }
+    const std::string payload = read(record);
     Piece piece = record.front();
-    const std::vector<Piece> copied = put(piece, read(record));
-    rewritten.insert(rewritten.end(), copied.begin(), copied.end());
+    piece.kept = Piece::kNotKept;
+    const std::uint32_t from_seed = std::exchange(seed, to_seed);
+    const std::vector<Piece> copied = put(piece, payload);
+    seed = from_seed;
+    written.insert(written.end(), copied.begin(), copied.end());
   };
   try {
     for (std::size_t unit = first; unit < last; ++unit) {
-      copy(index.outcome_of(unit));
-      copy(index.state_of(unit));
+      if (without.empty() || without[unit] == 0) {
+        copy(index.outcome_of(unit));
+        copy(index.state_of(unit));
+      }
     }
     for (const Piece& start : index.starts()) {
-      if (start.unit >= first && start.unit < last) {
+      if (start.unit >= first && start.unit < last &&
+          (without.empty() || without[start.unit] == 0)) {
         copy({&start, 1});
       }
     }
@@ -207,14 +220,24 @@ void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
   }
   parallel::agree(comm, trouble.empty(), trouble);
   readers.clear();
-  index.recover(rewritten);
-  io::pass_point("compacted");
+  seed = to_seed;
+  return written;
+}
+
+void Journal::Impl::remove_files(const std::vector<JournalFile>& files) const {
   comm.barrier();
   parallel::on_root(comm, [&] {
-    for (const JournalFile& old : old_files) {
+    for (const JournalFile& old : files) {
       fs::remove(directory / journal_file_name(old.generation, old.group));
     }
   });
+}
+
+/// Rewrites what counts into this attempt's files; then the old ones are not needed.
+void Journal::Impl::compact(const std::vector<JournalFile>& old_files) {
+  index.recover(copy_share(seed, {}));
+  io::pass_point("compacted");
+  remove_files(old_files);
 }
 
 Piece Journal::Impl::put_piece(Piece piece, std::string_view payload) {
@@ -263,7 +286,8 @@ Journal::Journal(const parallel::Comm& comm, fs::path directory, std::string key
   const int group = comm.rank() % groups;
   impl_->group = static_cast<std::uint32_t>(group);
   impl_->writers = static_cast<std::uint64_t>((comm.size() - group + groups - 1) / groups);
-  impl_->segment = static_cast<std::uint64_t>(comm.rank() / groups);
+  impl_->first_segment = static_cast<std::uint64_t>(comm.rank() / groups);
+  impl_->segment = impl_->first_segment;
   impl_->recover();
 }
 
@@ -391,6 +415,31 @@ void Journal::merge(bool with_payloads) {
     piece.kept = with_payloads ? piece.kept : Piece::kNotKept;
   }
   impl_->index.add(written);
+}
+
+void Journal::rewrite(const std::string& key, std::span<const std::uint8_t> without) {
+  std::vector<JournalFile> old_files = list_on_root(impl_->comm, impl_->directory);
+  // Where it was compacted on opening, this attempt has files of the old key.
+  impl_->file = io::PosixFile();
+  if (!old_files.empty()) {
+    impl_->generation = old_files.back().generation + 1;
+  }
+  impl_->segment = impl_->first_segment;
+  impl_->used = 0;
+  parallel::on_root(impl_->comm, [&] {
+    std::uint64_t bytes = 0;
+    for (const JournalFile& old : old_files) {
+      bytes += old.bytes;
+    }
+    io::require_space(impl_->directory / "journal", bytes);
+  });
+  impl_->index.recover(impl_->copy_share(checksum_of(key), without));
+  io::pass_point("rewritten");
+  parallel::on_root(impl_->comm, [&] {
+    write_journal_info(impl_->directory, {key, impl_->index.units()});
+  });
+  io::pass_point("taken");
+  impl_->remove_files(old_files);
 }
 
 void Journal::remove() {

@@ -102,17 +102,31 @@ std::vector<Piece> pieces_of(const fs::path& directory, std::uint32_t seed) {
   return scan_journal_files(directory, list_journal_files(directory), seed, 0, 1).pieces;
 }
 
-void mark_finished(std::vector<Piece> pieces, PieceReader& read, JournalUnits& list) {
-  for (const Piece& piece : winning_pieces(std::move(pieces))) {
-    if (piece.part != 0 || piece.unit >= list.units.size()) {
-      continue;
+/// As far as headers tell; a record in pieces is there when its last one is.
+void mark_finished(const fs::path& directory, std::uint32_t seed, JournalUnits& list) {
+  std::map<std::uint64_t, Piece> failures;
+  skim_journal_files(directory, list_journal_files(directory), seed, [&](const Piece& piece) {
+    const bool is_result = piece.kind == RecordKind::result;
+    const bool is_failure = piece.kind == RecordKind::failed;
+    if (piece.unit >= list.units.size() || piece.part + 1 != piece.parts ||
+        (!is_result && !is_failure)) {
+      return;
     }
     JournalUnit& unit = list.units[piece.unit];
+    if (is_result) {
+      unit.failed = false;
+    } else if (!unit.done || unit.failed) {
+      unit.failed = true;
+      Piece& newest = failures.try_emplace(piece.unit, piece).first->second;
+      newest = newest.attempt > piece.attempt ? newest : piece;
+    }
     unit.done = true;
-    unit.failed = piece.kind == RecordKind::failed;
-    const std::string payload = unit.failed ? read(piece) : std::string();
+  });
+  PieceReader read(directory, seed);
+  for (const auto& [unit, piece] : failures) {
+    const std::string payload = list.units[unit].failed ? read(piece) : std::string();
     if (!payload.empty()) {
-      unit.failure = failure_text(payload);
+      list.units[unit].failure = failure_text(payload);
     }
   }
 }
@@ -145,14 +159,16 @@ JournalUnits list_journal(const fs::path& directory) {
   list.units.resize(info.units);
   for (std::size_t i = 0; i < info.units; ++i) {
     // Without names, of a stage that was begun by an older program.
-    const bool named = i < plan.units.size();
-    list.units[i].key = named ? std::move(plan.units[i].key) : fmt::format("unit {}", i);
-    list.units[i].items = named ? plan.units[i].items : 0;
+    list.units[i].key = fmt::format("unit {}", i);
+  }
+  for (const Unit& unit : plan.units) {
+    if (unit.index < info.units) {
+      list.units[unit.index].key = unit.key;
+      list.units[unit.index].items = unit.items;
+    }
   }
   try {
-    const std::uint32_t seed = seed_of(info);
-    PieceReader read(directory, seed);
-    mark_finished(pieces_of(directory, seed), read, list);
+    mark_finished(directory, seed_of(info), list);
   } catch (const FatalError&) {
     // A file that went away: the stage has just been assembled.
     return list;

@@ -74,7 +74,82 @@ void scan_one(const io::PosixFile& file, const JournalFile& which, std::uint64_t
   }
 }
 
+/// The headers of one segment, with a window that jumps over payloads.
+class SegmentSkimmer {
+ public:
+  SegmentSkimmer(const io::PosixFile& file, std::uint64_t begin, std::uint64_t end,
+                 std::uint32_t seed)
+      : file_(file), end_(end), seed_(seed), at_(begin), window_at_(begin) {}
+
+  /// The next piece with the place of its payload; nullopt at the end.
+  std::optional<Piece> next() {
+    while (at_ + kRecordHeaderBytes <= end_ && look()) {
+      const std::span<const std::byte> here = std::span(window_).subspan(at_ - window_at_);
+      std::optional<Piece> piece = piece_at(seed_, here);
+      if (!piece || at_ + kRecordHeaderBytes + padded_length(piece->length) > end_) {
+        at_ += 8;
+        continue;
+      }
+      piece->offset = at_ + kRecordHeaderBytes;
+      at_ = piece->offset + padded_length(piece->length);
+      return piece;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  /// False when no whole header is left.
+  bool look() {
+    if (at_ + kRecordHeaderBytes > window_at_ + window_.size()) {
+      window_.resize(std::min<std::uint64_t>(kWindow, end_ - at_));
+      window_.resize(file_.read(window_, at_));
+      window_at_ = at_;
+    }
+    return window_.size() >= kRecordHeaderBytes;
+  }
+
+  static constexpr std::uint64_t kWindow = 8192;
+
+  const io::PosixFile& file_;
+  std::uint64_t end_;
+  std::uint32_t seed_;
+  std::uint64_t at_;
+  std::uint64_t window_at_;
+  std::vector<std::byte> window_;
+};
+
+bool is_whole(const io::PosixFile& file, std::uint32_t seed, const Piece& piece) {
+  std::vector<std::byte> payload(piece.length);
+  return file.read(payload, piece.offset) == payload.size() &&
+         checksum(seed, payload) == piece.payload_crc;
+}
+
 }  // namespace
+
+void skim_journal_files(const fs::path& directory, const std::vector<JournalFile>& files,
+                        std::uint32_t seed, const std::function<void(const Piece& piece)>& see) {
+  for (const JournalFile& which : files) {
+    const io::PosixFile file(directory / journal_file_name(which.generation, which.group),
+                             io::PosixFile::Mode::read);
+    for (std::uint64_t at = 0; at < which.bytes; at += kSegmentBytes) {
+      try {
+        SegmentSkimmer segment(file, at, std::min(which.bytes, at + kSegmentBytes), seed);
+        std::optional<Piece> piece = segment.next();
+        while (piece) {
+          piece->generation = which.generation;
+          piece->group = which.group;
+          const std::optional<Piece> following = segment.next();
+          if (following || is_whole(file, seed, *piece)) {
+            see(*piece);
+          }
+          piece = following;
+        }
+      } catch (const FatalError&) {
+        // A bad sector costs the records behind it in its segment.
+      }
+    }
+  }
+}
 
 std::string journal_file_name(std::uint32_t generation, std::uint32_t group) {
   return fmt::format("journal.g{:04}.{:03}", generation, group);

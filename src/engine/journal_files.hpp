@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +39,19 @@ struct JournalScan {
 JournalScan scan_journal_files(const std::filesystem::path& directory,
                                const std::vector<JournalFile>& files, std::uint32_t seed,
                                std::size_t reader, std::size_t readers);
+
+/// The piece whose header stands at the beginning of `bytes`, if there is one; its payload is not
+/// looked at.
+std::optional<Piece> piece_at(std::uint32_t seed, std::span<const std::byte> bytes);
+/// Of a payload with its padding.
+std::size_t padded_length(std::size_t length);
+
+/// Calls `see` for every piece, as far as headers tell: payloads are skipped, but for the last of a
+/// segment, which may have been cut short. What cannot be read is skipped too.
+/// @throws FatalError when a file cannot be opened
+void skim_journal_files(const std::filesystem::path& directory,
+                        const std::vector<JournalFile>& files, std::uint32_t seed,
+                        const std::function<void(const Piece& piece)>& see);
 
 /// <directory>/journal.info: the key and the number of units, for a reader who does not know them.
 struct JournalInfo {

@@ -39,6 +39,8 @@ class JournalIndex {
   /// Collective: drops units (the same on every rank).
   void forget(std::span<const std::uint8_t> units);
 
+  [[nodiscard]] std::size_t units() const { return known_.size(); }
+
   // Of any unit:
   [[nodiscard]] bool has(std::size_t unit) const { return known_[unit] != kNothing; }
   [[nodiscard]] bool failed(std::size_t unit) const { return known_[unit] == kFailed; }

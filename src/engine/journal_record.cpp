@@ -12,6 +12,8 @@
 #include "skyloom/core/errors.hpp"
 #include "skyloom/engine/journal.hpp"
 
+#include "journal_files.hpp"
+
 namespace skyloom::engine {
 namespace {
 
@@ -37,10 +39,6 @@ std::uint32_t header_checksum(std::uint32_t seed, RecordHeader header) {
   return checksum(seed, std::as_bytes(std::span(&header, 1)));
 }
 
-std::size_t padded(std::size_t length) {
-  return (length + 7) / 8 * 8;
-}
-
 bool known_kind(std::uint32_t kind) {
   return kind >= 1 && kind <= 4;
 }
@@ -49,26 +47,14 @@ enum class Found : std::uint8_t { nothing, header, record };
 
 /// What stands at the beginning of `bytes`: a record, only its header, or something else.
 Found read_record(std::uint32_t seed, std::span<const std::byte> bytes, Piece& piece) {
-  RecordHeader header;
-  if (bytes.size() < sizeof header) {
+  const std::optional<Piece> found = piece_at(seed, bytes);
+  if (!found) {
     return Found::nothing;
   }
-  std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.magic != kMagic || header.header_crc != header_checksum(seed, header) ||
-      !known_kind(header.kind) || header.part >= header.parts) {
-    return Found::nothing;
-  }
-  piece = Piece{};
-  piece.unit = header.unit;
-  piece.length = header.length;
-  piece.payload_crc = header.payload_crc;
-  piece.part = header.part;
-  piece.parts = header.parts;
-  piece.kind = static_cast<RecordKind>(header.kind);
-  piece.attempt = header.attempt;
+  piece = *found;
   const bool whole =
-      header.length <= bytes.size() - sizeof header &&
-      header.payload_crc == checksum(seed, bytes.subspan(sizeof header, header.length));
+      piece.length <= bytes.size() - kRecordHeaderBytes &&
+      piece.payload_crc == checksum(seed, bytes.subspan(kRecordHeaderBytes, piece.length));
   return whole ? Found::record : Found::header;
 }
 
@@ -112,6 +98,31 @@ std::uint32_t checksum(std::uint32_t seed, std::span<const std::byte> bytes) {
   return static_cast<std::uint32_t>(crc);
 }
 
+std::size_t padded_length(std::size_t length) {
+  return (length + 7) / 8 * 8;
+}
+
+std::optional<Piece> piece_at(std::uint32_t seed, std::span<const std::byte> bytes) {
+  RecordHeader header;
+  if (bytes.size() < sizeof header) {
+    return std::nullopt;
+  }
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.magic != kMagic || header.header_crc != header_checksum(seed, header) ||
+      !known_kind(header.kind) || header.part >= header.parts) {
+    return std::nullopt;
+  }
+  Piece piece;
+  piece.unit = header.unit;
+  piece.length = header.length;
+  piece.payload_crc = header.payload_crc;
+  piece.part = header.part;
+  piece.parts = header.parts;
+  piece.kind = static_cast<RecordKind>(header.kind);
+  piece.attempt = header.attempt;
+  return piece;
+}
+
 std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_view payload) {
   if (payload.size() > kMaxPieceBytes) {
     throw FatalError("journal: a piece of " + std::to_string(payload.size()) +
@@ -126,7 +137,7 @@ std::string encode_piece(std::uint32_t seed, const Piece& piece, std::string_vie
   header.length = static_cast<std::uint32_t>(payload.size());
   header.payload_crc = checksum(seed, std::as_bytes(std::span(payload.data(), payload.size())));
   header.header_crc = header_checksum(seed, header);
-  std::string out(sizeof header + padded(payload.size()), '\0');
+  std::string out(sizeof header + padded_length(payload.size()), '\0');
   std::memcpy(out.data(), &header, sizeof header);
   std::memcpy(out.data() + sizeof header, payload.data(), payload.size());
   return out;
@@ -145,7 +156,7 @@ std::vector<Piece> scan_segment(std::uint32_t seed, std::span<const std::byte> s
     if (found == Found::record) {
       piece.offset = at + kRecordHeaderBytes;
       out.push_back(piece);
-      at = piece.offset + padded(piece.length);
+      at = piece.offset + padded_length(piece.length);
       bad.end();
       continue;
     }

@@ -8,6 +8,7 @@
 #include <map>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -31,6 +32,10 @@ void add_texts(Hash& hash, const NamedTexts& texts) {
   for (const auto& [name, text] : texts) {
     hash.text(name).text(text);
   }
+}
+
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
 }
 
 std::map<std::string_view, std::string_view> by_name(const NamedTexts& texts) {
@@ -123,6 +128,7 @@ Manifest manifest_of(const Json& json, const std::string& file) {
   Manifest manifest;
   manifest.pipeline = json.at("pipeline");
   manifest.config_file = json.at("config_file");
+  manifest.directory = json.at("directory");
   manifest.seed = json.at("seed");
   manifest.stage_order = json.at("stage_order").get<std::vector<std::string>>();
   for (const Json& stage : json.at("stages")) {
@@ -148,9 +154,76 @@ std::string StageDescription::hash() const {
   Hash hash(static_cast<std::uint64_t>(kRunFormat));
   hash.text(stage);
   add_texts(hash, keys);
-  add_texts(hash, inputs);
+  hash.number(inputs.size());
+  for (const auto& [path, fingerprint] : inputs) {
+    hash.text(file_name(path)).text(fingerprint);
+  }
   add_texts(hash, needs);
   return hash.hex();
+}
+
+std::vector<std::size_t> recorded_inputs(const NamedTexts& recorded,
+                                         const std::vector<std::string>& present) {
+  std::vector<std::size_t> found(present.size(), kNotRecorded);
+  std::vector<std::uint8_t> taken(recorded.size(), 0);
+  const auto match = [&](const auto& label) {
+    // Positions of those that are not taken yet, the first one last.
+    std::unordered_map<std::string, std::vector<std::size_t>> places;
+    for (std::size_t i = recorded.size(); i-- > 0;) {
+      if (taken[i] == 0) {
+        places[label(recorded[i].first)].push_back(i);
+      }
+    }
+    for (std::size_t i = 0; i < present.size(); ++i) {
+      const auto at = found[i] == kNotRecorded ? places.find(label(present[i])) : places.end();
+      if (at != places.end() && !at->second.empty()) {
+        found[i] = at->second.back();
+        at->second.pop_back();
+        taken[found[i]] = 1;
+      }
+    }
+  };
+  match([](const std::string& path) { return path; });
+  match(file_name);
+  return found;
+}
+
+namespace {
+
+void find_changed_inputs(const NamedTexts& before, const NamedTexts& now, StageChanges& changes) {
+  std::vector<std::string> paths;
+  for (const auto& [path, fingerprint] : now) {
+    paths.push_back(path);
+  }
+  const std::vector<std::size_t> recorded = recorded_inputs(before, paths);
+  std::vector<std::uint8_t> found(before.size(), 0);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (recorded[i] == kNotRecorded) {
+      changes.inputs.push_back("input " + paths[i] + " is new");
+      changes.files.push_back(paths[i]);
+      continue;
+    }
+    found[recorded[i]] = 1;
+    if (before[recorded[i]].second != now[i].second) {
+      changes.inputs.push_back("input " + paths[i] + " changed");
+      changes.files.push_back(paths[i]);
+    }
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (found[i] == 0) {
+      changes.inputs.push_back("input " + before[i].first + " is gone");
+    }
+  }
+  if (changes.inputs.empty() &&
+      StageDescription{{}, {}, before, {}}.hash() != StageDescription{{}, {}, now, {}}.hash()) {
+    changes.inputs.emplace_back("the order of the input files changed");
+  }
+}
+
+}  // namespace
+
+std::string StageDescription::hash_of_settings() const {
+  return StageDescription{stage, keys, {}, needs}.hash();
 }
 
 StageChanges changes_between(const StageDescription& before, const StageDescription& now) {
@@ -170,21 +243,7 @@ StageChanges changes_between(const StageDescription& before, const StageDescript
       changes.keys.push_back(name + " " + value + " -> (absent)");
     }
   }
-  const auto old_inputs = by_name(before.inputs);
-  for (const auto& [path, fingerprint] : now.inputs) {
-    const auto old = old_inputs.find(path);
-    if (old == old_inputs.end()) {
-      changes.inputs.push_back("input " + path + " is new");
-    } else if (old->second != fingerprint) {
-      changes.inputs.push_back("input " + path + " changed");
-    }
-  }
-  const auto new_inputs = by_name(now.inputs);
-  for (const auto& [path, fingerprint] : before.inputs) {
-    if (!new_inputs.contains(path)) {
-      changes.inputs.push_back("input " + path + " is gone");
-    }
-  }
+  find_changed_inputs(before.inputs, now.inputs, changes);
   const auto old_needs = by_name(before.needs);
   for (const auto& [stage, identity] : now.needs) {
     const auto old = old_needs.find(stage);
@@ -237,6 +296,7 @@ void write_manifest(const std::filesystem::path& run_directory, const Manifest& 
   Json json = {{"format", kRunFormat},
                {"pipeline", manifest.pipeline},
                {"config_file", manifest.config_file},
+               {"directory", manifest.directory},
                {"seed", manifest.seed},
                {"stage_order", manifest.stage_order},
                {"stages", Json::array()},
@@ -250,6 +310,15 @@ void write_manifest(const std::filesystem::path& run_directory, const Manifest& 
   // File names need not be UTF-8; a replaced byte in a message beats a run that cannot be saved.
   const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
   io::write_atomically(run_directory / kFile, text + "\n");
+}
+
+std::string config_file_of(const Manifest& manifest, const std::filesystem::path& run_directory) {
+  namespace fs = std::filesystem;
+  const fs::path there = (fs::absolute(run_directory) /
+                          fs::path(manifest.config_file).lexically_relative(manifest.directory))
+                             .lexically_normal();
+  std::error_code ignored;
+  return fs::is_regular_file(there, ignored) ? there.string() : manifest.config_file;
 }
 
 std::string utc_now() {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -17,8 +16,10 @@
 #include "skyloom/io/files.hpp"
 
 #include "dry_run.hpp"
+#include "mended_inputs.hpp"
 #include "plan_bytes.hpp"
 #include "restart.hpp"
+#include "run_folder.hpp"
 #include "run_summary.hpp"
 #include "time_limit.hpp"
 
@@ -26,16 +27,6 @@ namespace skyloom::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-double mean(const std::vector<double>& values) {
-  return values.empty() ? 0.0
-                        : std::accumulate(values.begin(), values.end(), 0.0) /
-                              static_cast<double>(values.size());
-}
-
-double largest(const std::vector<double>& values) {
-  return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
-}
 
 class PipelineRun {
  public:
@@ -64,6 +55,7 @@ class PipelineRun {
   int run_stages();
   /// False when the stage was finished earlier. Collective.
   bool prepare_stage(std::size_t i);
+  bool finished_earlier(const StageDescription& description);
   StageEnd run_one(std::size_t i);
   void record_outcome(const std::string& stage, const StageOutcome& outcome);
   int finish();
@@ -88,6 +80,7 @@ class PipelineRun {
   std::optional<Plan> first_plan_;     // rank 0: made while validating
   Plan plan_;                          // of the present stage, on every rank
   std::string hash_;                   // of the present stage, on every rank
+  std::string slab_hash_;              // the same
   std::string provenance_;             // the same; as bytes
   std::vector<std::string> finished_;  // rank 0
   std::unique_ptr<RunLock> lock_;      // rank 0
@@ -183,7 +176,8 @@ void PipelineRun::dry_run() {
     refuse_foreign_files(pipeline_, stages_, options_.run_directory);
     manifest_.pipeline = pipeline_.name();
   }
-  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_,
+                first_plan_);
   print_dry_run(
       {pipeline_, stages_, selected_, first_plan_, options_, products_, manifest_, describer_},
       log_);
@@ -207,33 +201,21 @@ void PipelineRun::open_directory() {
   if (is_fresh) {
     forget_selected();
   }
-  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_);
+  check_restart(pipeline_, stages_, selected_, options_, manifest_, products_, describer_,
+                first_plan_);
   if (is_fresh) {
     remove_stages(pipeline_, stages_, selected_, directory);
   }
   manifest_.config_file = options_.config_file.string();
+  manifest_.directory = directory.string();
   manifest_.seed = static_cast<std::uint64_t>(options_.settings.seed);
   manifest_.stage_order.clear();
   for (const auto& stage : stages_) {
     manifest_.stage_order.emplace_back(stage->name());
   }
-  Attempt attempt;
-  attempt.command = options_.command;
-  attempt.started = utc_now();
-  attempt.ranks = comm_.size();
-  attempt.host = host_name();
-  attempt.code_version = SKYLOOM_VERSION;
-  attempt.accepted_new_code = options_.accept_new_code;
-  manifest_.attempts.push_back(attempt);
+  manifest_.attempts.push_back(attempt_of(options_, comm_.size()));
   save_manifest();
-  io::write_atomically(directory / "config.toml", spec_.toml());
-  remove_cut_off_copies(directory);
-  io::write_atomically(directory / ("config_used_" + utc_stamp() + ".toml"),
-                       io::read_text(options_.config_file));
-  fs::create_directories(directory / "logs", problem);
-  if (problem) {
-    throw FatalError((directory / "logs").string() + ": cannot be created: " + problem.message());
-  }
+  write_config_copies(spec_, options_);
   const std::string command = options_.stage.empty() ? "run" : options_.stage;
   const fs::path log = command_log_of(options_.settings, directory, command);
   if (!log.empty()) {
@@ -292,43 +274,67 @@ bool PipelineRun::is_finished(std::size_t i) const {
   return record != nullptr && product_hash(products_, name) == record->description.hash();
 }
 
+/// Rank 0: whether a stage is finished. What is left over of it is removed.
+bool PipelineRun::finished_earlier(const StageDescription& description) {
+  const std::string& name = description.stage;
+  StageRecord* known = manifest_.find(name);
+  bool done = known != nullptr && product_hash(products_, name) == hash_;
+  const bool whole = done && unit_counts(products_, name).failed == 0;
+  if (options_.retry_failed) {
+    done = whole;
+  }
+  if (whole) {
+    // There when a process died between the product and the end of its journal.
+    remove_journal(options_.run_directory / name);
+  }
+  if (done) {
+    known->description = description;  // inputs may have moved
+    log_.info("Stage {}: finished earlier", name);
+  }
+  return done;
+}
+
 bool PipelineRun::prepare_stage(std::size_t i) {
   StageBase& stage = *stages_[i];
   const std::string name(stage.name());
+  const fs::path folder = options_.run_directory / name;
+  StageDescription description;
+  Mended mended;
   std::string bytes;
   parallel::on_root(comm_, [&] {
-    const StageDescription description =
-        describer_.describe(stage, finished_, manifest_.find(name));
-    hash_ = description.hash();
     const StageRecord* known = manifest_.find(name);
-    bool done = known != nullptr && product_hash(products_, name) == hash_;
-    const bool whole = done && unit_counts(products_, name).failed == 0;
-    if (options_.retry_failed) {
-      done = whole;
-    }
-    if (whole) {
-      // There when a process died between the product and the end of its journal.
-      remove_journal(options_.run_directory / name);
-    }
-    if (done) {
-      log_.info("Stage {}: finished earlier", name);
+    description = describer_.describe(stage, finished_, known);
+    hash_ = description.hash();
+    slab_hash_ = description.hash_of_settings();
+    if (finished_earlier(description)) {
       return;
     }
-    bytes = plan_to_bytes(i == 0 && first_plan_ ? *first_plan_ : stage.plan(products_));
+    const Plan plan = i == 0 && first_plan_ ? *first_plan_ : stage.plan(products_);
+    bytes = plan_to_bytes(plan);
+    if (options_.retry_failed && known != nullptr) {
+      mended = mended_inputs(stage, plan, known->description, description, folder);
+      if (!mended.accepted) {
+        mended = {};
+      }
+    }
+    provenance_ = texts_to_bytes(provenance(&description));
+  });
+  comm_.broadcast(bytes);
+  comm_.broadcast(hash_);
+  comm_.broadcast(slab_hash_);
+  comm_.broadcast(provenance_);
+  if (bytes.empty()) {
+    return false;
+  }
+  take_over(comm_, folder, mended, log_);
+  parallel::on_root(comm_, [&] {
     StageRecord record;
     record.description = description;
     record.code_version = SKYLOOM_VERSION;
     record.state = "started";
     manifest_.record(name) = record;
     save_manifest();
-    provenance_ = texts_to_bytes(provenance(&description));
   });
-  comm_.broadcast(bytes);
-  comm_.broadcast(hash_);
-  comm_.broadcast(provenance_);
-  if (bytes.empty()) {
-    return false;
-  }
   plan_ = plan_from_bytes(bytes);
   io::pass_point("planned");
   return true;
@@ -340,6 +346,7 @@ StageEnd PipelineRun::run_one(std::size_t i) {
   StageSettings settings;
   settings.directory = options_.run_directory;
   settings.stage_hash = hash_;
+  settings.slab_hash = slab_hash_;
   settings.seed = static_cast<std::uint64_t>(options_.settings.seed);
   settings.retry_failed = options_.retry_failed;
   settings.deadline_s = deadline_s_;
@@ -379,13 +386,7 @@ StageEnd PipelineRun::run_one(std::size_t i) {
 
 void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& outcome) {
   StageRecord& record = manifest_.record(stage);
-  record.units = outcome.units;
-  record.failed = outcome.failed;
-  record.recovered = outcome.recovered;
-  record.elapsed_s = outcome.elapsed_s;
-  record.idle_mean = mean(outcome.idle_fraction);
-  record.idle_max = largest(outcome.idle_fraction);
-  record.idle_of_rank = outcome.idle_fraction;
+  take_outcome(outcome, record);
   if (outcome.end == StageEnd::complete) {
     record.state = "done";
     record.finished = utc_now();
@@ -399,23 +400,7 @@ void PipelineRun::record_outcome(const std::string& stage, const StageOutcome& o
 }
 
 NamedTexts PipelineRun::provenance(const StageDescription* description) const {
-  NamedTexts out{{"skyloom_version", SKYLOOM_VERSION},
-                 {"pipeline", std::string(pipeline_.name())},
-                 {"seed", std::to_string(options_.settings.seed)},
-                 {"written", utc_now()},
-                 {"ranks", std::to_string(comm_.size())},
-                 {"host", host_name()},
-                 {"command", options_.command},
-                 {"config", spec_.toml()},
-                 {"accepted_new_code", options_.accept_new_code ? "true" : "false"}};
-  if (description != nullptr) {
-    std::string inputs;
-    for (const auto& [path, fingerprint] : description->inputs) {
-      inputs += fingerprint + "  " + path + "\n";
-    }
-    out.emplace_back("inputs", inputs);
-  }
-  return out;
+  return provenance_of(pipeline_, spec_, options_, comm_.size(), description);
 }
 
 /// Files beside the products, by all ranks. False when it was stopped on the way.

@@ -1,9 +1,7 @@
 #include "plan_bytes.hpp"
 
-#include <algorithm>
-#include <cstring>
 #include <sstream>
-#include <string_view>
+#include <variant>
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
@@ -11,8 +9,6 @@
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
-
-#include "skyloom/core/errors.hpp"
 
 namespace boost::serialization {
 
@@ -97,92 +93,19 @@ void serialize(Archive& archive, skyloom::engine::FileContent& content, unsigned
 namespace skyloom::engine {
 namespace {
 
-/// Texts that resemble the one before: how many bytes they share with it, the rest, and a zero. No
-/// bytes when all are empty.
-class PackedTexts {
- public:
-  PackedTexts() = default;
-  PackedTexts(const std::vector<Unit>& units, std::string Unit::*text) {
-    if (std::any_of(units.begin(), units.end(),
-                    [text](const Unit& unit) { return !(unit.*text).empty(); })) {
-      for (const Unit& unit : units) {
-        add(unit.*text);
-      }
-    }
-  }
-  /// The next text, in their order.
-  const std::string& next() {
-    if (!bytes_.empty()) {
-      const char* at = bytes_.data() + read_;
-      before_.resize(static_cast<unsigned char>(*at));
-      const std::size_t length = std::strlen(at + 1);
-      before_.append(at + 1, length);
-      read_ += length + 2;
-    }
-    return before_;
-  }
-
-  template <class Archive>
-  void serialize(Archive& archive, unsigned /*version*/) {
-    archive& bytes_;
-  }
-
- private:
-  void add(std::string_view text) {
-    constexpr std::ptrdiff_t kMostShared = 255;
-    if (text.find('\0') != std::string_view::npos) {
-      throw FatalError("plan: a zero byte in '" + std::string(text.data()) + "...'");
-    }
-    const auto limit = std::min({std::ssize(text), std::ssize(before_), kMostShared});
-    const auto shared = std::mismatch(text.begin(), text.begin() + limit, before_.begin()).first;
-    bytes_ += static_cast<char>(shared - text.begin());
-    bytes_.append(shared, text.end());
-    bytes_ += '\0';
-    before_ = text;
-  }
-
-  std::string bytes_;
-  std::string before_;
-  std::size_t read_ = 0;
-};
-
-/// What the units count; no numbers when they count nothing.
-struct Counted {
-  std::string items;
-  std::vector<std::uint32_t> of_unit;
-
-  Counted() = default;
-  explicit Counted(const Plan& plan) : items(plan.items) {
-    if (!items.empty()) {
-      for (const Unit& unit : plan.units) {
-        of_unit.push_back(unit.items);
-      }
-    }
-  }
-  template <class Archive>
-  void serialize(Archive& archive, unsigned /*version*/) {
-    archive& items& of_unit;
-  }
-};
-
 struct PackedList {
-  std::uint64_t units = 0;
-  PackedTexts keys;
-  Counted counted;
+  UnitList units;
+  std::string items;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& units& keys& counted;
+    archive& units& items;
   }
 };
 
 /// Every rank gets and unpacks millions of units: few large blocks of few bytes.
 struct Packed {
-  std::vector<float> costs;
-  PackedTexts keys;
-  PackedTexts sources;
-  PackedTexts random_keys;
-  Counted counted;
+  PackedList list;
   std::vector<TableSchema> tables;
   std::vector<SlabArray> slabs;
   FileContent slab_content;
@@ -190,7 +113,7 @@ struct Packed {
 
   template <class Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
-    archive& costs& keys& sources& random_keys& counted& tables& slabs& slab_content& volume_mb;
+    archive& list& tables& slabs& slab_content& volume_mb;
   }
 };
 
@@ -209,61 +132,36 @@ T from_bytes(const std::string& bytes) {
   return value;
 }
 
-void take_items(Counted counted, Plan& plan) {
-  for (std::size_t i = 0; i < counted.of_unit.size(); ++i) {
-    plan.units[i].items = counted.of_unit[i];
-  }
-  plan.items = std::move(counted.items);
-}
-
 }  // namespace
 
 std::string plan_to_bytes(const Plan& plan) {
-  Packed packed;
-  packed.tables = plan.schema.tables;
-  packed.slabs = plan.schema.slabs;
-  packed.slab_content = plan.slab_content;
-  packed.volume_mb = plan.volume_mb;
-  packed.keys = {plan.units, &Unit::key};
-  packed.sources = {plan.units, &Unit::source};
-  packed.random_keys = {plan.units, &Unit::random_key};
-  packed.counted = Counted(plan);
-  for (const Unit& unit : plan.units) {
-    packed.costs.push_back(static_cast<float>(unit.cost));
-  }
-  return to_bytes(packed);
+  return to_bytes(Packed{{plan.units, plan.items},
+                         plan.schema.tables,
+                         plan.schema.slabs,
+                         plan.slab_content,
+                         plan.volume_mb});
 }
 
 Plan plan_from_bytes(const std::string& bytes) {
   auto packed = from_bytes<Packed>(bytes);
   Plan plan;
+  plan.units = std::move(packed.list.units);
   plan.schema = {std::move(packed.tables), std::move(packed.slabs)};
-  plan.slab_content = std::move(packed.slab_content);
+  plan.items = std::move(packed.list.items);
   plan.volume_mb = packed.volume_mb;
-  plan.units.reserve(packed.costs.size());
-  for (const float cost : packed.costs) {
-    plan.add(packed.keys.next(), cost, packed.sources.next());
-    plan.units.back().random_key = packed.random_keys.next();
-  }
-  take_items(std::move(packed.counted), plan);
+  plan.slab_content = std::move(packed.slab_content);
   return plan;
 }
 
 std::string unit_list_to_bytes(const Plan& plan) {
-  PackedList packed;
-  packed.units = plan.units.size();
-  packed.keys = {plan.units, &Unit::key};
-  packed.counted = Counted(plan);
-  return to_bytes(packed);
+  return to_bytes(PackedList{plan.units.names(), plan.items});
 }
 
 Plan unit_list_from_bytes(const std::string& bytes) {
   auto packed = from_bytes<PackedList>(bytes);
   Plan plan;
-  for (std::uint64_t i = 0; i < packed.units; ++i) {
-    plan.add(packed.keys.next(), 1.0);
-  }
-  take_items(std::move(packed.counted), plan);
+  plan.units = std::move(packed.units);
+  plan.items = std::move(packed.items);
   return plan;
 }
 

@@ -10,7 +10,6 @@
 
 namespace skyloom::engine {
 
-/// Costs become single-precision numbers. @throws FatalError for a key with a zero byte
 std::string plan_to_bytes(const Plan& plan);
 Plan plan_from_bytes(const std::string& bytes);
 

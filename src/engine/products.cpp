@@ -17,6 +17,7 @@ struct Products::Cache {
   std::recursive_mutex mutex;
   std::map<std::string, std::unique_ptr<io::Hdf5File>, std::less<>> files;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Table>> tables;
+  std::map<std::pair<std::string, std::string>, std::string> remembered;
 
   io::Hdf5File& file(std::string_view stage, const std::filesystem::path& path) {
     const auto found = files.find(stage);
@@ -125,10 +126,21 @@ void Products::read_plane(std::string_view stage, std::string_view name, Type ty
   cache_->file(stage, path(stage)).read_box(name, type, start, count, out);
 }
 
+std::string Products::remembered(std::string_view stage, std::string_view what,
+                                 const std::function<std::string()>& make) const {
+  const std::lock_guard lock(cache_->mutex);
+  const std::pair<std::string, std::string> key{stage, what};
+  const auto found = cache_->remembered.find(key);
+  return found != cache_->remembered.end() ? found->second
+                                           : cache_->remembered.emplace(key, make()).first->second;
+}
+
 void Products::forget(std::string_view stage) {
   const std::lock_guard lock(cache_->mutex);
   cache_->files.erase(std::string(stage));
-  std::erase_if(cache_->tables, [stage](const auto& entry) { return entry.first.first == stage; });
+  const auto is_of_stage = [stage](const auto& entry) { return entry.first.first == stage; };
+  std::erase_if(cache_->tables, is_of_stage);
+  std::erase_if(cache_->remembered, is_of_stage);
 }
 
 }  // namespace skyloom::engine

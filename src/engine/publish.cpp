@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,31 +23,63 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNotFailed = "ok";
 
+/// Calls `use` with one block of rows after the other: tables of units are as long as surveys.
+void for_each_block(const Products& products, const std::string& stage, const std::string& table,
+                    const std::vector<std::string>& columns,
+                    const std::function<void(const Table& rows)>& use) {
+  constexpr std::size_t kRows = std::size_t{1} << 16;
+  const std::size_t n = products.n_rows(stage, table);
+  for (std::size_t first = 0; first < n; first += kRows) {
+    use(products.rows(stage, table, first, std::min(n, first + kRows), columns));
+  }
+}
+
 /// The units of all stages below each other, with a leading column `stage`. The counts of rows,
 /// whose columns are another set in every stage, stay in the stages' own products.
-Table all_units(const Products& products, const std::vector<std::string>& stages) {
-  constexpr std::array kTexts{"key", "outcome", "reason", "message"};
-  TableSchema schema{"units",
-                     {{"stage", Type::text, "", "stage of the unit"},
-                      {"unit", Type::int64, "", "index of the unit in the plan of its stage"}}};
-  schema.columns.push_back({"key", Type::text, "", "stable name of the unit"});
-  schema.columns.push_back({"outcome", Type::text, "", "ok or failed"});
-  schema.columns.push_back({"reason", Type::text, "", "why it failed, none otherwise"});
-  schema.columns.push_back({"message", Type::text, "", "what was wrong, in words"});
-  Table all(schema);
-  for (const std::string& stage : stages) {
-    const Table& part = products.table(stage, "units");
-    Table labelled(schema);
-    labelled.add_rows(part.rows());
-    labelled.get<std::string>("stage").assign(part.rows(), stage);
-    labelled.get<std::int64_t>("unit") = part.get<std::int64_t>("unit");
-    for (const char* name : kTexts) {
-      labelled.get<std::string>(name) = part.get<std::string>(name);
-    }
-    all.append(labelled);
+class AllUnits {
+ public:
+  AllUnits(const Products& products, const std::vector<std::string>& stages)
+      : products_(products), stages_(stages) {
+    schema_.columns.push_back({"key", Type::text, "", "stable name of the unit"});
+    schema_.columns.push_back({"outcome", Type::text, "", "ok or failed"});
+    schema_.columns.push_back({"reason", Type::text, "", "why it failed, none otherwise"});
+    schema_.columns.push_back({"message", Type::text, "", "what was wrong, in words"});
   }
-  return all;
-}
+
+  void write(io::Hdf5Writer& writer) const {
+    io::TableExtent extent;
+    for_each([&extent](const Table& rows) { extent.add(rows); });
+    if (extent.rows == 0) {
+      writer.write_table(Table(schema_));
+      return;
+    }
+    writer.begin_table(schema_, extent);
+    for_each([&writer](const Table& rows) { writer.add_rows(rows); });
+  }
+
+ private:
+  void for_each(const std::function<void(const Table& rows)>& use) const {
+    for (const std::string& stage : stages_) {
+      for_each_block(products_, stage, "units", {"unit", "key", "outcome", "reason", "message"},
+                     [&](const Table& part) {
+                       Table rows(schema_);
+                       rows.add_rows(part.rows());
+                       rows.get<std::string>("stage").assign(part.rows(), stage);
+                       rows.get<std::int64_t>("unit") = part.get<std::int64_t>("unit");
+                       for (const char* name : {"key", "outcome", "reason", "message"}) {
+                         rows.get<std::string>(name) = part.get<std::string>(name);
+                       }
+                       use(rows);
+                     });
+    }
+  }
+
+  const Products& products_;
+  const std::vector<std::string>& stages_;
+  TableSchema schema_{"units",
+                      {{"stage", Type::text, "", "stage of the unit"},
+                       {"unit", Type::int64, "", "index of the unit in the plan of its stage"}}};
+};
 
 /// The table without the columns whose cells are arrays.
 Table scalar_columns(const Table& table) {
@@ -170,21 +203,23 @@ Table exported_table(const Pipeline& pipeline, const Products& products, const E
 UnitCounts unit_counts(const Products& products, const std::string& stage) {
   constexpr std::size_t kShown = 10;
   UnitCounts counts;
-  const Table& units = products.table(stage, "units");
-  const auto& keys = units.get<std::string>("key");
-  const auto& outcomes = units.get<std::string>("outcome");
-  const auto& reasons = units.get<std::string>("reason");
-  const auto& texts = units.get<std::string>("message");
-  counts.units = units.rows();
-  for (std::size_t i = 0; i < units.rows(); ++i) {
-    if (outcomes[i] == kNotFailed) {
-      continue;
-    }
-    ++counts.failed;
-    if (counts.failures.size() < kShown) {
-      counts.failures.push_back(stage + "/" + keys[i] + ": " + reasons[i] + ": " + texts[i]);
-    }
-  }
+  for_each_block(
+      products, stage, "units", {"key", "outcome", "reason", "message"}, [&](const Table& units) {
+        const auto& keys = units.get<std::string>("key");
+        const auto& outcomes = units.get<std::string>("outcome");
+        const auto& reasons = units.get<std::string>("reason");
+        const auto& texts = units.get<std::string>("message");
+        counts.units += units.rows();
+        for (std::size_t i = 0; i < units.rows(); ++i) {
+          if (outcomes[i] == kNotFailed) {
+            continue;
+          }
+          ++counts.failed;
+          if (counts.failures.size() < kShown) {
+            counts.failures.push_back(stage + "/" + keys[i] + ": " + reasons[i] + ": " + texts[i]);
+          }
+        }
+      });
   return counts;
 }
 
@@ -204,18 +239,21 @@ std::string product_identity(const Products& products, const std::string& stage)
   if (hash.empty()) {
     return hash;
   }
-  const Table& units = products.table(stage, "units");
-  const auto& keys = units.get<std::string>("key");
-  const auto& outcomes = units.get<std::string>("outcome");
-  Hash failed;
-  bool any = false;
-  for (std::size_t i = 0; i < units.rows(); ++i) {
-    if (outcomes[i] != kNotFailed) {
-      failed.text(keys[i]);
-      any = true;
-    }
-  }
-  return any ? hash + "-" + failed.hex() : hash;
+  return hash + products.remembered(stage, "failed units", [&] {
+    Hash failed;
+    bool any = false;
+    for_each_block(products, stage, "units", {"key", "outcome"}, [&](const Table& units) {
+      const auto& keys = units.get<std::string>("key");
+      const auto& outcomes = units.get<std::string>("outcome");
+      for (std::size_t i = 0; i < units.rows(); ++i) {
+        if (outcomes[i] != kNotFailed) {
+          failed.text(keys[i]);
+          any = true;
+        }
+      }
+    });
+    return any ? "-" + failed.hex() : std::string();
+  });
 }
 
 void publish(const Pipeline& pipeline, const Products& products,
@@ -231,7 +269,7 @@ void publish(const Pipeline& pipeline, const Products& products,
     for (const Published& item : pipeline.published()) {
       write_published(item, products, writer);
     }
-    writer.write_table(all_units(products, stages));
+    AllUnits(products, stages).write(writer);
     writer.make_group("provenance");
     for (const auto& [key, text] : provenance) {
       writer.attribute("provenance", key, std::string_view(text));

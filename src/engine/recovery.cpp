@@ -7,7 +7,7 @@
 #include "skyloom/core/errors.hpp"
 
 #include "journal_files.hpp"
-#include "restart.hpp"
+#include "run_folder.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -99,15 +99,15 @@ Remaining remaining(const Journal& journal, std::size_t units, bool retry_failed
     (deaths >= kDeathsAllowed       ? left.crashed
      : deaths == kDeathsAllowed - 1 ? left.alone
                                     : left.todo)
-        .push_back(unit);
+        .push_back(static_cast<UnitIndex>(unit));
   }
   return left;
 }
 
 void give_up(const parallel::Comm& comm, const std::string& stage, const Plan& plan,
-             const std::vector<std::size_t>& crashed, Journal& journal, Log& log) {
+             const std::vector<UnitIndex>& crashed, Journal& journal, Log& log) {
   parallel::on_root(comm, [&] {
-    for (const std::size_t unit : crashed) {
+    for (const UnitIndex unit : crashed) {
       const Outcome outcome{Reason::crashed,
                             fmt::format("its process died in it {} times", journal.deaths(unit))};
       journal.put(unit, RecordKind::failed, encode_failure(outcome, 0.0));

@@ -8,6 +8,7 @@
 
 #include "skyloom/core/log.hpp"
 #include "skyloom/engine/journal.hpp"
+#include "skyloom/engine/schedule.hpp"
 #include "skyloom/engine/slabs.hpp"
 #include "skyloom/engine/unit.hpp"
 #include "skyloom/parallel/comm.hpp"
@@ -34,14 +35,14 @@ void forget_unsound(const parallel::Comm& comm, Journal& journal, const SlabFile
 
 /// What is left to do.
 struct Remaining {
-  std::vector<std::size_t> todo;
-  std::vector<std::size_t> alone;    ///< suspects: one after the other when all else is done
-  std::vector<std::size_t> crashed;  ///< not to be tried again
+  std::vector<UnitIndex> todo;
+  std::vector<UnitIndex> alone;    ///< suspects: one after the other when all else is done
+  std::vector<UnitIndex> crashed;  ///< not to be tried again
 };
 Remaining remaining(const Journal& journal, std::size_t units, bool retry_failed);
 
 /// Collective: units that killed their process again and again become failures.
 void give_up(const parallel::Comm& comm, const std::string& stage, const Plan& plan,
-             const std::vector<std::size_t>& crashed, Journal& journal, Log& log);
+             const std::vector<UnitIndex>& crashed, Journal& journal, Log& log);
 
 }  // namespace skyloom::engine

@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "skyloom/core/errors.hpp"
-#include "skyloom/engine/file_sets.hpp"
 #include "skyloom/engine/publish.hpp"
-#include "skyloom/engine/slabs.hpp"
 #include "skyloom/io/files.hpp"
+
+#include "mended_inputs.hpp"
 
 namespace skyloom::engine {
 namespace {
@@ -26,16 +26,6 @@ std::string joined(const std::vector<std::string>& texts, const char* separator)
     out += (out.empty() ? "" : separator) + text;
   }
   return out;
-}
-
-std::uintmax_t bytes_of(const std::vector<std::string>& files) {
-  std::uintmax_t bytes = 0;
-  for (const std::string& file : files) {
-    std::error_code unknown;
-    const std::uintmax_t size = std::filesystem::file_size(file, unknown);
-    bytes += unknown ? 0 : size;
-  }
-  return bytes;
 }
 
 /// The stage and everything it builds upon.
@@ -57,6 +47,7 @@ std::vector<std::string> needed_by(const Stages& stages, const std::string& name
 struct Findings {
   std::vector<std::string> changes;   // keys and inputs
   std::vector<std::string> stages;    // concerned by these
+  bool mendable = true;               // the changes: with --retry-failed they would be accepted
   std::vector<std::string> outdated;  // stages whose earlier products changed
   std::vector<std::string> old_code;  // "stage (version)"
   std::vector<std::string> missing;   // earlier stages that this command needs and does not run
@@ -68,15 +59,30 @@ void add_once(std::vector<std::string>& texts, const std::string& text) {
   }
 }
 
+/// @param plan of the stage, where it was made
+bool is_mended(StageBase& stage, const std::optional<Plan>& plan, const StageRecord& record,
+               const StageDescription& now, const Products& products) {
+  const std::filesystem::path folder = products.directory() / now.stage;
+  try {
+    return mended_inputs(stage, plan ? *plan : stage.plan(products), record.description, now,
+                         folder)
+        .accepted;
+  } catch (const ConfigError&) {
+    return false;  // what is wrong with the inputs shows when the stage is planned
+  }
+}
+
 void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions& options) {
   const std::string where = options.run_directory.string();
   if (!findings.changes.empty()) {
-    throw ConfigError(where,
-                      "made with other settings: " + joined(findings.changes, "; ") + " (stage" +
-                          (findings.stages.size() > 1 ? "s " : " ") +
-                          joined(findings.stages, ", ") + ")",
-                      "undo the change, use --fresh to start again, or choose a new run directory "
-                      "with --out");
+    throw ConfigError(
+        where,
+        "made with other settings: " + joined(findings.changes, "; ") + " (stage" +
+            (findings.stages.size() > 1 ? "s " : " ") + joined(findings.stages, ", ") + ")",
+        std::string("undo the change, ") +
+            (findings.mendable ? "use --retry-failed to compute what reads these files again, "
+                               : "") +
+            "use --fresh to start again, or choose a new run directory with --out");
   }
   if (!findings.missing.empty()) {
     throw ConfigError(where, "stage " + findings.missing.front() + " is not finished",
@@ -98,35 +104,94 @@ void refuse(const Findings& findings, const Pipeline& pipeline, const RunOptions
 
 }  // namespace
 
+namespace {
+
+// Before a fingerprint of size and ends alone.
+constexpr std::string_view kQuick = "ends-";
+
+/// An input file with the fingerprint that the manifest has of it, "" when it has none.
+struct InputFile {
+  std::string path;
+  std::string recorded;
+};
+
+std::uintmax_t bytes_of(const std::vector<InputFile>& files) {
+  std::uintmax_t bytes = 0;
+  for (const InputFile& file : files) {
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(file.path, unknown);
+    bytes += unknown ? 0 : size;
+  }
+  return bytes;
+}
+
+/// The folders that a file moved between, from its old and its new path.
+struct Move {
+  std::string from;
+  std::string to;
+
+  [[nodiscard]] std::string applied(const std::string& path) const {
+    return path.starts_with(from) ? to + path.substr(from.size()) : path;
+  }
+};
+
+Move move_between(const std::string& old_path, const std::string& new_path) {
+  const auto ends =
+      std::mismatch(old_path.rbegin(), old_path.rend(), new_path.rbegin(), new_path.rend());
+  // Whole names only.
+  const auto common = std::find(ends.first.base(), old_path.end(), '/');
+  const auto length = static_cast<std::size_t>(old_path.end() - common);
+  return {old_path.substr(0, old_path.size() - length),
+          new_path.substr(0, new_path.size() - length)};
+}
+
 // What a finished stage read may be gone: its product stands for it. Files that its inputs no
-// longer lead to count as recorded when they are not there any more.
-std::vector<std::string> Describer::input_files(StageBase& stage, const StageRecord* finished) {
+// longer lead to count as recorded, in their place, when they are not there any more.
+std::vector<InputFile> finished_inputs(StageBase& stage, const NamedTexts& recorded) {
   std::vector<std::string> now;
   try {
     now = stage.inputs();
   } catch (const ConfigError&) {
-    if (finished == nullptr) {
-      throw;
-    }
-    for (const auto& input : finished->description.inputs) {
+    for (const auto& input : recorded) {
       now.push_back(input.first);
     }
   }
-  if (finished == nullptr) {
-    return now;
-  }
-  const std::set<std::string_view> found(now.begin(), now.end());
-  std::set<std::string_view> recorded;
-  std::vector<std::string> out;
-  for (const auto& [file, fingerprint] : finished->description.inputs) {
-    recorded.insert(file);
-    if (found.contains(file) || !std::filesystem::exists(file)) {
-      out.push_back(file);
+  const std::vector<std::size_t> match = recorded_inputs(recorded, now);
+  const std::set<std::size_t> found(match.begin(), match.end());
+  Move move;
+  for (std::size_t i = 0; i < now.size() && move.from == move.to; ++i) {
+    if (match[i] != kNotRecorded) {
+      move = move_between(recorded[match[i]].first, now[i]);
     }
   }
-  std::copy_if(now.begin(), now.end(), std::back_inserter(out),
-               [&](const std::string& file) { return !recorded.contains(file); });
+  std::vector<InputFile> out;
+  std::size_t next = 0;
+  const auto add_gone_before = [&](std::size_t end) {
+    for (; next < end; ++next) {
+      const auto& [path, fingerprint] = recorded[next];
+      if (!found.contains(next) && !std::filesystem::exists(path) &&
+          !std::filesystem::exists(move.applied(path))) {
+        out.push_back({path, fingerprint});
+      }
+    }
+  };
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const bool is_known = match[i] != kNotRecorded;
+    add_gone_before(is_known ? match[i] : 0);
+    out.push_back({now[i], is_known ? recorded[match[i]].second : std::string()});
+  }
+  add_gone_before(recorded.size());
   return out;
+}
+
+}  // namespace
+
+std::string Describer::fingerprint(const std::string& file, bool many) {
+  const auto [at, is_new] = fingerprints_.try_emplace({file, many});
+  if (is_new) {
+    at->second = many ? std::string(kQuick) + io::quick_fingerprint(file) : io::fingerprint(file);
+  }
+  return at->second;
 }
 
 StageDescription Describer::describe(StageBase& stage, const std::vector<std::string>& finished,
@@ -136,26 +201,21 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
   const bool done =
       record != nullptr && product_hash(products_, description.stage) == record->description.hash();
   description.keys = spec_.values_of(stage.name());
-  std::map<std::string_view, std::string_view> recorded;
+  std::vector<InputFile> files;
   if (done) {
-    recorded.insert(record->description.inputs.begin(), record->description.inputs.end());
+    files = finished_inputs(stage, record->description.inputs);
+  } else {
+    for (std::string& file : stage.inputs()) {
+      files.push_back({std::move(file), {}});
+    }
   }
-  const std::vector<std::string> files = input_files(stage, done ? record : nullptr);
-  const bool many = files.size() > kManyInputs || bytes_of(files) > kManyBytes;
-  for (const std::string& file : files) {
-    auto found = fingerprints_.find(file);
-    if (found == fingerprints_.end() && done && !std::filesystem::exists(file)) {
-      if (const auto known = recorded.find(file); known != recorded.end()) {
-        description.inputs.emplace_back(file, known->second);
-        continue;
-      }
-    }
-    if (found == fingerprints_.end()) {
-      found =
-          fingerprints_.emplace(file, many ? io::quick_fingerprint(file) : io::fingerprint(file))
-              .first;
-    }
-    description.inputs.emplace_back(file, found->second);
+  const bool many = record != nullptr && !record->description.inputs.empty()
+                        ? record->description.inputs.front().second.starts_with(kQuick)
+                        : files.size() > kManyInputs || bytes_of(files) > kManyBytes;
+  for (const InputFile& file : files) {
+    const bool is_gone = !file.recorded.empty() && !std::filesystem::exists(file.path);
+    description.inputs.emplace_back(file.path,
+                                    is_gone ? file.recorded : fingerprint(file.path, many));
   }
   for (const std::string& need : stage.needs()) {
     if (contains(finished, need)) {
@@ -188,7 +248,8 @@ std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions&
 
 void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected, const RunOptions& options,
-                   const Manifest& manifest, const Products& products, Describer& describer) {
+                   const Manifest& manifest, const Products& products, Describer& describer,
+                   const std::optional<Plan>& first_plan) {
   if (manifest.pipeline != pipeline.name()) {
     throw ConfigError(options.run_directory.string(),
                       "run directory of the pipeline " + manifest.pipeline,
@@ -217,7 +278,18 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     if (redo) {
       continue;
     }
+    const std::vector<std::string> needs = stages[i]->needs();
+    const bool is_mendable =
+        changes.keys.empty() && !changes.inputs.empty() &&
+        std::all_of(needs.begin(), needs.end(),
+                    [&](const std::string& need) { return contains(finished, need); }) &&
+        is_mended(*stages[i], i == 0 ? first_plan : std::nullopt, *record, now, products);
+    const bool is_changed = !changes.keys.empty() || !changes.inputs.empty();
+    findings.mendable = findings.mendable && (is_mendable || !is_changed);
     for (const auto& list : {changes.keys, changes.inputs}) {
+      if (is_mendable && options.retry_failed) {
+        break;
+      }
       for (const std::string& change : list) {
         add_once(findings.changes, change);
         add_once(findings.stages, name);
@@ -237,97 +309,6 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     }
   }
   refuse(findings, pipeline, options);
-}
-
-void remove_journal(const std::filesystem::path& folder) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  std::vector<fs::path> journals;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().starts_with("journal.")) {
-      journals.push_back(entry.path());
-    }
-  }
-  for (const fs::path& journal : journals) {
-    fs::remove(journal, ignored);
-  }
-  fs::remove(folder, ignored);  // only when nothing else is in it
-}
-
-namespace {
-
-/// A file outside of the run directory may be anything by now.
-std::vector<std::string> exports_inside(const Pipeline& pipeline) {
-  std::vector<std::string> files;
-  for (const Export& exported : pipeline.exports()) {
-    const auto path = std::filesystem::path(exported.file).lexically_normal();
-    if (path.is_relative() && *path.begin() != "..") {
-      files.push_back(path.string());
-    }
-  }
-  return files;
-}
-
-}  // namespace
-
-void remove_stages(const Pipeline& pipeline, const Stages& stages,
-                   const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  const auto remove = [&](const std::string& name) { fs::remove(run_directory / name, ignored); };
-  for (const std::size_t i : selected) {
-    const std::string name(stages[i]->name());
-    remove(name + ".h5");
-    remove(name + ".h5.tmp");
-    remove_slab_files({run_directory, name, stages[i]->slab_file()});
-    remove_journal(run_directory / name);
-  }
-  remove(std::string(pipeline.name()) + ".h5");
-  remove("report.html");
-  remove("progress.json");
-  for (const std::string& folder : pipeline.folders()) {
-    remove_stamped_files(run_directory / folder);
-  }
-  for (const std::string& file : exports_inside(pipeline)) {
-    remove(file);
-  }
-}
-
-void remove_cut_off_copies(const std::filesystem::path& directory) {
-  std::vector<std::filesystem::path> files;
-  for (const std::filesystem::directory_entry& entry :
-       std::filesystem::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("config_used_") && name.ends_with(".tmp")) {
-      files.push_back(entry.path());
-    }
-  }
-  for (const std::filesystem::path& file : files) {
-    std::filesystem::remove(file);
-  }
-}
-
-void refuse_foreign_files(const Pipeline& pipeline, const Stages& stages,
-                          const std::filesystem::path& run_directory) {
-  std::vector<std::string> names{std::string(pipeline.name()) + ".h5", "config.toml",
-                                 "report.html"};
-  for (const auto& stage : stages) {
-    names.push_back(std::string(stage->name()) + ".h5");
-    names.push_back(stage->slab_file());
-  }
-  for (const std::string& file : exports_inside(pipeline)) {
-    names.push_back(file);
-  }
-  for (const std::string& folder : pipeline.folders()) {
-    names.push_back(folder);
-  }
-  for (const std::string& name : names) {
-    if (!name.empty() && std::filesystem::exists(run_directory / name)) {
-      throw ConfigError((run_directory / name).string(), "is not from a run here",
-                        "a directory with manifest.json, or without such files");
-    }
-  }
 }
 
 }  // namespace skyloom::engine

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "skyloom/core/config.hpp"
@@ -20,7 +22,7 @@ using Stages = std::vector<std::unique_ptr<StageBase>>;
 
 /// Describes stages; each input file is read once. Of a stage with more than kManyInputs files, or
 /// kManyBytes in them, only size and ends are looked at: reading them all would take longer than
-/// the stage.
+/// the stage. What was recorded of a stage decides for later attempts.
 class Describer {
  public:
   static constexpr std::size_t kManyInputs = 1000;
@@ -36,12 +38,11 @@ class Describer {
                                           const StageRecord* record);
 
  private:
-  [[nodiscard]] static std::vector<std::string> input_files(StageBase& stage,
-                                                            const StageRecord* finished);
+  [[nodiscard]] std::string fingerprint(const std::string& file, bool many);
 
   const ConfigSpec& spec_;
   const Products& products_;
-  std::map<std::string, std::string> fingerprints_;
+  std::map<std::pair<std::string, bool>, std::string> fingerprints_;  // of a file, quick or not
 };
 
 /// Positions of the stages that a command runs, in order.
@@ -50,27 +51,13 @@ std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions&
                                          const Products& products);
 
 /// Refuses to mix results: names the keys and files that changed and the stages concerned, a
-/// missing or outdated earlier product, another code version.
+/// missing or outdated earlier product, another code version. With --retry-failed input files may
+/// have been replaced that units failed over.
+/// @param first_plan of the first stage, where it was made
 /// @throws ConfigError
 void check_restart(const Pipeline& pipeline, const Stages& stages,
                    const std::vector<std::size_t>& selected, const RunOptions& options,
-                   const Manifest& manifest, const Products& products, Describer& describer);
-
-/// A directory without a manifest may be anybody's: nothing in it may be overwritten.
-/// @throws ConfigError naming what a run would write over
-void refuse_foreign_files(const Pipeline& pipeline, const Stages& stages,
-                          const std::filesystem::path& run_directory);
-
-/// Copies of the configuration carry a time in their names: what a killed attempt left of one is
-/// not written over.
-void remove_cut_off_copies(const std::filesystem::path& directory);
-
-/// Removes a stage's journal, and its folder when nothing else is in it.
-void remove_journal(const std::filesystem::path& folder);
-
-/// Removes what skyloom wrote of these stages, and everything that was derived from them.
-void remove_stages(const Pipeline& pipeline, const Stages& stages,
-                   const std::vector<std::size_t>& selected,
-                   const std::filesystem::path& run_directory);
+                   const Manifest& manifest, const Products& products, Describer& describer,
+                   const std::optional<Plan>& first_plan);
 
 }  // namespace skyloom::engine

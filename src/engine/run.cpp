@@ -91,7 +91,7 @@ class Loop {
 
  private:
   void work(Schedule& schedule);
-  void work_alone(const std::vector<std::size_t>& units);
+  void work_alone(const std::vector<UnitIndex>& units);
   bool open();
   void do_unit(const Unit& unit);
   [[nodiscard]] std::optional<Outcome> attempt(const Unit& unit);
@@ -135,8 +135,9 @@ bool Loop::run(Remaining remaining, std::size_t failed_before) {
   const std::size_t count = remaining.todo.size() + remaining.alone.size();
   progress_.units_recovered = task_.plan.units.size() - count;
   failed_before_ = failed_before;
-  Schedule schedule(guided_chunks(task_.plan.units, std::move(remaining.todo), task_.comm.size()),
-                    counter_);
+  Schedule schedule(
+      guided_chunks(task_.plan.units.costs(), std::move(remaining.todo), task_.comm.size()),
+      counter_);
   begin_s_ = now_s();
   progress_.units_done = progress_.units_recovered;
   progress_.units_failed = failed_before_;
@@ -182,7 +183,7 @@ void Loop::work(Schedule& schedule) {
     if (!opened_ && !open()) {
       break;
     }
-    const Unit& unit = task_.plan.units[*index];
+    const Unit unit = task_.plan.units[*index];
     if (!ends_in_time(unit)) {
       ++left_out_;  // smaller ones may follow
       continue;
@@ -193,12 +194,12 @@ void Loop::work(Schedule& schedule) {
 }
 
 // Whoever dies now has died in the only unit that is being computed.
-void Loop::work_alone(const std::vector<std::size_t>& units) {
+void Loop::work_alone(const std::vector<UnitIndex>& units) {
   for (std::size_t i = 0; i < units.size(); ++i) {
     parallel::patient_barrier(task_.comm);
     const bool mine = i % static_cast<std::size_t>(task_.comm.size()) ==
                       static_cast<std::size_t>(task_.comm.rank());
-    const Unit& unit = task_.plan.units[units[i]];
+    const Unit unit = task_.plan.units[units[i]];
     if (!mine || must_stop()) {
       continue;
     }
@@ -385,13 +386,15 @@ StageOutcome run_stage(const parallel::Comm& comm, StageBase& stage, const Plan&
   const std::string key = journal_key(settings.stage_hash, plan);
   parallel::on_root(comm, [&] { drop_other_journal(settings.directory / name, key, log); });
   Journal journal(comm, settings.directory / name, key, units,
-                  contiguous_shares(plan.units, comm.size()));
+                  contiguous_shares(plan.units.costs(), comm.size()));
   parallel::on_root(comm, [&] { write_journal_units(settings.directory / name, key, plan); });
   report_damage(name, plan, journal, log);
   std::unique_ptr<SlabFile> slabs;
   if (!plan.schema.slabs.empty()) {
+    const std::string slab_key =
+        settings.slab_hash.empty() ? key : journal_key(settings.slab_hash, plan);
     slabs = std::make_unique<SlabFile>(comm, SlabPlace{settings.directory, name, stage.slab_file()},
-                                       key, plan.schema,
+                                       slab_key, plan.schema,
                                        SlabExtras{plan.slab_content, settings.provenance});
     forget_unsound(comm, journal, *slabs, plan, log);
   }

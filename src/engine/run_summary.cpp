@@ -1,10 +1,24 @@
 #include "run_summary.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "skyloom/engine/publish.hpp"
 
 namespace skyloom::engine {
+namespace {
+
+double mean(const std::vector<double>& values) {
+  return values.empty() ? 0.0
+                        : std::accumulate(values.begin(), values.end(), 0.0) /
+                              static_cast<double>(values.size());
+}
+
+double largest(const std::vector<double>& values) {
+  return values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
+}
+
+}  // namespace
 
 int report_failures(const Products& products, const std::vector<std::string>& names,
                     double max_failed_fraction, Log& log) {
@@ -33,6 +47,16 @@ int report_failures(const Products& products, const std::vector<std::string>& na
                 max_failed_fraction);
   }
   return too_many ? kExitManyFailed : kExitComplete;
+}
+
+void take_outcome(const StageOutcome& outcome, StageRecord& record) {
+  record.units = outcome.units;
+  record.failed = outcome.failed;
+  record.recovered = outcome.recovered;
+  record.elapsed_s = outcome.elapsed_s;
+  record.idle_mean = mean(outcome.idle_fraction);
+  record.idle_max = largest(outcome.idle_fraction);
+  record.idle_of_rank = outcome.idle_fraction;
 }
 
 }  // namespace skyloom::engine

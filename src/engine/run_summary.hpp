@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "skyloom/core/log.hpp"
+#include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/pipeline_run.hpp"
 #include "skyloom/engine/products.hpp"
+#include "skyloom/engine/run.hpp"
 
 namespace skyloom::engine {
 
@@ -15,5 +17,8 @@ namespace skyloom::engine {
 ///   kExitComplete
 int report_failures(const Products& products, const std::vector<std::string>& names,
                     double max_failed_fraction, Log& log);
+
+/// Counts and times of the last attempt.
+void take_outcome(const StageOutcome& outcome, StageRecord& record);
 
 }  // namespace skyloom::engine

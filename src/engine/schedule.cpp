@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdint>
 #include <numeric>
 
 namespace skyloom::engine {
@@ -22,18 +21,18 @@ std::size_t class_of(double cost) {
 }
 
 /// In linear time: every rank does this for all units.
-std::vector<std::size_t> by_decreasing_class(std::span<const double> costs,
-                                             std::vector<std::size_t> todo) {
+std::vector<UnitIndex> by_decreasing_class(std::span<const float> costs,
+                                           std::vector<UnitIndex> todo) {
   if (!std::is_sorted(todo.begin(), todo.end())) {
     std::sort(todo.begin(), todo.end());
   }
   constexpr std::size_t kClasses = std::size_t{1} << 14;
   std::vector<std::size_t> next(kClasses + 1, 0);  // of a class, the largest class first
-  for (const std::size_t unit : todo) {
+  for (const UnitIndex unit : todo) {
     ++next[kClasses - class_of(costs[unit])];
   }
   std::partial_sum(next.begin(), next.end(), next.begin());
-  std::vector<std::size_t> order(todo.size());
+  std::vector<UnitIndex> order(todo.size());
   for (auto unit = todo.rbegin(); unit != todo.rend(); ++unit) {
     order[--next[kClasses - class_of(costs[*unit])]] = *unit;
   }
@@ -42,12 +41,12 @@ std::vector<std::size_t> by_decreasing_class(std::span<const double> costs,
 
 }  // namespace
 
-Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
-                       double chunks_per_rank) {
+Chunks guided_chunks(std::span<const float> costs, std::vector<UnitIndex> todo, int ranks,
+                     double chunks_per_rank) {
   todo = by_decreasing_class(costs, std::move(todo));
   Chunks chunks;
   double remaining = 0.0;
-  for (const std::size_t unit : todo) {
+  for (const UnitIndex unit : todo) {
     remaining += usable(costs[unit]);
   }
   std::size_t at = 0;
@@ -66,32 +65,23 @@ Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> t
   return chunks;
 }
 
-Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks) {
-  std::vector<double> costs;
-  costs.reserve(units.size());
-  for (const Unit& unit : units) {
-    costs.push_back(unit.cost);
-  }
-  return chunks_of_costs(costs, std::move(todo), ranks);
-}
-
-std::vector<std::size_t> contiguous_shares(std::span<const Unit> units, int ranks) {
+std::vector<std::size_t> contiguous_shares(std::span<const float> costs, int ranks) {
   double total = 0.0;
-  for (const Unit& unit : units) {
-    total += usable(unit.cost);
+  for (const float cost : costs) {
+    total += usable(cost);
   }
   const double per_cost = total > 0.0 ? 0.5 / total : 0.0;
-  const double per_unit = (total > 0.0 ? 0.5 : 1.0) / static_cast<double>(units.size());
+  const double per_unit = (total > 0.0 ? 0.5 : 1.0) / static_cast<double>(costs.size());
   std::vector<std::size_t> shares{0};
   double before = 0.0;
-  for (std::size_t unit = 0; unit < units.size(); ++unit) {
-    before += per_unit + per_cost * usable(units[unit].cost);
+  for (std::size_t unit = 0; unit < costs.size(); ++unit) {
+    before += per_unit + per_cost * usable(costs[unit]);
     while (shares.size() < static_cast<std::size_t>(ranks) &&
            before * ranks >= static_cast<double>(shares.size())) {
       shares.push_back(unit + 1);
     }
   }
-  shares.resize(static_cast<std::size_t>(ranks) + 1, units.size());
+  shares.resize(static_cast<std::size_t>(ranks) + 1, costs.size());
   return shares;
 }
 

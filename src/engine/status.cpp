@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "skyloom/core/errors.hpp"
+#include "skyloom/engine/job.hpp"
 #include "skyloom/engine/journal.hpp"
 #include "skyloom/engine/manifest.hpp"
 #include "skyloom/engine/products.hpp"
@@ -114,6 +115,21 @@ void add_unfinished(const fs::path& directory, const std::string& name, const St
   }
 }
 
+/// The first `from` as `to`; both are parts of a command line.
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+/// The command of the last attempt; the run directory may have moved since.
+std::string command_again(const Attempt& attempt, const Manifest& manifest,
+                          const fs::path& run_directory) {
+  const std::string here = fs::absolute(run_directory).lexically_normal().string();
+  const std::string command = replaced(attempt.command, shell_word(manifest.config_file),
+                                       shell_word(config_file_of(manifest, run_directory)));
+  return replaced(command, "--out " + shell_word(manifest.directory), "--out " + shell_word(here));
+}
+
 std::string next_step(const RunStatus& status, const Manifest& manifest) {
   if (status.state == "running") {
     return "nothing to do: it is running";
@@ -124,10 +140,12 @@ std::string next_step(const RunStatus& status, const Manifest& manifest) {
                              : "see " + (status.directory / "report.html").string();
   }
   if (manifest.attempts.empty()) {
-    return fmt::format("skyloom {} run {}", manifest.pipeline, manifest.config_file);
+    return fmt::format("skyloom {} run {}", manifest.pipeline,
+                       config_file_of(manifest, status.directory));
   }
   const Attempt& last = manifest.attempts.back();
-  return last.ranks > 1 ? fmt::format("mpirun -n {} {}", last.ranks, last.command) : last.command;
+  const std::string command = command_again(last, manifest, status.directory);
+  return last.ranks > 1 ? fmt::format("mpirun -n {} {}", last.ranks, command) : command;
 }
 
 }  // namespace

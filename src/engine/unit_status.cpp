@@ -35,9 +35,13 @@ JournalUnits product_units(const Products& products, const std::string& stage) {
   list.items = std::move(plan.items);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const bool failed = outcomes[i] == "failed";
-    const bool known = i < plan.units.size() && plan.units[i].key == keys[i];
-    list.units.push_back({keys[i], known ? plan.units[i].items : 0, true, failed,
-                          failed ? reasons[i] + ": " + texts[i] : std::string()});
+    list.units.push_back(
+        {keys[i], 0, true, failed, failed ? reasons[i] + ": " + texts[i] : std::string()});
+  }
+  for (const Unit& unit : plan.units) {
+    if (unit.index < list.units.size() && unit.key == keys[unit.index]) {
+      list.units[unit.index].items = unit.items;
+    }
   }
   return list;
 }

@@ -84,6 +84,26 @@ double processor_s() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+/// The most memory this process has held, MB.
+double peak_mb() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+/// Of memory beyond `before_mb`, the rank with most; collective.
+void print_memory(const parallel::Comm& comm, const char* phase, double before_mb,
+                  std::size_t units) {
+  const double first_mb = peak_mb() - before_mb;
+  const double most_mb = comm.max(first_mb);
+  const double last_mb = comm.max(comm.rank() + 1 == comm.size() ? first_mb : 0.0);
+  if (comm.rank() == 0) {
+    const double per_unit = 1048576.0 / static_cast<double>(std::max<std::size_t>(1, units));
+    std::printf("memory up to the end of %s: %.0f MB, last rank %.0f MB = %.0f bytes per unit\n",
+                phase, most_mb, last_mb, last_mb * per_unit);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -105,6 +125,7 @@ int main(int argc, char** argv) {
   const engine::Products products(folder);
   Load stage(units, milliseconds, bytes);
   comm.barrier();
+  const double before_mb = peak_mb();
   const double plan_begin_cpu_s = processor_s();
   std::string plan_bytes;
   if (comm.rank() == 0) {
@@ -113,11 +134,11 @@ int main(int argc, char** argv) {
   comm.broadcast(plan_bytes);
   const double received_cpu_s = processor_s();
   const engine::Plan plan = engine::plan_from_bytes(plan_bytes);
-  std::vector<std::size_t> todo(units);
+  std::vector<engine::UnitIndex> todo(units);
   std::iota(todo.begin(), todo.end(), 0);
   const std::size_t chunks =
-      engine::guided_chunks(plan.units, std::move(todo), comm.size()).count();
-  const std::size_t shares = engine::contiguous_shares(plan.units, comm.size()).size();
+      engine::guided_chunks(plan.units.costs(), std::move(todo), comm.size()).count();
+  const std::size_t shares = engine::contiguous_shares(plan.units.costs(), comm.size()).size();
   const double unpacked_s = comm.max(processor_s() - received_cpu_s);
   if (comm.rank() == 0) {
     std::printf(
@@ -129,6 +150,8 @@ int main(int argc, char** argv) {
             static_cast<double>(std::max<std::size_t>(1, units)),
         chunks, shares - 1);
   }
+  plan_bytes = {};
+  print_memory(comm, "the plan", before_mb, units);
   for (const char* phase : {"run", "recovery and assembly"}) {
     comm.barrier();
     const double begin_s = engine::now_s();
@@ -146,6 +169,7 @@ int main(int argc, char** argv) {
       }
       std::printf("\n");
     }
+    print_memory(comm, phase, before_mb, units);
   }
   parallel::on_root(comm, [&] { std::filesystem::remove_all(folder); });
   return 0;

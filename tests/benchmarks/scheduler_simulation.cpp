@@ -68,7 +68,7 @@ struct Prediction {
 
 /// Estimated and true costs of the units.
 struct Costs {
-  std::vector<double> estimated;
+  std::vector<float> estimated;
   std::vector<double> actual;
 };
 
@@ -80,7 +80,7 @@ Costs draw(const Case& kind) {
   costs.actual.reserve(kind.units);
   for (std::size_t i = 0; i < kind.units; ++i) {
     const double estimate = kind.cost(rng, i);
-    costs.estimated.push_back(estimate);
+    costs.estimated.push_back(static_cast<float>(estimate));
     costs.actual.push_back(estimate * std::exp(kind.scatter * errors.normal(i)));
   }
   return costs;
@@ -88,10 +88,10 @@ Costs draw(const Case& kind) {
 
 Prediction simulate(const Case& kind, const Costs& costs, int ranks, double chunks_per_rank,
                     const Machine& machine) {
-  std::vector<std::size_t> todo(kind.units);
+  std::vector<engine::UnitIndex> todo(kind.units);
   std::iota(todo.begin(), todo.end(), 0);
   const engine::Chunks chunks =
-      engine::chunks_of_costs(costs.estimated, std::move(todo), ranks, chunks_per_rank);
+      engine::guided_chunks(costs.estimated, std::move(todo), ranks, chunks_per_rank);
   const double saving_s = machine.begin_and_save + machine.save_byte * kind.payload_bytes;
   std::priority_queue<double, std::vector<double>, std::greater<>> free_at;
   for (int rank = 0; rank < ranks; ++rank) {
@@ -177,7 +177,8 @@ Case stage_of_run(const std::filesystem::path& run, const std::string& name, std
   for (std::size_t field = 0; field < fields; ++field) {
     costs.actual.insert(costs.actual.end(), seconds.begin(), seconds.end());
   }
-  costs.estimated = costs.actual;
+  std::transform(costs.actual.begin(), costs.actual.end(), std::back_inserter(costs.estimated),
+                 [](double s) { return static_cast<float>(s); });
   const auto bytes = static_cast<double>(std::filesystem::file_size(run / (name + ".h5")));
   return {name, costs.actual.size(), {}, 0.0, bytes / static_cast<double>(seconds.size())};
 }
@@ -197,8 +198,10 @@ void simulate_run(const std::filesystem::path& run, double core_s, std::size_t f
     for (const std::string& name : names) {
       Costs costs;
       const Case kind = stage_of_run(run, name, fields, costs);
-      for (std::vector<double>* list : {&costs.actual, &costs.estimated}) {
-        std::for_each(list->begin(), list->end(), [&](double& s) { s *= core_s / wall_s; });
+      const double faster = core_s / wall_s;
+      for (std::size_t i = 0; i < kind.units; ++i) {
+        costs.actual[i] *= faster;
+        costs.estimated[i] = static_cast<float>(costs.actual[i]);
       }
       const Prediction p = simulate(kind, costs, ranks, engine::kChunksPerRank, Machine{});
       std::printf("%s,%zu,%d,%.4g,%.4g,%.4f,%.3g,%.3g,%.4f\n", name.c_str(), kind.units, ranks,

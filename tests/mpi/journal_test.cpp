@@ -1,5 +1,6 @@
 #include "skyloom/engine/journal.hpp"
 
+#include <algorithm>
 #include <fstream>
 
 #include <catch2/catch.hpp>
@@ -47,6 +48,14 @@ std::size_t known_units(const Journal& journal, std::size_t units) {
   return known;
 }
 
+/// Units that are done as far as a reader without a run can tell.
+std::size_t listed_units(const SharedFolder& folder, std::size_t units) {
+  const engine::JournalUnits list = engine::list_journal(folder.path());
+  const auto done = std::count_if(list.units.begin(), list.units.end(),
+                                  [](const engine::JournalUnit& unit) { return unit.done; });
+  return list.units.size() == units ? static_cast<std::size_t>(done) : units + 1;
+}
+
 /// Whether the rank that has the unit reads this payload.
 bool reads(const parallel::Comm& comm, const Journal& journal, std::size_t unit,
            std::string_view payload) {
@@ -80,6 +89,8 @@ TEST_CASE("records of all ranks are known to all after a merge and after a resta
   comm.barrier();
   const engine::JournalCount count = engine::count_journal(folder.path());
   REQUIRE(comm.all(count.units == kUnits && count.done == kUnits && count.failed == 0));
+  REQUIRE(comm.all(listed_units(folder, kUnits) == kUnits));
+  comm.barrier();
   Journal other(comm, folder.path(), "another key", kUnits);
   REQUIRE(known_units(other, kUnits) == 0);
   other.remove();
@@ -136,6 +147,9 @@ TEST_CASE("damage anywhere in the files costs the records it hits and no others"
     std::filesystem::resize_file(name, std::filesystem::file_size(name) - 20);
   }
   comm.barrier();
+  // Headers do not tell of damage inside a payload, but records that were cut short do not count.
+  REQUIRE(comm.all(listed_units(folder, kUnits) == kUnits - 1));
+  comm.barrier();
   Journal journal(comm, folder.path(), "key", kUnits);
   REQUIRE(known_units(journal, kUnits) == kUnits - 2);
   REQUIRE(comm.all(!journal.has(kUnits - 1)));
@@ -189,6 +203,42 @@ TEST_CASE("many attempts are rewritten into one, with states and deaths, and dam
   const Journal journal(comm, folder.path(), "key", kUnits);
   REQUIRE(comm.all(!journal.damage().empty() == (comm.rank() == 0)));
   REQUIRE(comm.all(known_units(journal, kUnits) == 26));
+}
+
+TEST_CASE("a journal goes on under another key, without some units") {
+  const parallel::Comm& comm = test_world();
+  const SharedFolder folder(comm);
+  constexpr std::size_t kUnits = 60;
+  {
+    Journal journal(comm, folder.path(), "old", kUnits);
+    put_share(comm, journal, 0, 50);
+    if (comm.rank() == 0) {
+      journal.put_state(55, "kept");
+      journal.put_state(56, "left out");
+    }
+  }
+  comm.barrier();
+  {
+    std::vector<std::uint8_t> without(kUnits, 0);
+    without[0] = without[5] = without[56] = 1;
+    Journal journal(comm, folder.path(), "old", kUnits);
+    put_share(comm, journal, 50, 52);  // in files of this attempt, which go as well
+    journal.merge();
+    journal.rewrite("new", without);
+  }
+  comm.barrier();
+  {
+    const Journal journal(comm, folder.path(), "new", kUnits);
+    REQUIRE(comm.all(known_units(journal, kUnits) == 50 && !journal.has(0) && !journal.has(5)));
+    REQUIRE(comm.all(reads(comm, journal, 51, payload_of(51))));
+    REQUIRE(comm.all(journal.state(55) == "kept" && journal.state(56).empty()));
+    REQUIRE(comm.all(journal.damage().empty()));
+  }
+  comm.barrier();
+  REQUIRE(comm.all(listed_units(folder, kUnits) == 50));
+  comm.barrier();
+  const Journal old(comm, folder.path(), "old", kUnits);
+  REQUIRE(comm.all(known_units(old, kUnits) == 0));
 }
 
 TEST_CASE("shares of any size, and payloads from memory as from the file") {

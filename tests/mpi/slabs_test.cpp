@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 
 #include <catch2/catch.hpp>
 
 #include "skyloom/engine/products.hpp"
 #include "skyloom/io/hdf5.hpp"
 
+#include "engine/open_parts.hpp"
 #include "shared_folder.hpp"
 #include "support/mpi_main.hpp"
 
@@ -31,6 +33,49 @@ SlabPart part_of(const Schema& declared, int y0, int x0, int height, int width, 
 }
 
 }  // namespace
+
+TEST_CASE("ranks share what nobody wrote, along any axis") {
+  const parallel::Comm& comm = test_world();
+  const auto rank = static_cast<std::size_t>(comm.rank());
+  const auto ranks = static_cast<std::size_t>(comm.size());
+  const std::vector<std::size_t> shape{3, 5, 40};
+  for (const std::vector<std::size_t>& tile :
+       {std::vector<std::size_t>{1, 5, 3}, {3, 1, 40}, {1, 2, 7}, {3, 5, 40}}) {
+    // Every second tile is written, by the ranks in turn; claims of another array do not count.
+    std::vector<SlabClaim> claims{{1, {0, 0, 0}, shape, 0}};
+    std::vector<std::uint8_t> expected(3 * 5 * 40, 1);
+    std::size_t number = 0;
+    for (std::size_t z = 0; z + tile[0] <= shape[0]; z += tile[0]) {
+      for (std::size_t y = 0; y + tile[1] <= shape[1]; y += tile[1]) {
+        for (std::size_t x = 0; x + tile[2] <= shape[2]; x += tile[2]) {
+          if (++number % 2 == 0) {
+            continue;
+          }
+          if (number / 2 % ranks == rank) {
+            claims.push_back({0, {z, y, x}, tile, 0});
+          }
+          for_each_run(shape, 1, std::vector{z, y, x}, tile,
+                       [&](std::uint64_t at, std::size_t length, std::size_t) {
+                         std::fill_n(expected.begin() + static_cast<std::ptrdiff_t>(at), length, 0);
+                       });
+        }
+      }
+    }
+    std::vector<std::uint8_t> found(expected.size(), 0);
+    for (const SlabBox& box : uncovered_share(comm, claims, 0, shape)) {
+      for_each_run(shape, 1, box.start, box.count,
+                   [&](std::uint64_t at, std::size_t length, std::size_t) {
+                     for (std::size_t i = 0; i < length; ++i) {
+                       ++found[at + i];
+                     }
+                   });
+    }
+    const auto total = static_cast<std::int64_t>(std::accumulate(found.begin(), found.end(), 0));
+    comm.combine_or(found);
+    REQUIRE(found == expected);  // and nothing twice:
+    REQUIRE(comm.sum(total) == std::accumulate(expected.begin(), expected.end(), 0));
+  }
+}
 
 TEST_CASE("parts written in place by different ranks are in the file, and only with their bytes") {
   const parallel::Comm& comm = test_world();

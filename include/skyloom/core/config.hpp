@@ -99,7 +99,8 @@ class ConfigSpec {
 
   /// Current values as (dotted key, TOML text), in order of declaration.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> values() const;
-  /// Those a stage depends on.
+  /// Those a stage depends on. Of an input path the name of the file alone: a run depends on what
+  /// its inputs are, not on where they lie.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> values_of(
       std::string_view stage) const;
   /// The documented TOML with current values: every key, its unit, range and meaning.
@@ -135,7 +136,9 @@ class ConfigSpec {
   [[nodiscard]] bool is_table(std::string_view name) const;
   [[nodiscard]] std::string nearest(std::string_view name) const;
   [[nodiscard]] std::string describe(const Entry& entry) const;
-  static std::string value_text(const Entry& entry);
+  enum class Paths { whole, names };
+  static std::string value_text(const Entry& entry, Paths paths = Paths::whole);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> values(Paths paths) const;
   /// @param prefix of the names of nested tables: "" or the dotted path of this one with a dot
   [[nodiscard]] std::string toml_under(const std::string& prefix) const;
 

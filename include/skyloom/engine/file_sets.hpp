@@ -38,7 +38,7 @@ struct FileStamp {
 };
 
 /// Removes the files of a folder that carry the stamp of a run, and what an interrupted call left
-/// of them; then the folder, when nothing else is in it.
+/// of them, in a folder that has this use alone; then the folder, when nothing else is in it.
 void remove_stamped_files(const std::filesystem::path& folder);
 
 /// Collective: files i, i + ranks, ... by rank i, under a temporary name, synced, renamed; those

@@ -129,6 +129,10 @@ class Journal {
   /// Collective: what any rank has put becomes known on all. @param with_payloads sends them to the
   /// ranks whose shares they are in, as far as they are in memory: nobody has to read them back
   void merge(bool with_payloads = true);
+  /// Collective: copies everything into new files that belong to another key, then removes the old
+  /// ones; a process that dies on the way leaves a journal of one key or of the other.
+  /// @param without units (the same on every rank) that are left out
+  void rewrite(const std::string& key, std::span<const std::uint8_t> without);
   /// Collective: deletes every journal file of the folder, and the folder when it is empty.
   void remove();
 
@@ -162,8 +166,8 @@ struct JournalUnits {
   std::string items;               ///< what is counted; see Plan
   std::vector<JournalUnit> units;  ///< in the order of the plan
 };
-/// Every unit of the plan by name, from the files of a stage's folder. Reads the whole journal; as
-/// count_journal() else.
+/// Every unit of the plan by name, from the files of a stage's folder, as far as the headers of
+/// records tell: reads 8 KiB of each at most, and keeps what it returns. As count_journal() else.
 JournalUnits list_journal(const std::filesystem::path& directory);
 
 }  // namespace skyloom::engine

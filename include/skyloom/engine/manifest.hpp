@@ -15,7 +15,7 @@
 namespace skyloom::engine {
 
 /// Version of the run directory's layout and of everything that stage hashes cover.
-inline constexpr int kRunFormat = 1;
+inline constexpr int kRunFormat = 2;
 
 using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 
@@ -26,8 +26,11 @@ struct StageDescription {
   NamedTexts inputs;  ///< (path, fingerprint)
   NamedTexts needs;   ///< (earlier stage, identity of its product)
 
-  /// Sixteen hexadecimal digits over all of it and kRunFormat.
+  /// Sixteen hexadecimal digits over all of it and kRunFormat; of the path of an input over the
+  /// name of the file alone, so that inputs may move.
   [[nodiscard]] std::string hash() const;
+  /// The same without the inputs.
+  [[nodiscard]] std::string hash_of_settings() const;
   friend bool operator==(const StageDescription&, const StageDescription&) = default;
 };
 
@@ -36,10 +39,17 @@ struct StageChanges {
   std::vector<std::string> keys;
   std::vector<std::string> inputs;
   std::vector<std::string> needs;
+  std::vector<std::string> files;  ///< of `inputs`, those that are there with another content
 
   [[nodiscard]] bool none() const { return keys.empty() && inputs.empty() && needs.empty(); }
 };
 StageChanges changes_between(const StageDescription& before, const StageDescription& now);
+
+inline constexpr std::size_t kNotRecorded = static_cast<std::size_t>(-1);
+/// For every present path the position of the recorded input that it is, or kNotRecorded: the one
+/// of the same path, else the next one of the same file name that has no other.
+std::vector<std::size_t> recorded_inputs(const NamedTexts& recorded,
+                                         const std::vector<std::string>& present);
 
 struct StageRecord {
   StageDescription description;
@@ -69,6 +79,7 @@ struct Attempt {
 struct Manifest {
   std::string pipeline;
   std::string config_file;
+  std::string directory;  ///< where the run directory was when this was written
   std::uint64_t seed = 0;
   std::vector<std::string> stage_order;
   std::vector<StageRecord> stages;
@@ -86,6 +97,10 @@ struct Manifest {
 std::optional<Manifest> read_manifest(const std::filesystem::path& run_directory);
 /// Written whole or not at all. @throws FatalError
 void write_manifest(const std::filesystem::path& run_directory, const Manifest& manifest);
+
+/// The configuration file of a run directory that may have moved together with it: at the same
+/// place as seen from the run directory, if there is one, else where it was.
+std::string config_file_of(const Manifest& manifest, const std::filesystem::path& run_directory);
 
 /// The present time, UTC, as 2026-01-31T12:00:00Z and as 20260131_120000.
 std::string utc_now();

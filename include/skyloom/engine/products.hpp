@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -65,6 +66,9 @@ class Products {
     read_plane(stage, name, type_of<T>(), plane, box, std::as_writable_bytes(out.pixels()));
     return out;
   }
+  /// What `make` gives for the product of a stage: it is called once until forget().
+  [[nodiscard]] std::string remembered(std::string_view stage, std::string_view what,
+                                       const std::function<std::string()>& make) const;
   /// Drops what is cached of a stage (its product was rewritten).
   void forget(std::string_view stage);
 

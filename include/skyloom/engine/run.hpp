@@ -17,9 +17,12 @@ namespace skyloom::engine {
 struct StageSettings {
   std::filesystem::path directory;  ///< the run directory
   std::string stage_hash;           ///< 16 hexadecimal digits: seeds the journal's checksums
-  std::uint64_t seed = 0;           ///< of the run's random numbers
-  bool retry_failed = false;        ///< run units again that failed in an earlier attempt
-  double deadline_s = 0.0;          ///< steady-clock seconds (see now_s) to stop at; 0 = none
+  /// Names the files of slab arrays, whose parts are checked one by one; "" = the stage hash. The
+  /// same when an input file was replaced that units failed over.
+  std::string slab_hash;
+  std::uint64_t seed = 0;     ///< of the run's random numbers
+  bool retry_failed = false;  ///< run units again that failed in an earlier attempt
+  double deadline_s = 0.0;    ///< steady-clock seconds (see now_s) to stop at; 0 = none
   std::vector<std::pair<std::string, std::string>>
       provenance;  ///< attributes of /provenance, of rank 0
 };

@@ -3,19 +3,22 @@
 // shared counter. No master, no messages, and nothing in a result depends on it.
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include "skyloom/engine/unit.hpp"
 #include "skyloom/parallel/comm.hpp"
 
 namespace skyloom::engine {
 
+/// Every rank holds one of every unit.
+using UnitIndex = std::uint32_t;
+
 /// Unit indices in the order of work, and where the chunks begin (one more entry than chunks).
 struct Chunks {
-  std::vector<std::size_t> order;
+  std::vector<UnitIndex> order;
   std::vector<std::size_t> begin;
 
   [[nodiscard]] std::size_t count() const { return begin.size() - 1; }
@@ -27,14 +30,13 @@ struct Chunks {
 /// (8 * ranks), at least one unit.
 /// docs/scaling.md says why 8.
 inline constexpr double kChunksPerRank = 8.0;
-Chunks guided_chunks(std::span<const Unit> units, std::vector<std::size_t> todo, int ranks);
-/// The same from the costs of all units.
-Chunks chunks_of_costs(std::span<const double> costs, std::vector<std::size_t> todo, int ranks,
-                       double chunks_per_rank = kChunksPerRank);
+/// @param costs of all units
+Chunks guided_chunks(std::span<const float> costs, std::vector<UnitIndex> todo, int ranks,
+                     double chunks_per_rank = kChunksPerRank);
 
 /// Borders of contiguous shares of all units, one for every rank, about equal in number and in
 /// cost; ranks + 1 values.
-std::vector<std::size_t> contiguous_shares(std::span<const Unit> units, int ranks);
+std::vector<std::size_t> contiguous_shares(std::span<const float> costs, int ranks);
 
 /// The chunks of one stage behind slot 0 of a shared counter.
 class Schedule {

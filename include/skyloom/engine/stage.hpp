@@ -25,6 +25,11 @@ class StageBase {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// Files whose content the stage depends on. Called on rank 0 only.
   [[nodiscard]] virtual std::vector<std::string> inputs() = 0;
+  /// Those of inputs() that this unit reads and not every other one. What no unit names so is read
+  /// by all. Called on rank 0 only.
+  [[nodiscard]] virtual std::vector<std::string> reads(const Unit& unit) {
+    return unit.source.empty() ? std::vector<std::string>{} : std::vector<std::string>{unit.source};
+  }
   /// Stages whose products it reads, by name; part of its hash.
   [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
   /// Where its slab arrays go, relative to the run directory; "" = <stage>.slabs.h5.
@@ -51,6 +56,12 @@ concept SavesState = requires(const typename S::Config& config, const typename S
 template <class S>
 concept NamesSlabFile = requires(const typename S::Config& config) {
   { S::slab_file(config) } -> std::same_as<std::string>;
+};
+
+/// A stage whose units read more input files of their own than Unit::source.
+template <class S>
+concept NamesReads = requires(const typename S::Config& config, const Unit& unit) {
+  { S::reads(config, unit) } -> std::same_as<std::vector<std::string>>;
 };
 
 template <class S>
@@ -80,6 +91,13 @@ class StageAdapter final : public StageBase {
 
   [[nodiscard]] std::string_view name() const override { return S::name; }
   [[nodiscard]] std::vector<std::string> inputs() override { return S::inputs(config_); }
+  [[nodiscard]] std::vector<std::string> reads(const Unit& unit) override {
+    if constexpr (NamesReads<S>) {
+      return S::reads(config_, unit);
+    } else {
+      return StageBase::reads(unit);
+    }
+  }
   [[nodiscard]] std::vector<std::string> needs() const override { return S::needs(); }
   [[nodiscard]] std::string slab_file() const override {
     if constexpr (NamesSlabFile<S>) {

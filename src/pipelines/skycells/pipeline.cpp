@@ -123,7 +123,7 @@ std::vector<engine::Export> Skycells::exports() const {
 double unit_seconds(const engine::Products& products, const char* stage) {
   const auto seconds =
       products.range<double>(stage, std::string("provenance/") + engine::kUnitSecondsName, 0,
-                             products.table(stage, "units").rows());
+                             products.n_rows(stage, "units"));
   return std::accumulate(seconds.begin(), seconds.end(), 0.0);
 }
 

@@ -84,6 +84,25 @@ const Survey& found_survey(const Config& config) {
   return *config.found;
 }
 
+std::vector<std::string> image_files(const Config& config, const surveys::SkycellId& id) {
+  std::vector<surveys::SkycellPlane> planes{surveys::SkycellPlane::image,
+                                            surveys::SkycellPlane::mask};
+  if (config.needs_variance()) {
+    planes.push_back(surveys::SkycellPlane::variance);
+  }
+  std::vector<std::string> files;
+  for (const std::string& band : config.bands.use) {
+    for (const surveys::SkycellPlane plane : planes) {
+      const auto path =
+          surveys::find_skycell_plane(config.input_root(), config.input_format(), id, band, plane);
+      if (path) {
+        add_files(config, *path, files);
+      }
+    }
+  }
+  return files;
+}
+
 std::vector<std::string> image_files(const Config& config) {
   const Survey& survey = found_survey(config);
   std::set<surveys::SkycellId> ids;
@@ -95,22 +114,10 @@ std::vector<std::string> image_files(const Config& config) {
       ids.insert(cell.id);
     }
   }
-  std::vector<surveys::SkycellPlane> planes{surveys::SkycellPlane::image,
-                                            surveys::SkycellPlane::mask};
-  if (config.needs_variance()) {
-    planes.push_back(surveys::SkycellPlane::variance);
-  }
   std::vector<std::string> files;
   for (const surveys::SkycellId& id : ids) {
-    for (const std::string& band : config.bands.use) {
-      for (const surveys::SkycellPlane plane : planes) {
-        const auto path = surveys::find_skycell_plane(config.input_root(), config.input_format(),
-                                                      id, band, plane);
-        if (path) {
-          add_files(config, *path, files);
-        }
-      }
-    }
+    const std::vector<std::string> of_cell = image_files(config, id);
+    files.insert(files.end(), of_cell.begin(), of_cell.end());
   }
   return files;
 }

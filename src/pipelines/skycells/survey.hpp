@@ -24,6 +24,9 @@ struct Survey {
 ///   fit
 const Survey& found_survey(const Config& config);
 
+/// Image, mask and, where they are used, variance of a cell in all bands, those that are there.
+std::vector<std::string> image_files(const Config& config, const surveys::SkycellId& id);
+
 /// Image files of all cells and of those that fill their sides, which are there.
 std::vector<std::string> image_files(const Config& config);
 

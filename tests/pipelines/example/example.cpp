@@ -73,6 +73,9 @@ void Example::declare(ConfigSpec& spec) {
   const std::vector<std::string> both{"cut", "join"};
   spec.add("input.marks", &config_.marks,
            {.help = "a file that counts as input", .stages = {"cut"}, .input_path = true});
+  spec.add("input.parts", &config_.parts,
+           {.help = "folder with a file of every unit that holds a factor; empty = 1",
+            .input_path = true});
   spec.add("cut.units", &config_.units, {.help = "number of units", .min = 0, .stages = {"cut"}});
   spec.add("cut.steps", &config_.steps,
            {.help = "steps of every unit", .min = 1, .max = 200, .stages = {"cut"}});

@@ -11,7 +11,8 @@
 namespace skyloom::example {
 
 struct Config {
-  std::string marks;  // input file: one line of text, part of the input identity
+  std::string marks;
+  std::string parts;  // input file: one line of text, part of the input identity
   int units = 24;
   int steps = 1;  // of every unit of `cut`, with a border behind each
   double scale = 1.0;

@@ -13,8 +13,27 @@
 
 namespace skyloom::example {
 
+namespace {
+
+std::string key_of(int unit) {
+  return fmt::format("unit-{:04d}", unit);
+}
+
+std::string part_of(const Config& config, int unit) {
+  return config.parts.empty() ? "" : config.parts + "/" + key_of(unit) + ".txt";
+}
+
+}  // namespace
+
 std::vector<std::string> Cut::inputs(const Config& config) {
-  return config.marks.empty() ? std::vector<std::string>{} : std::vector<std::string>{config.marks};
+  std::vector<std::string> files;
+  if (!config.marks.empty()) {
+    files.push_back(config.marks);
+  }
+  for (int i = 0; i < config.units && !config.parts.empty(); ++i) {
+    files.push_back(part_of(config, i));
+  }
+  return files;
 }
 
 engine::Plan Cut::plan(const Config& config, const engine::Products&) {
@@ -36,7 +55,7 @@ engine::Plan Cut::plan(const Config& config, const engine::Products&) {
     plan.schema.slabs.clear();
   }
   for (int i = 0; i < config.units; ++i) {
-    plan.add(fmt::format("unit-{:04d}", i), 1.0 + i % 5);
+    plan.add(key_of(i), 1.0 + i % 5, part_of(config, i));
   }
   return plan;
 }
@@ -48,7 +67,11 @@ Cut::Input Cut::load(const Config& config, Context&, const engine::Unit& unit) {
   if (static_cast<int>(unit.index) == config.broken_unit) {
     throw UnitError(Reason::bad_input, "told to fail");
   }
-  return {unit.index, unit.key};
+  double factor = 1.0;
+  if (!unit.source.empty() && !(std::ifstream(unit.source) >> factor)) {
+    throw UnitError(Reason::bad_input, unit.source + ": holds no number");
+  }
+  return {unit.index, unit.key, factor};
 }
 
 Cut::Result Cut::compute(const Config& config, const Input& input, const Rng& rng,
@@ -56,7 +79,7 @@ Cut::Result Cut::compute(const Config& config, const Input& input, const Rng& rn
   CutResult result;
   result.index = input.index;
   for (std::size_t i = 0; i < input.index % 4; ++i) {
-    result.values.push_back(config.scale * rng.normal(i));
+    result.values.push_back(input.factor * config.scale * rng.normal(i));
   }
   result.strip = Image<float>(kPieceWidth, 1);
   const std::size_t bytes = kPieceWidth * sizeof(float);

@@ -27,6 +27,7 @@ struct Cut {
   struct Input {
     std::size_t index = 0;
     std::string key;
+    double factor = 1.0;
   };
   using Result = CutResult;
   static constexpr std::string_view name = "cut";

@@ -76,6 +76,23 @@ def light_curves_may_go(program, folder):
     require("inputs.light_curves" in said and not (folder / "other").exists(), said)
 
 
+def mended_light_curve_is_taken(program, folder):
+    config = survey(program, folder)
+    few = ("--set", "injection.n_inject=0")
+    program.run("flares", "run", config, "--out", folder / "ref", *few, timeout=200)
+    curve = sorted((folder / "s" / "light_curves").rglob("*_lc.fits"))[1]
+    whole = curve.read_bytes()
+    curve.write_bytes(whole[:len(whole) // 2])
+    run = folder / "run"
+    program.run("flares", "run", config, "--out", run, *few, ranks=2, expect=3, timeout=200)
+    curve.write_bytes(whole)
+    said = program.run("flares", "run", config, "--out", run, *few, expect=2)
+    require(f"{curve.name} changed" in said and "--retry-failed" in said, said)
+    program.run("flares", "run", config, "--out", run, *few, "--retry-failed", ranks=2, timeout=200)
+    require("stage detect: 5 units (4 recovered)" in program.said, program.said)
+    require_equal(folder / "ref", run)
+
+
 def changed_settings_are_refused(program, folder):
     config = survey(program, folder)
     few = ("--set", "injection.n_inject=0")
@@ -85,11 +102,16 @@ def changed_settings_are_refused(program, folder):
     require("detection.min_cadences 3 -> 4" in said and "detect" in said, said)
     files = folder / "run" / "sectors"
     shutil.copy(next(files.glob("*.h5")), files / "old.h5")
-    (files / "notes.h5").write_bytes(b"")
+    mine = [files / name for name in ("notes.h5", "notes.h5.tmp", "notes.fits.tmp")]
+    for path in mine:
+        path.write_bytes(b"")
+    (files / ".skyloom-unfinished").mkdir()
+    (files / ".skyloom-unfinished" / "0.h5").write_bytes(b"half a file")
     program.run("flares", "run", config, "--out", folder / "run", *few, "--set", "detection.min_cadences=4",
                 "--fresh", timeout=200)
     require(not (files / "old.h5").exists(), "--fresh removes the files of earlier runs")
-    require((files / "notes.h5").exists(), "and nothing else")
+    require(not (files / ".skyloom-unfinished").exists(), "and what they left unfinished")
+    require(all(path.exists() for path in mine), "and nothing else")
     with h5py.File(folder / "run" / "flares.h5") as f:
         require(len(f["injections/amp"]) == 0, "no injections")
 
@@ -97,4 +119,5 @@ def changed_settings_are_refused(program, folder):
 if __name__ == "__main__":
     sys.exit(call_all(os.environ["SKYLOOM"],
                       [rank_counts_agree, killed_in_the_injections, killed_between_files_of_sectors,
-                       light_curves_may_go, changed_settings_are_refused]))
+                       light_curves_may_go, mended_light_curve_is_taken,
+                       changed_settings_are_refused]))

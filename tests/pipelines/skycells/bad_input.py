@@ -1,9 +1,10 @@
 """Skycells that cannot be done: settings and lists that are wrong end the run in one line before anything is
-written; too many failed cells end it with status 3."""
+written; too many failed cells end it with status 3; cells whose files are replaced are done again."""
 
 import os
 import sys
 
+from products import run_differences
 from runs import call_all, require
 from skycells import files_of, list_of, run, survey
 from survey import table
@@ -75,5 +76,23 @@ def too_many_failed(program, folder):
     require("no image of band r" in cells["message"][0], cells["message"][0])
 
 
+def mended_cell_is_taken(program, folder):
+    """Neighbours in another projection, whose sides it fills, were made without it."""
+    config = survey(program, folder)
+    run(program, config, folder / "ref")
+    image = files_of(config, "*2404.042*.i.unconv.fits")[0]
+    whole = image.read_bytes()
+    image.write_bytes(whole[:5760])
+    run(program, config, folder / "run")
+    require("1 unit failed" in program.said, program.said)
+    image.write_bytes(whole)
+    run(program, config, folder / "run", expect=2)
+    require(image.name + " changed" in program.said and "--retry-failed" in program.said, program.said)
+    program.run("skycells", "run", config, "--out", folder / "run", "--retry-failed", ranks=2)
+    require("stage combine: 16 units (13 recovered)" in program.said, program.said)
+    found = run_differences(folder / "ref", folder / "run")
+    require(not found, "as if it had been whole from the beginning: " + "; ".join(found[:5]))
+
+
 if __name__ == "__main__":
-    sys.exit(call_all(os.environ["SKYLOOM"], [bad_settings, bad_lists, too_many_failed]))
+    sys.exit(call_all(os.environ["SKYLOOM"], [bad_settings, bad_lists, too_many_failed, mended_cell_is_taken]))

@@ -34,6 +34,7 @@ TEST_CASE("a manifest survives writing and reading") {
   Manifest manifest;
   manifest.pipeline = "example";
   manifest.config_file = "/a/b.toml";
+  manifest.directory = "/a/b.run";
   manifest.seed = 18446744073709551615ULL;
   manifest.stage_order = {"frames", "fit"};
   StageRecord& record = manifest.record("fit");
@@ -46,6 +47,7 @@ TEST_CASE("a manifest survives writing and reading") {
   write_manifest(folder.path, manifest);
   const auto back = read_manifest(folder.path);
   REQUIRE(back);
+  CHECK(back->directory == "/a/b.run");
   CHECK(back->seed == manifest.seed);
   CHECK(back->stage_order == manifest.stage_order);
   REQUIRE(back->find("fit") != nullptr);
@@ -102,6 +104,41 @@ TEST_CASE("changes are named with old and new value") {
   CHECK(changes.needs == std::vector<std::string>{"the product of stage frames changed"});
 }
 
+TEST_CASE("inputs may move, but neither change nor trade places") {
+  StageDescription before = sample();
+  before.inputs = {{"/d/g/image.fits", "aa"}, {"/d/r/image.fits", "bb"}, {"/d/list.csv", "cc"}};
+  StageDescription now = before;
+  now.inputs = {{"/e/g/image.fits", "aa"}, {"/e/r/image.fits", "bb"}, {"/e/list.csv", "cc"}};
+  CHECK(now.hash() == before.hash());
+  CHECK(changes_between(before, now).none());
+  now.inputs[1].second = "dd";
+  CHECK(now.hash() != before.hash());
+  CHECK(changes_between(before, now).inputs ==
+        std::vector<std::string>{"input /e/r/image.fits changed"});
+  now.inputs = {before.inputs[1], before.inputs[0], before.inputs[2]};
+  CHECK(now.hash() != before.hash());
+  CHECK(changes_between(before, now).inputs ==
+        std::vector<std::string>{"the order of the input files changed"});
+  now.inputs = {{"/e/g/image.fits", "aa"}, {"/e/other.csv", "cc"}};
+  CHECK(changes_between(before, now).inputs ==
+        std::vector<std::string>{"input /e/other.csv is new", "input /d/r/image.fits is gone",
+                                 "input /d/list.csv is gone"});
+  const NamedTexts twice{{"/d/a", "1"}, {"/d/b", "2"}, {"/d/a", "1"}};
+  CHECK(recorded_inputs(twice, {"/d/a", "/e/a", "/e/a", "/d/b"}) ==
+        std::vector<std::size_t>{0, 2, kNotRecorded, 1});
+}
+
+TEST_CASE("a configuration file is found beside a run directory that moved") {
+  const Folder folder;
+  Manifest manifest;
+  manifest.config_file = "/gone/survey.toml";
+  manifest.directory = "/gone/survey.run";
+  CHECK(config_file_of(manifest, folder.path / "survey.run") == "/gone/survey.toml");
+  io::write_atomically(folder.path / "survey.toml", "");
+  CHECK(config_file_of(manifest, folder.path / "survey.run") ==
+        (folder.path / "survey.toml").string());
+}
+
 TEST_CASE("a run lock keeps others out and dies with its owner") {
   const Folder folder;
   CHECK_FALSE(RunLock::held(folder.path));
@@ -119,13 +156,16 @@ TEST_CASE("status of an incomplete directory") {
   manifest.pipeline = "example";
   manifest.stage_order = {"cut", "join"};
   manifest.record("cut").state = "started";
-  manifest.attempts.push_back({"skyloom example run c.toml", "t", "", 2, -1, "h", "0", false});
+  manifest.config_file = "/old/c.toml";
+  manifest.directory = "/old/c.run";
+  manifest.attempts.push_back(
+      {"skyloom example run /old/c.toml --out /old/c.run", "t", "", 2, -1, "h", "0", false});
   write_manifest(folder.path, manifest);
   io::write_atomically(folder.path / "cut.h5", "no HDF5");
   const RunStatus status = read_status(folder.path);
   CHECK(status.state == "stopped");
   CHECK(status.stages.at(0).state == "partial");
   CHECK(status.stages.at(1).state == "not started");
-  CHECK(status.next == "mpirun -n 2 skyloom example run c.toml");
+  CHECK(status.next == "mpirun -n 2 skyloom example run /old/c.toml --out " + folder.path.string());
   CHECK(status_text(status).find("partial") != std::string::npos);
 }

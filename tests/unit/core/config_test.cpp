@@ -30,10 +30,10 @@ void declare(ConfigSpec& spec, Settings& s) {
   spec.add("find.enabled", &s.enabled, Key{.help = "switch"});
   spec.add("find.mode", &s.mode, Key{.help = "mode", .choices = {"fast", "exact"}});
   spec.add("find.range", &s.range, Key{.help = "range"});
-  spec.add("inputs.file", &s.file, Key{.help = "file", .input_path = true});
+  spec.add("inputs.file", &s.file, Key{.help = "file", .stages = {"read"}, .input_path = true});
   spec.ignore("find.workers", "ranks come from mpirun");
   spec.add_tables<Settings::Image>(
-      "inputs.images", s.images, Key{.help = "images"},
+      "inputs.images", s.images, Key{.help = "images", .stages = {"read"}},
       [](ConfigSpec& inner, Settings::Image& image) {
         inner.add("file", &image.file, Key{.help = "file", .input_path = true});
         inner.add("zp", &image.zp, Key{.help = "zero point", .unit = "mag"});
@@ -152,6 +152,19 @@ TEST_CASE("Keys without effect for what another key says are named in one warnin
   CHECK(
       apply({{"steps", value(std::int64_t{5})}, {"method", value(std::string("exact"))}}).empty());
   CHECK(spec.markdown("Keys").find("steps; only with find.method = exact") != std::string::npos);
+}
+
+TEST_CASE("A stage depends on the names of its input files, not on their folders") {
+  Settings settings;
+  settings.file = "/a/b/list.csv";
+  settings.images = {{"/a/g.fits", 25.0}, {"", 26.0}};
+  ConfigSpec spec;
+  declare(spec, settings);
+  const std::vector<std::pair<std::string, std::string>> expected{
+      {"inputs.file", "\"list.csv\""},
+      {"inputs.images", "[{file = \"g.fits\", zp = 25.0}, {file = \"\", zp = 26.0}]"}};
+  CHECK(spec.values_of("read") == expected);
+  CHECK(spec.toml().find("file = \"/a/g.fits\"") != std::string::npos);
 }
 
 TEST_CASE("Template, values of a stage and reference come from the declarations") {

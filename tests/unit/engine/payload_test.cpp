@@ -69,20 +69,31 @@ TEST_CASE("a failure keeps reason and text and has no rows") {
 }
 
 TEST_CASE("the key of a journal tells schemas and units apart, but not descriptions and costs") {
-  Plan plan;
-  plan.schema = schema();
-  plan.add("a", 1.0);
-  plan.add("b", 2.0);
-  Plan other = plan;
+  Plan first;
+  first.schema = schema();
+  first.add("a", 1.0);
+  const auto with = [&first](const Unit& second) {
+    Plan out = first;
+    out.units.add(second);
+    return out;
+  };
+  const Plan plan = with({0, "b", 2.0});
+  Plan other = with({0, "b", 3.0});
+  other.schema.tables[0].columns[1].description = "clearer now";
   REQUIRE(journal_key("abc", plan) == journal_key("abc", other));
   REQUIRE(journal_key("abd", plan) != journal_key("abc", other));
-  other.schema.tables[0].columns[1].description = "clearer now";
-  other.units[1].cost = 3.0;
-  REQUIRE(journal_key("abc", plan) == journal_key("abc", other));
   for (const auto& change : std::vector<std::function<void(Plan&)>>{
            [](Plan& p) { p.schema.tables[0].columns[1].type = Type::int64; },
-           [](Plan& p) { p.units[1].key = "c"; }, [](Plan& p) { p.units[1].items = 3; },
-           [](Plan& p) { p.units[1].random_key = "c"; }, [](Plan& p) { p.add("c", 1.0); }}) {
+           [&](Plan& p) {
+             p = with({0, "c", 2.0});
+           },
+           [&](Plan& p) {
+             p = with({0, "b", 2.0, {}, {}, 3});
+           },
+           [&](Plan& p) {
+             p = with({0, "b", 2.0, {}, "c"});
+           },
+           [](Plan& p) { p.add("c", 1.0); }}) {
     other = plan;
     change(other);
     REQUIRE(journal_key("abc", plan) != journal_key("abc", other));

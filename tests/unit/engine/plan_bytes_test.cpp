@@ -15,9 +15,8 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
   const std::vector<std::string> keys{"f1/patch/00", "f1/patch/01", "f1/patch/01",  "",
                                       "f2",          long_key,      long_key + "a", "f2/\xc3\xa9"};
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    plan.add(keys[i], 0.25 * static_cast<double>(i), i == 2 ? "f1.fits" : "");
-    plan.units.back().random_key = keys[keys.size() - 1 - i];
-    plan.units.back().items = static_cast<std::uint32_t>(i);
+    plan.units.add({0, keys[i], 0.25 * static_cast<double>(i), i == 2 ? "f1.fits" : "",
+                    keys[keys.size() - 1 - i], static_cast<std::uint32_t>(i)});
   }
   plan.items = "steps";
   const Plan back = plan_from_bytes(plan_to_bytes(plan));
@@ -40,12 +39,41 @@ TEST_CASE("a plan comes back from its bytes, in few bytes per unit") {
   CHECK(list.items == "steps");
   CHECK(back.schema == plan.schema);
   CHECK(plan_from_bytes(plan_to_bytes(Plan{})).units.empty());
-  plan.units.clear();
+  plan.units = {};
   plan.items.clear();
   for (int i = 0; i < 10000; ++i) {
     plan.add("field/patch/r" + std::to_string(i), 1.0);
   }
-  CHECK(plan_to_bytes(plan).size() < 10000 * 9);
-  plan.add(std::string("a\0b", 3), 1.0);
-  CHECK_THROWS_AS(plan_to_bytes(plan), FatalError);
+  CHECK(plan_to_bytes(plan).size() < 10000 * 11);
+  CHECK_THROWS_AS(plan.add(std::string("a\0b", 3), 1.0), FatalError);
+}
+
+TEST_CASE("units are found by index and one after the other, whatever they lack") {
+  Plan plan;
+  const auto key = [](std::size_t i) { return i % 7 == 3 ? "" : "field/" + std::to_string(i * i); };
+  for (std::size_t i = 0; i < 1000; ++i) {
+    // Sources and items begin late, in the middle of a run of texts.
+    plan.units.add({0,
+                    key(i),
+                    1.0,
+                    i < 500 ? "" : "file" + std::to_string(i / 3),
+                    {},
+                    i < 333 ? 0U : static_cast<std::uint32_t>(i)});
+  }
+  const auto is_right = [&](const Unit& unit, std::size_t i) {
+    return unit.index == i && unit.key == key(i) && unit.random_key.empty() &&
+           unit.source == (i < 500 ? "" : "file" + std::to_string(i / 3)) &&
+           unit.items == (i < 333 ? 0 : i);
+  };
+  std::size_t i = 0;
+  for (const Unit& unit : plan.units) {
+    REQUIRE(is_right(unit, i));
+    REQUIRE(is_right(plan.units[i], i));
+    ++i;
+  }
+  REQUIRE(i == 1000);
+  UnitList::Iterator at = plan.units.from(497);
+  for (i = 497; i < 520; ++i, ++at) {
+    REQUIRE(is_right(*at, i));
+  }
 }

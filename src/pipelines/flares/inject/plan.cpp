@@ -74,10 +74,12 @@ engine::Plan InjectStage::plan(const Config& config, const engine::Products& bef
                           {"n_inject", Type::int32, "", "flares of the sector"}}}};
   for (const StoredSector& sector : sectors) {
     for (const InjectionBlock& block : injection_blocks(config, sectors.size())) {
-      plan.add(fmt::format("{}/{:06d}", sector.key, block.first),
-               static_cast<double>(block.count) * block.repeats);
-      plan.units.back().random_key = sector.key;
-      plan.units.back().items = static_cast<std::uint32_t>(block.count);
+      plan.units.add({0,
+                      fmt::format("{}/{:06d}", sector.key, block.first),
+                      static_cast<double>(block.count) * block.repeats,
+                      {},
+                      sector.key,
+                      static_cast<std::uint32_t>(block.count)});
     }
   }
   return plan;

@@ -12,22 +12,39 @@
 
 namespace skyloom::photometry {
 
+namespace {
+
+// A list of images says nothing but which they are.
+std::vector<std::string> files_of(const Config& config, const FieldEntry& entry) {
+  std::vector<std::string> files{entry.input_catalog};
+  for (const surveys::FrameSpec& spec : frame_specs(config, entry)) {
+    const std::vector<std::string> pixels = surveys::pixel_files(spec);
+    files.insert(files.end(), pixels.begin(), pixels.end());
+  }
+  if (config.calibrates(entry)) {
+    files.push_back(entry.gaiaxp_synphot_csv);
+  }
+  return files;
+}
+
+}  // namespace
+
 std::vector<std::string> FramesStage::inputs(const Config& config) {
   std::vector<std::string> files;
   for (const FieldEntry& entry : config.field_entries()) {
-    files.push_back(entry.input_catalog);
-    if (!entry.image_list_file.empty()) {
-      files.push_back(entry.image_list_file);
-    }
-    for (const surveys::FrameSpec& spec : frame_specs(config, entry)) {
-      const std::vector<std::string> pixels = surveys::pixel_files(spec);
-      files.insert(files.end(), pixels.begin(), pixels.end());
-    }
-    if (config.calibrates(entry)) {
-      files.push_back(entry.gaiaxp_synphot_csv);
-    }
+    const std::vector<std::string> of_field = files_of(config, entry);
+    files.insert(files.end(), of_field.begin(), of_field.end());
   }
   return files;
+}
+
+std::vector<std::string> FramesStage::reads(const Config& config, const engine::Unit& unit) {
+  for (const FieldEntry& entry : config.field_entries()) {
+    if (!config.lists_fields() || unit.key.starts_with(entry.tile_name + "/")) {
+      return files_of(config, entry);
+    }
+  }
+  return {};
 }
 
 namespace {

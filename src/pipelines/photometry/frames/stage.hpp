@@ -91,6 +91,8 @@ struct FramesStage {
   };
 
   static std::vector<std::string> inputs(const Config& config);
+  /// All files of the field: grids and scales are those of its first frames.
+  static std::vector<std::string> reads(const Config& config, const engine::Unit& unit);
   static std::vector<std::string> needs() { return {}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
   static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,

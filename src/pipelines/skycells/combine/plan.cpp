@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <set>
 
 #include "pipelines/skycells/combine/stage.hpp"
 #include "pipelines/skycells/combine/stars.hpp"
@@ -134,6 +135,25 @@ std::vector<std::string> CombineStage::inputs(const Config& config) {
   }
   if (config.source_options().needs_stars()) {
     files.push_back(config.star_catalogue());
+  }
+  return files;
+}
+
+std::vector<std::string> CombineStage::reads(const Config& config, const engine::Unit& unit) {
+  if (unit.key == kListUnit) {
+    return {};
+  }
+  const surveys::Skycell& cell = found_survey(config).list.cells.at(unit.index - 1);
+  std::set<surveys::SkycellId> ids{cell.id};
+  if (config.geometry.cross_projection) {
+    for (const surveys::SkycellPad& pad : cell.pads) {
+      ids.insert(pad.sources.begin(), pad.sources.end());
+    }
+  }
+  std::vector<std::string> files;
+  for (const surveys::SkycellId& id : ids) {
+    const std::vector<std::string> of_cell = image_files(config, id);
+    files.insert(files.end(), of_cell.begin(), of_cell.end());
   }
   return files;
 }

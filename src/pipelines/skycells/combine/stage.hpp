@@ -58,6 +58,8 @@ struct CombineStage {
   };
 
   static std::vector<std::string> inputs(const Config& config);
+  /// Images of a cell and of those that fill its sides.
+  static std::vector<std::string> reads(const Config& config, const engine::Unit& unit);
   static std::vector<std::string> needs() { return {}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
   static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
