@@ -146,11 +146,19 @@ struct FrameReader::Impl {
       std::uint8_t* bad = &out.bad(y - box.y0, inside.x0 - box.x0);
       float* data = &out.data(y - box.y0, inside.x0 - box.x0);
       judge(row, bad);
-      const float* light = sky_model ? &model(y - inside.y0, 0) : nullptr;
+      const auto subtract = [&](const auto& under) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+          data[i] = static_cast<float>((static_cast<double>(row[i]) - under(i)) * info.scale);
+        }
+      };
+      if (sky_model) {
+        const float* light = &model(y - inside.y0, 0);
+        subtract([&](std::size_t i) { return sky + static_cast<double>(light[i]); });
+      } else {
+        subtract([&](std::size_t /*i*/) { return sky; });
+      }
       for (std::size_t i = 0; i < row.size(); ++i) {
-        const double under = sky + (light != nullptr ? static_cast<double>(light[i]) : 0.0);
-        const auto scaled = static_cast<float>((static_cast<double>(row[i]) - under) * info.scale);
-        data[i] = bad[i] == 0 ? scaled : 0.0F;
+        data[i] = bad[i] == 0 ? data[i] : 0.0F;
       }
     }
   }
