@@ -44,7 +44,7 @@ constexpr double kLooseStep = 0.06;
 constexpr double kDoneStep = 0.006;
 /// A source whose last step was below this many conditional errors leaves the solve. TAO converges
 /// quadratically, damping does not.
-constexpr double kQuietTao = 0.3;
+constexpr double kQuietTao = 1.0;
 constexpr double kQuietLm = 0.03;
 /// Two steps in a row that gain less in lnp end a solve.
 constexpr double kStall = 0.005;
