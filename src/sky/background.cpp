@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -40,17 +41,16 @@ Image<float> good_part(const std::vector<std::uint8_t>& masked, int width, int h
   const int nx = (width + box - 1) / box;
   const int ny = (height + box - 1) / box;
   Image<float> part(nx, ny, 0.0F);
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      const auto k = static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
-                     static_cast<std::size_t>(x);
-      part(y / box, x / box) += masked[k] == 0 ? 1.0F : 0.0F;
-    }
-  }
   for (int j = 0; j < ny; ++j) {
     for (int i = 0; i < nx; ++i) {
-      const int area = std::min(box, width - i * box) * std::min(box, height - j * box);
-      part(j, i) /= static_cast<float>(area);
+      const int across = std::min(box, width - i * box);
+      const int up = std::min(box, height - j * box);
+      int bad = 0;
+      for (int y = j * box; y < j * box + up; ++y) {
+        const auto row = masked.begin() + static_cast<std::ptrdiff_t>(y) * width + i * box;
+        bad += std::accumulate(row, row + across, 0);
+      }
+      part(j, i) = 1.0F - static_cast<float>(bad) / static_cast<float>(across * up);
     }
   }
   return part;
@@ -95,20 +95,21 @@ bool fill_gaps(Image<float>& nodes) {
 Image<float> median_filtered(const Image<float>& nodes, int size) {
   const int reach = size / 2;
   Image<float> result(nodes.width(), nodes.height());
+  std::vector<float> values;
   for (int y = 0; y < nodes.height(); ++y) {
     for (int x = 0; x < nodes.width(); ++x) {
       const Box window =
           Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(nodes.box());
-      std::vector<float> values;
+      values.clear();
       for (int j = window.y0; j < window.y1; ++j) {
         for (int i = window.x0; i < window.x1; ++i) {
           values.push_back(nodes(j, i));
         }
       }
-      std::sort(values.begin(), values.end());
-      const std::size_t half = values.size() / 2;
+      const auto half = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+      std::nth_element(values.begin(), half, values.end());
       result(y, x) =
-          values.size() % 2 == 1 ? values[half] : 0.5F * (values[half - 1] + values[half]);
+          values.size() % 2 == 1 ? *half : 0.5F * (*std::max_element(values.begin(), half) + *half);
     }
   }
   return result;
@@ -173,17 +174,19 @@ struct Place {
 MeshNodes mesh_nodes(ImageView<const float> image, ImageView<const std::uint8_t> mask,
                      int box_size_pix) {
   // libsep wants contiguous arrays and non-masked finite values.
-  std::vector<float> values;
-  std::vector<std::uint8_t> masked;
-  const auto size =
-      static_cast<std::size_t>(image.width()) * static_cast<std::size_t>(image.height());
-  values.reserve(size);
-  masked.reserve(size);
+  const auto width = static_cast<std::size_t>(image.width());
+  const std::size_t size = width * static_cast<std::size_t>(image.height());
+  std::vector<float> values(size);
+  std::vector<std::uint8_t> masked(size);
+  constexpr float kLargest = std::numeric_limits<float>::max();
   for (int y = 0; y < image.height(); ++y) {
-    for (int x = 0; x < image.width(); ++x) {
-      const bool good = mask(y, x) == 0 && std::isfinite(image(y, x));
-      values.push_back(good ? image(y, x) : 0.0F);
-      masked.push_back(good ? 0 : 1);
+    const float* from = image.row(y).data();
+    const std::uint8_t* spoilt = mask.row(y).data();
+    float* value = values.data() + static_cast<std::size_t>(y) * width;
+    std::uint8_t* bad = masked.data() + static_cast<std::size_t>(y) * width;
+    for (std::size_t x = 0; x < width; ++x) {
+      bad[x] = spoilt[x] == 0 && std::abs(from[x]) <= kLargest ? 0 : 1;
+      value[x] = bad[x] == 0 ? from[x] : 0.0F;
     }
   }
   sep_image sep = {};
@@ -219,6 +222,7 @@ MeshBackground::MeshBackground(MeshNodes nodes, int box_size_pix, int filter_siz
 
 Image<float> MeshBackground::interpolate(const Image<float>& nodes, const Image<float>& bend,
                                          const Box& box) const {
+  // Columns between the same two nodes follow each other.
   std::vector<Place> columns;
   for (int x = box.x0; x < box.x1; ++x) {
     columns.emplace_back(x, box_size_, nodes.width());
@@ -235,10 +239,16 @@ Image<float> MeshBackground::interpolate(const Image<float>& nodes, const Image<
     }
     const std::vector<double> bent = spline_bend(line);
     const auto out = result.view().row(y - box.y0);
-    for (std::size_t k = 0; k < columns.size(); ++k) {
-      const Place& c = columns[k];
-      out[k] = static_cast<float>(
-          c.between(line[c.first], line[c.second], bent[c.first], bent[c.second]));
+    for (std::size_t k = 0; k < columns.size();) {
+      const std::size_t first = columns[k].first;
+      const std::size_t second = columns[k].second;
+      const double from = line[first];
+      const double to = line[second];
+      const double bend_from = bent[first];
+      const double bend_to = bent[second];
+      for (; k < columns.size() && columns[k].first == first; ++k) {
+        out[k] = static_cast<float>(columns[k].between(from, to, bend_from, bend_to));
+      }
     }
   }
   return result;
@@ -258,22 +268,22 @@ Image<std::uint8_t> dilated(ImageView<const std::uint8_t> mask, int times) {
   Image<std::uint8_t> result(width, height);
   // A square of side 2 times + 1 is separable: rows first, then columns.
   Image<std::uint8_t> rows(width, height);
+  const auto add = [](const std::uint8_t* from, std::uint8_t* to, int count) {
+    for (int x = 0; x < count; ++x) {
+      to[x] = static_cast<std::uint8_t>(to[x] | static_cast<std::uint8_t>(from[x] != 0));
+    }
+  };
   for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      if (mask(y, x) != 0) {
-        for (int k = std::max(0, x - times); k <= std::min(width - 1, x + times); ++k) {
-          rows(y, k) = 1;
-        }
-      }
+    const std::uint8_t* from = mask.row(y).data();
+    std::uint8_t* to = rows.view().row(y).data();
+    for (int k = 0; k <= std::min(times, width - 1); ++k) {
+      add(from + k, to, width - k);
+      add(from, to + k, width - k);
     }
   }
   for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      if (rows(y, x) != 0) {
-        for (int k = std::max(0, y - times); k <= std::min(height - 1, y + times); ++k) {
-          result(k, x) = 1;
-        }
-      }
+    for (int k = std::max(0, y - times); k <= std::min(height - 1, y + times); ++k) {
+      add(rows.view().row(k).data(), result.view().row(y).data(), width);
     }
   }
   return result;

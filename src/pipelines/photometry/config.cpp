@@ -18,7 +18,7 @@ namespace {
 
 // Which stages depend on a key. A key of an early stage reaches the later ones through its product.
 const std::vector<std::string> kFrames{"frames"};
-const std::vector<std::string> kPixels{"frames", "epsf", "fit"};
+const std::vector<std::string> kPixels{"frames", "background", "objects", "epsf", "fit"};
 const std::vector<std::string> kEpsf{"epsf"};
 const std::vector<std::string> kPatches{"patches"};
 const std::vector<std::string> kZeropoint{"zeropoint"};

@@ -8,6 +8,7 @@ namespace skyloom::photometry {
 namespace {
 
 const std::vector<std::string> kEpsf{"epsf"};
+const std::vector<std::string> kBackground{"background", "objects", "epsf"};
 const std::vector<std::string> kFit{"fit"};
 
 /// A key that has an effect for some methods only.
@@ -60,9 +61,9 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
            only_field(Key{.help = "PSF stars of an image; where cells have more, each gives fewer",
                           .min = 1,
                           .stages = kEpsf}));
-  spec.add(
-      "epsf.detect_sigma", &k.detect_sigma,
-      only_field(Key{.help = "detection threshold", .unit = "sigma", .min = 1, .stages = kEpsf}));
+  spec.add("epsf.detect_sigma", &k.detect_sigma,
+           only_field(Key{
+               .help = "detection threshold", .unit = "sigma", .min = 1, .stages = {"objects"}}));
   spec.add("epsf.locus_tolerance", &k.locus_tolerance,
            only_field(Key{.help = "relative width of the stars' locus in half-light radius",
                           .min = 0.01,
@@ -77,19 +78,24 @@ void declare_epsf_stars(ConfigSpec& spec, Config& c) {
                           .min = 0,
                           .max = 1,
                           .stages = kEpsf}));
-  spec.add("epsf.background_subtract_patch", &k.background_subtract_patch,
-           Key{.help = "subtract a mesh background before stars are sought", .stages = kEpsf});
+  spec.add(
+      "epsf.background_subtract_patch", &k.background_subtract_patch,
+      Key{.help = "subtract a mesh background before stars are sought", .stages = kBackground});
   spec.add("epsf.background_boxsize", &k.background_boxsize,
-           Key{.help = "mesh of the background", .unit = "pix", .min = 8, .stages = kEpsf});
+           Key{.help = "mesh of the background", .unit = "pix", .min = 8, .stages = kBackground});
   spec.add("epsf.background_filtersize", &k.background_filtersize,
-           Key{.help = "median filter over the mesh", .min = 1, .stages = kEpsf});
+           Key{.help = "median filter over the mesh", .min = 1, .stages = kBackground});
   spec.add("epsf.background_source_mask_sigma", &k.background_source_mask_sigma,
            Key{.help = "pixels above this are no background",
                .unit = "sigma",
                .min = 0.5,
-               .stages = kEpsf});
+               .stages = kBackground});
   spec.add("epsf.background_mask_dilate", &k.background_mask_dilate,
-           Key{.help = "growth of that mask", .unit = "pix", .min = 0, .max = 20, .stages = kEpsf});
+           Key{.help = "growth of that mask",
+               .unit = "pix",
+               .min = 0,
+               .max = 20,
+               .stages = kBackground});
   spec.add("epsf.star_local_bkg_annulus_rin_pix", &k.star_local_bkg_annulus_rin_pix,
            Key{.help = "a star's sky starts at the median beyond this radius; inner radius of the "
                        "annulus of anderson-king",
@@ -105,7 +111,7 @@ void declare_epsf_model(ConfigSpec& spec, Config& c) {
       Key{.help = "epsf = Moffat field, wing and core residual; moffat = without the last two; "
                   "anderson-king = stacked array per cell",
           .choices = {"epsf", "anderson-king", "moffat"},
-          .stages = {"epsf", "fit"}});
+          .stages = {"background", "objects", "epsf", "fit"}});
   spec.add("epsf.evaluate", &c.epsf.evaluate,
            Key{.help = "where the model is evaluated for the fit",
                .choices = {"source", "patch", "cell"},
@@ -304,7 +310,8 @@ void declare_epsf(ConfigSpec& spec, Config& c) {
   spec.add("epsf.ngrid", &c.epsf.ngrid,
            Key{.help = "patches per cell and axis", .min = 1, .stages = {"patches"}});
   spec.add("epsf.skip_empty_epsf_patches", &c.epsf.skip_empty_epsf_patches,
-           Key{.help = "leave out cells without sources", .stages = {"epsf", "patches"}});
+           Key{.help = "leave out cells without sources",
+               .stages = {"background", "objects", "epsf", "patches"}});
   declare_epsf_stars(spec, c);
   declare_epsf_model(spec, c);
   declare_classic_stars(spec, c);

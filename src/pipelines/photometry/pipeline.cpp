@@ -5,11 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/photometry/background/stage.hpp"
 #include "pipelines/photometry/catalogue/stage.hpp"
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "pipelines/photometry/fit/stage.hpp"
 #include "pipelines/photometry/forecast.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
+#include "pipelines/photometry/objects/stage.hpp"
 #include "pipelines/photometry/patches/stage.hpp"
 #include "pipelines/photometry/report.hpp"
 #include "pipelines/photometry/simulate.hpp"
@@ -33,6 +35,8 @@ class Photometry final : public engine::Pipeline {
   [[nodiscard]] std::vector<std::unique_ptr<engine::StageBase>> stages() override {
     std::vector<std::unique_ptr<engine::StageBase>> out;
     out.push_back(std::make_unique<engine::StageAdapter<FramesStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<BackgroundStage>>(config_));
+    out.push_back(std::make_unique<engine::StageAdapter<ObjectsStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<EpsfStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<PatchesStage>>(config_));
     out.push_back(std::make_unique<engine::StageAdapter<FitStage>>(config_));

@@ -15,7 +15,7 @@ namespace skyloom::photometry::epsf {
 namespace {
 
 void subtract_background(const Options& options, double sigma, ClassicCell& cell) {
-  const Image<std::uint8_t> mask = source_mask(cell.raw, cell.mask, sigma, options);
+  const Image<std::uint8_t> mask = background::source_mask(cell.raw, cell.mask, sigma, options);
   const int box = std::max(8, options.background_boxsize);
   const sky::MeshBackground mesh(sky::mesh_nodes(cell.raw.view(), mask.view(), box), box,
                                  options.background_filtersize);

@@ -340,7 +340,7 @@ std::vector<CellResult> describe_cells(const sky::FieldPsf* psf, const Band& ban
   for (std::size_t i = 0; i < input.cells.size(); ++i) {
     CellResult cell;
     cell.tag = input.cells[i].tag;
-    cell.background = band.cell_background[i];
+    cell.background = band.stats(input.cells[i].box, options);
     std::vector<const Star*> members;
     std::vector<double> chi2;
     for (const Star& star : selection.stars) {

@@ -1,9 +1,11 @@
 #include "pipelines/photometry/epsf/frame.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "pipelines/photometry/epsf/stars.hpp"
@@ -12,108 +14,11 @@
 namespace skyloom::photometry::epsf {
 namespace {
 
-constexpr int kMaxTile = 1536;  // pixels: with its margins about 100 MB at work
-
-/// Sides of tiles along one axis: equal multiples of the mesh's boxes, the last may be smaller.
-int tile_side(int size, int mesh_box) {
-  const int tiles = (size + kMaxTile - 1) / kMaxTile;
-  const int side = (size + tiles - 1) / tiles;
-  return (side + mesh_box - 1) / mesh_box * mesh_box;
+/// Bits of a float in an order that is that of the numbers.
+std::uint32_t ordered_bits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
 }
-
-std::vector<Box> make_tiles(const Box& band, int mesh_box) {
-  const int step_x = tile_side(band.width(), mesh_box);
-  const int step_y = tile_side(band.height(), mesh_box);
-  std::vector<Box> tiles;
-  for (int y = 0; y < band.y1; y += step_y) {
-    for (int x = 0; x < band.x1; x += step_x) {
-      tiles.push_back(Box{x, x + step_x, y, y + step_y}.intersect(band));
-    }
-  }
-  return tiles;
-}
-
-/// The mesh of the whole band, collected tile by tile.
-class Mesh {
- public:
-  Mesh(const Band& band, int box_size)
-      : input_(*band.input),
-        box_(band.box),
-        box_size_(box_size),
-        masked_(input_.cells.size(), 0.0) {
-    const int nx = (box_.width() + box_size - 1) / box_size;
-    const int ny = (box_.height() + box_size - 1) / box_size;
-    constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
-    nodes_ = {Image<float>(nx, ny, kUnknown), Image<float>(nx, ny, kUnknown)};
-  }
-
-  /// @param frame the tile grown by what the mask may grow   @param sigma its noise
-  void add(const Box& tile, const Frame& frame, double sigma, const Options& options) {
-    const Image<std::uint8_t> mask = source_mask(frame.data, frame.mask, sigma, options);
-    const Box inner{tile.x0 - frame.box.x0, tile.x1 - frame.box.x0, tile.y0 - frame.box.y0,
-                    tile.y1 - frame.box.y0};
-    count_masked(tile, mask.view().sub(inner));
-    const sky::MeshNodes part =
-        sky::mesh_nodes(frame.data.view().sub(inner), mask.view().sub(inner), box_size_);
-    for (int j = 0; j < part.level.height(); ++j) {
-      for (int i = 0; i < part.level.width(); ++i) {
-        nodes_.level(tile.y0 / box_size_ + j, tile.x0 / box_size_ + i) = part.level(j, i);
-        nodes_.rms(tile.y0 / box_size_ + j, tile.x0 / box_size_ + i) = part.rms(j, i);
-      }
-    }
-  }
-
-  [[nodiscard]] sky::MeshBackground finish(int filter_size) const {
-    return {nodes_, box_size_, filter_size};
-  }
-
-  /// Statistics over a cell; the maps are smooth, so that every eighth pixel says it all.
-  [[nodiscard]] BackgroundStats stats(const sky::MeshBackground& background,
-                                      std::size_t cell) const {
-    constexpr int kStep = 8;
-    const Box area = input_.cells[cell].box.intersect(box_);
-    BackgroundStats stats;
-    stats.status = "ok";
-    std::vector<double> level;
-    std::vector<double> rms;
-    for (int y = area.y0 + std::min(kStep, area.height()) / 2; y < area.y1; y += kStep) {
-      const Image<float> levels = background.level({area.x0, area.x1, y, y + 1});
-      const Image<float> noises = background.rms({area.x0, area.x1, y, y + 1});
-      for (int x = std::min(kStep, area.width()) / 2; x < area.width(); x += kStep) {
-        level.push_back(static_cast<double>(levels(0, x)));
-        rms.push_back(static_cast<double>(noises(0, x)));
-        stats.map_mean += level.back();
-        stats.rms_mean += rms.back();
-      }
-    }
-    const auto count = static_cast<double>(std::max<std::size_t>(level.size(), 1));
-    stats.map_mean /= count;
-    stats.rms_mean /= count;
-    stats.map_median = median_of(std::move(level));
-    stats.rms_median = median_of(std::move(rms));
-    const double pixels = static_cast<double>(area.width()) * area.height();
-    stats.masked_fraction = pixels > 0.0 ? masked_[cell] / pixels : 0.0;
-    return stats;
-  }
-
- private:
-  void count_masked(const Box& tile, ImageView<const std::uint8_t> mask) {
-    for (std::size_t c = 0; c < masked_.size(); ++c) {
-      const Box part = input_.cells[c].box.intersect(tile);
-      for (int y = part.y0; y < part.y1; ++y) {
-        for (int x = part.x0; x < part.x1; ++x) {
-          masked_[c] += mask(y - tile.y0, x - tile.x0) != 0 ? 1.0 : 0.0;
-        }
-      }
-    }
-  }
-
-  const Input& input_;
-  Box box_;
-  int box_size_;
-  sky::MeshNodes nodes_;
-  std::vector<double> masked_;
-};
 
 }  // namespace
 
@@ -130,36 +35,44 @@ double median_of(std::vector<double> values) {
 }
 
 double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask) {
-  std::vector<float> good;
-  good.reserve(mask.pixels().size());
-  for (std::size_t k = 0; k < mask.pixels().size(); ++k) {
-    if (mask.pixels()[k] == 0) {
-      good.push_back(values.pixels()[k]);
-    }
+  constexpr int kLow = 16;  // bits that do not choose the class
+  const float* value = values.pixels().data();
+  const std::uint8_t* bad = mask.pixels().data();
+  const std::size_t size = mask.pixels().size();
+  std::vector<std::uint32_t> members(std::size_t{1} << (32 - kLow), 0);
+  for (std::size_t k = 0; k < size; ++k) {
+    members[ordered_bits(value[k]) >> kLow] += bad[k] == 0 ? 1 : 0;
   }
-  if (good.empty()) {
+  const std::size_t count = std::accumulate(members.begin(), members.end(), std::size_t{0});
+  if (count == 0) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  const auto middle = good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2);
-  std::nth_element(good.begin(), middle, good.end());
-  const double high = static_cast<double>(*middle);
-  return good.size() % 2 == 1
-             ? high
-             : 0.5 * (high + static_cast<double>(*std::max_element(good.begin(), middle)));
-}
-
-Image<std::uint8_t> source_mask(const Image<float>& data, const Image<std::uint8_t>& bad,
-                                double sigma, const Options& options) {
-  const double limit = median_of_good(data, bad) + options.background_source_mask_sigma * sigma;
-  Image<std::uint8_t> sources(data.width(), data.height());
-  for (std::size_t k = 0; k < bad.pixels().size(); ++k) {
-    sources.pixels()[k] = bad.pixels()[k] == 0 && data.pixels()[k] > limit ? 1 : 0;
+  // The classes of the two numbers in the middle, which may be the same.
+  const auto class_of = [&](std::size_t rank, std::size_t& before) {
+    before = 0;
+    std::uint32_t k = 0;
+    while (before + members[k] <= rank) {
+      before += members[k++];
+    }
+    return k;
+  };
+  std::size_t before = 0;
+  std::size_t unused = 0;
+  const std::uint32_t low = class_of((count - 1) / 2, before);
+  const std::uint32_t high = class_of(count / 2, unused);
+  std::vector<float> middle;
+  for (std::size_t k = 0; k < size; ++k) {
+    const std::uint32_t own = ordered_bits(value[k]) >> kLow;
+    if (bad[k] == 0 && (own == low || own == high)) {
+      middle.push_back(value[k]);
+    }
   }
-  Image<std::uint8_t> mask = sky::dilated(sources.view(), options.background_mask_dilate);
-  for (std::size_t k = 0; k < bad.pixels().size(); ++k) {
-    mask.pixels()[k] = mask.pixels()[k] != 0 || bad.pixels()[k] != 0 ? 1 : 0;
-  }
-  return mask;
+  const auto lower = middle.begin() + static_cast<std::ptrdiff_t>((count - 1) / 2 - before);
+  std::nth_element(middle.begin(), lower, middle.end());
+  const auto first = static_cast<double>(*lower);
+  return count % 2 == 1
+             ? first
+             : 0.5 * (first + static_cast<double>(*std::min_element(lower + 1, middle.end())));
 }
 
 double robust_sigma(std::vector<double> values, double centre) {
@@ -187,86 +100,126 @@ double Band::background_at(double x, double y) const {
   return static_cast<double>(background->level({i, i + 1, j, j + 1})(0, 0));
 }
 
-Frame Band::read(const Box& part) const {
-  Pixels pixels = input->read(part);
-  Frame frame{part, std::move(pixels.data), std::move(pixels.sigma_sky), std::move(pixels.bad), {}};
-  const Box size{0, part.width(), 0, part.height()};
+Frame as_frame(Pixels pixels, const Box& box, float sigma) {
+  Frame frame{box, std::move(pixels.data), std::move(pixels.sigma_sky), std::move(pixels.bad), {}};
+  const Box size{0, box.width(), 0, box.height()};
   if (frame.data.box() != size || frame.sigma.box() != size || frame.bad.box() != size) {
     throw UnitError(Reason::bad_input, "image, noise and mask differ in size");
   }
   frame.mask = Image<std::uint8_t>(size.x1, size.y1);
-  for (std::size_t k = 0; k < frame.data.pixels().size(); ++k) {
-    const float noise = frame.sigma.pixels()[k];
-    if (!std::isfinite(frame.data.pixels()[k])) {
-      frame.bad.pixels()[k] |= kBadNotFinite;
-    }
-    if (frame.bad.pixels()[k] != 0 || !std::isfinite(noise) || !(noise > 0.0F)) {
-      frame.mask.pixels()[k] = 1;
-      frame.data.pixels()[k] = 0.0F;
-      frame.sigma.pixels()[k] = static_cast<float>(sigma_median);
-    }
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  float* data = frame.data.pixels().data();
+  float* noise = frame.sigma.pixels().data();
+  std::uint8_t* bad = frame.bad.pixels().data();
+  std::uint8_t* mask = frame.mask.pixels().data();
+  const std::size_t count = frame.data.pixels().size();
+  for (std::size_t k = 0; k < count; ++k) {
+    const bool finite = std::abs(data[k]) <= kLargest;
+    bad[k] = static_cast<std::uint8_t>(bad[k] | (finite ? 0 : kBadNotFinite));
+    mask[k] = bad[k] == 0 && noise[k] > 0.0F && noise[k] <= kLargest ? 0 : 1;
+    data[k] = mask[k] == 0 ? data[k] : 0.0F;
+    noise[k] = mask[k] == 0 ? noise[k] : sigma;
   }
+  return frame;
+}
+
+Frame Band::prepare(Pixels pixels, const Box& part) const {
+  Frame frame = as_frame(std::move(pixels), part, static_cast<float>(sigma_median));
   if (background) {
     const Image<float> level = background->level(part);
-    for (std::size_t k = 0; k < level.pixels().size(); ++k) {
-      if (frame.mask.pixels()[k] == 0) {
-        frame.data.pixels()[k] -= level.pixels()[k];
-      }
+    float* data = frame.data.pixels().data();
+    const float* under = level.pixels().data();
+    const std::uint8_t* mask = frame.mask.pixels().data();
+    const std::size_t count = level.pixels().size();
+    for (std::size_t k = 0; k < count; ++k) {
+      data[k] -= mask[k] == 0 ? under[k] : 0.0F;
     }
   }
   return frame;
 }
 
-Band survey_band(const Input& input, const Options& options, std::vector<std::string>& warnings) {
+Frame Band::read(const Box& part) const {
+  return prepare(input->read(part), part);
+}
+
+BackgroundStats Band::stats(const Box& cell, const Options& options) const {
+  BackgroundStats out;
+  if (!options.background_subtract_patch) {
+    return out;
+  }
+  if (!background) {
+    out.status = "error";
+    out.text = failure;
+    return out;
+  }
+  // The maps are smooth, so that a few of their pixels per box say it all.
+  const int side = background::box_size(options);
+  const int step = std::max(1, side / 4);
+  const Box area = cell.intersect(box);
+  out.status = "ok";
+  std::vector<double> level;
+  std::vector<double> rms;
+  for (int y = area.y0 + std::min(step, area.height()) / 2; y < area.y1; y += step) {
+    const Image<float> levels = background->level({area.x0, area.x1, y, y + 1});
+    const Image<float> noises = background->rms({area.x0, area.x1, y, y + 1});
+    for (int x = std::min(step, area.width()) / 2; x < area.width(); x += step) {
+      level.push_back(static_cast<double>(levels(0, x)));
+      rms.push_back(static_cast<double>(noises(0, x)));
+      out.map_mean += level.back();
+      out.rms_mean += rms.back();
+    }
+  }
+  const auto count = static_cast<double>(std::max<std::size_t>(level.size(), 1));
+  out.map_mean /= count;
+  out.rms_mean /= count;
+  out.map_median = median_of(std::move(level));
+  out.rms_median = median_of(std::move(rms));
+  double spoilt = 0.0;
+  double pixels = 0.0;
+  for (int j = area.y0 / side; j * side < area.y1; ++j) {
+    for (int i = area.x0 / side; i * side < area.x1; ++i) {
+      const Box part = Box{i * side, (i + 1) * side, j * side, (j + 1) * side}.intersect(area);
+      const double shared = static_cast<double>(part.width()) * part.height();
+      spoilt += shared * static_cast<double>(masked(j, i));
+      pixels += shared;
+    }
+  }
+  out.masked_fraction = pixels > 0.0 ? spoilt / pixels : 0.0;
+  return out;
+}
+
+Band make_band(const Input& input, const Options& options,
+               const std::vector<background::Node>& nodes) {
   Band band;
   band.input = &input;
   band.box = {0, input.width, 0, input.height};
   band.gain = input.gain_e_per_flux;
-  band.cell_background.resize(input.cells.size());
-  const int mesh_box = std::max(8, options.background_boxsize);
-  band.tiles = make_tiles(band.box, mesh_box);
-  Mesh mesh(band, mesh_box);
-  std::string failure;
-  std::vector<double> sigmas;
-  for (const Box& tile : band.tiles) {
-    const Frame frame = band.read(tile.grown(options.background_mask_dilate).intersect(band.box));
-    const double sigma = median_of_good(frame.sigma, frame.mask);
-    if (std::isnan(sigma)) {
-      continue;
-    }
-    sigmas.push_back(sigma);
-    if (options.background_subtract_patch && failure.empty()) {
-      try {
-        mesh.add(tile, frame, sigma, options);
-      } catch (const UnitError& error) {
-        failure = error.what();
-      }
-    }
-  }
-  if (sigmas.empty()) {
+  if (nodes.empty()) {
     throw UnitError(Reason::no_good_data, "all pixels masked");
+  }
+  std::vector<double> sigmas;
+  for (const background::Node& node : nodes) {
+    sigmas.push_back(static_cast<double>(node.sigma));
   }
   band.sigma_median = median_of(std::move(sigmas));
   if (!options.background_subtract_patch) {
     return band;
   }
-  if (failure.empty()) {
-    try {
-      band.background = mesh.finish(options.background_filtersize);
-    } catch (const UnitError& error) {
-      failure = error.what();
-    }
+  const int side = background::box_size(options);
+  const int nx = (input.width + side - 1) / side;
+  const int ny = (input.height + side - 1) / side;
+  constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+  sky::MeshNodes mesh{Image<float>(nx, ny, kUnknown), Image<float>(nx, ny, kUnknown)};
+  band.masked = Image<float>(nx, ny, 1.0F);
+  for (const background::Node& node : nodes) {
+    mesh.level(node.row, node.column) = node.level;
+    mesh.rms(node.row, node.column) = node.rms;
+    band.masked(node.row, node.column) = node.masked;
   }
-  for (std::size_t i = 0; i < input.cells.size(); ++i) {
-    if (failure.empty()) {
-      band.cell_background[i] = mesh.stats(*band.background, i);
-    } else {
-      band.cell_background[i].status = "error";
-      band.cell_background[i].text = failure;
-    }
-  }
-  if (!failure.empty()) {
-    warnings.push_back("background not subtracted: " + failure);
+  try {
+    band.background.emplace(std::move(mesh), side, options.background_filtersize);
+  } catch (const UnitError& error) {
+    band.failure = error.what();
   }
   return band;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The pixels of a band, read part by part: noise, mask and background of the whole band are
-// measured once, then any box can be had as all later steps see it. Nothing here keeps an image.
+// The pixels of a band, read part by part: with the background that the stage before measured, any
+// box can be had as all later steps see it. Nothing here keeps an image.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/photometry/background/kernel.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
 #include "skyloom/sky/background.hpp"
 
@@ -23,34 +24,36 @@ struct Frame {
   Image<std::uint8_t> mask;  ///< 1 = bad
 };
 
+/// @param sigma given to bad pixels   @throws UnitError (bad_input) when sizes differ from the
+/// box's
+[[nodiscard]] Frame as_frame(Pixels pixels, const Box& box, float sigma);
+
 struct Band {
   const Input* input = nullptr;
   Box box;
   double sigma_median = 0.0;
   double gain = 0.0;
   std::optional<sky::MeshBackground> background;
-  std::vector<BackgroundStats> cell_background;  ///< in the order of Input::cells
-  std::vector<Box> tiles;                        ///< cover the band without overlap, row by row
+  Image<float> masked;  ///< part of every box of the mesh; empty without a background
+  std::string failure;  ///< why there is no background that was asked for
 
   /// @param part inside the band   @throws UnitError (bad_input) when sizes differ
   [[nodiscard]] Frame read(const Box& part) const;
+  /// The same of pixels that were read already. @param pixels of `part`
+  [[nodiscard]] Frame prepare(Pixels pixels, const Box& part) const;
   /// Level of the mesh at the nearest pixel, flux per pixel; 0 where none is subtracted.
   [[nodiscard]] double background_at(double x, double y) const;
+  /// What is reported about the mesh of a cell.
+  [[nodiscard]] BackgroundStats stats(const Box& cell, const Options& options) const;
 };
 
 /// Median of the values that are not masked; NaN when all are.
 [[nodiscard]] double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask);
 
-/// What the background mesh must not see: bad pixels, and sources with what surrounds them.
-/// @param sigma of the sky, unit of the data
-[[nodiscard]] Image<std::uint8_t> source_mask(const Image<float>& data,
-                                              const Image<std::uint8_t>& bad, double sigma,
-                                              const Options& options);
-
-/// Measures noise and background tile by tile.
-/// @throws UnitError (no_good_data) when nothing is good
-[[nodiscard]] Band survey_band(const Input& input, const Options& options,
-                               std::vector<std::string>& warnings);
+/// The band with the background that was measured. @param nodes of all strips
+/// @throws UnitError (no_good_data) when there are none
+[[nodiscard]] Band make_band(const Input& input, const Options& options,
+                             const std::vector<background::Node>& nodes);
 
 /// The pixels near stars and their neighbours, in blocks of 16 x 16, kept for the whole build.
 class NearPixels {

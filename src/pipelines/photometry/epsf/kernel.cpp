@@ -8,6 +8,7 @@
 #include "pipelines/photometry/epsf/cell_report.hpp"
 #include "pipelines/photometry/epsf/classic.hpp"
 #include "pipelines/photometry/epsf/diagnostics.hpp"
+#include "pipelines/photometry/epsf/found.hpp"
 #include "pipelines/photometry/epsf/joint_fit.hpp"
 #include "pipelines/photometry/epsf/local_variation.hpp"
 #include "pipelines/photometry/epsf/neighbours.hpp"
@@ -423,13 +424,31 @@ std::string to_string(Rejected reason) {
   return "unknown";
 }
 
-Result build(const Input& input, const Options& options) {
-  if (options.method == "anderson-king") {
-    return build_classic(input, options);
+Found survey(const Input& input, const Options& options) {
+  Found found;
+  for (const Box& strip : background::strips(input.width, input.height, options)) {
+    const Box reach = background::reach(strip, input.height, options);
+    const std::vector<background::Node> nodes =
+        background::measure(input.read(reach), strip, input.height, options);
+    found.nodes.insert(found.nodes.end(), nodes.begin(), nodes.end());
   }
+  const Band band = make_band(input, options, found.nodes);
+  std::vector<objects::Found> parts;
+  for (const Box& tile : objects::tiles(input.width, input.height, options)) {
+    const Box reach = objects::reach(tile, input.width, input.height);
+    parts.push_back(objects::find(band.read(reach), tile, input.fwhm_guess_pix, options));
+  }
+  found.objects = objects::join(parts, input.height);
+  return found;
+}
+
+Result build(const Input& input, const Options& options, const Found& found) {
   Result result;
-  const Band band = survey_band(input, options, result.warnings);
-  Selection selection = select_stars(band, options, result.warnings);
+  const Band band = make_band(input, options, found.nodes);
+  if (!band.failure.empty()) {
+    result.warnings.push_back("background not subtracted: " + band.failure);
+  }
+  Selection selection = select_stars(band, found.objects, options, result.warnings);
   Builder(options, band, selection, result).run();
   count_stars(selection, result);
   result.cells = describe_cells(result.psf.get(), band, options, selection);
@@ -438,6 +457,11 @@ Result build(const Input& input, const Options& options) {
   }
   add_warnings(options, result);
   return result;
+}
+
+Result build(const Input& input, const Options& options) {
+  return options.method == "anderson-king" ? build_classic(input, options)
+                                           : build(input, options, survey(input, options));
 }
 
 }  // namespace skyloom::photometry::epsf

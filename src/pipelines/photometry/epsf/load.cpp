@@ -1,10 +1,12 @@
 #include <cmath>
-#include <functional>
 #include <memory>
 #include <utility>
 
+#include "pipelines/photometry/background/stage.hpp"
 #include "pipelines/photometry/epsf/stage.hpp"
 #include "pipelines/photometry/fit/stage.hpp"
+#include "pipelines/photometry/frame_pixels.hpp"
+#include "pipelines/photometry/objects/stage.hpp"
 #include "skyloom/surveys/gaia.hpp"
 
 namespace skyloom::photometry {
@@ -124,21 +126,6 @@ std::vector<epsf::Cell> cells_of(const Config& config, const Table& sources, con
   return active_cells(config, frame, x, y);
 }
 
-/// Reads boxes of the used part of a frame as the kernel wants them.
-std::function<epsf::Pixels(const Box&)> box_reader(const surveys::FrameSpec& spec,
-                                                   const surveys::FrameInfo& info,
-                                                   const Box& used) {
-  auto reader = std::make_shared<surveys::FrameReader>(spec, info);
-  return [reader, used](const Box& box) {
-    surveys::FramePixels pixels =
-        reader->read({box.x0 + used.x0, box.x1 + used.x0, box.y0 + used.y0, box.y1 + used.y0});
-    for (float& w : pixels.invvar.pixels()) {
-      w = w > 0.0F ? 1.0F / std::sqrt(w) : 0.0F;
-    }
-    return epsf::Pixels{std::move(pixels.data), std::move(pixels.invvar), std::move(pixels.bad)};
-  };
-}
-
 }  // namespace
 
 EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const engine::Unit& unit) {
@@ -166,6 +153,10 @@ EpsfStage::Input EpsfStage::load(const Config& config, Context& context, const e
   const Placed placed = placed_sources(open.sources, field, frame, wcs);
   input.kernel.known_stars = known_stars(open.gaia, wcs, frame_box, info.band);
   input.kernel.catalogue = catalogue_sources(config, open.sources, placed, frame_box);
+  if (input.options.method != "anderson-king") {
+    input.found.nodes = background_of_frame(*context.before, input.frame);
+    input.found.objects = objects_of_frame(*context.before, input.frame, used, input.options);
+  }
   input.kernel.cells = cells_of(config, open.sources, field, placed, frame_box);
   return input;
 }
@@ -177,7 +168,9 @@ EpsfStage::Result EpsfStage::compute(const Config& /*config*/, const Input& inpu
   result.band = input.band;
   result.frame = input.frame;
   result.cells = input.kernel.cells;
-  result.kernel = epsf::build(input.kernel, input.options);
+  result.kernel = input.options.method == "anderson-king"
+                      ? epsf::build(input.kernel, input.options)
+                      : epsf::build(input.kernel, input.options, input.found);
   for (const std::string& warning : result.kernel.warnings) {
     input.log->warning("epsf {}: {}", input.band, warning);
   }

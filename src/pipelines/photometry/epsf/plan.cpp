@@ -1,24 +1,9 @@
 #include <algorithm>
 
 #include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/frame_pixels.hpp"
 
 namespace skyloom::photometry {
-
-namespace {
-
-/// Whether its frames have a PSF to measure: it has active sources, or all are, as configured.
-bool is_wanted(const Config& config, const Survey& survey, const engine::Products& before,
-               const Field& field) {
-  if (!config.epsf.skip_empty_epsf_patches) {
-    return true;
-  }
-  const FieldRows sources =
-      field_rows(survey, before, "frames", "sources", field, position_columns());
-  const std::vector<std::uint8_t> active = active_sources(sources.table, field.box());
-  return std::find(active.begin(), active.end(), 1) != active.end();
-}
-
-}  // namespace
 
 std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,
                                      const std::vector<double>& x, const std::vector<double>& y) {
@@ -59,16 +44,11 @@ engine::Plan EpsfStage::plan(const Config& config, const engine::Products& befor
   engine::Plan plan;
   plan.schema = epsf_schema(config, survey);
   for (const Field& field : survey.fields) {
-    if (!is_wanted(config, survey, before, field)) {
-      continue;
-    }
-    for (std::size_t i = 0; i < field.size(); ++i) {
-      if (field.specs[i].psf.empty()) {
-        const Box used = field.used_box(i);
-        plan.add(survey.key(field, frame_key(field, i)),
-                 static_cast<double>(used.width()) * used.height(),
-                 std::to_string(field.first_frame + i));
-      }
+    for (const std::size_t i : frames_to_measure(config, survey, before, field)) {
+      const Box used = field.used_box(i);
+      plan.add(survey.key(field, frame_key(field, i)),
+               static_cast<double>(used.width()) * used.height(),
+               std::to_string(field.first_frame + i));
     }
   }
   if (!plan.units.empty()) {

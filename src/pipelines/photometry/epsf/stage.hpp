@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipelines/photometry/config.hpp"
+#include "pipelines/photometry/epsf/found.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
 #include "pipelines/photometry/field.hpp"
 #include "skyloom/engine/stage.hpp"
@@ -36,6 +37,7 @@ struct EpsfStage {
     int frame = 0;  ///< row of /frames
     epsf::Options options;
     epsf::Input kernel;
+    epsf::Found found;  ///< empty with method anderson-king
     Log* log = nullptr;
   };
   struct Result {
@@ -47,7 +49,7 @@ struct EpsfStage {
   };
 
   static std::vector<std::string> inputs(const Config& config);
-  static std::vector<std::string> needs() { return {"frames"}; }
+  static std::vector<std::string> needs() { return {"frames", "background", "objects"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
   static std::unique_ptr<Context> open(const Config& config, const engine::Products& before,
                                        Log& log);

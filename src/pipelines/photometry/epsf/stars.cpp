@@ -6,13 +6,17 @@
 #include <numeric>
 #include <utility>
 
+#include "pipelines/photometry/epsf/matching.hpp"
+
 namespace skyloom::photometry::epsf {
 namespace {
+
+using objects::Object;
 
 constexpr double kMaxAxisRatio = 1.8;
 constexpr double kLocusSnr = 40.0;
 constexpr double kNeighbourLocus = 0.15;
-constexpr double kNeighbourSnr = 5.0;
+constexpr double kNeighbourSnr = objects::kLeastSnr;
 constexpr double kFwhmPerR50 = 1.9;
 constexpr int kMaskGrowth = 2;  // pixels, of other objects and, for wing stars, of bad pixels
 // Crowding: below so many candidates neighbours may be closer and brighter.
@@ -51,7 +55,7 @@ double half_sample_mode(std::vector<double> values) {
 /// Steps of select_stars(), in order.
 class Chooser {
  public:
-  Chooser(const Band& band, const Options& options, const Objects& objects)
+  Chooser(const Band& band, const Options& options, const objects::Objects& objects)
       : band_(band),
         input_(*band.input),
         options_(options),
@@ -413,7 +417,7 @@ class Chooser {
   const Input& input_;
   const Options& options_;
   const std::vector<Object>& objects_;
-  const Segments& segments_;
+  const objects::Segments& segments_;
   Knowledge knowledge_;
   double tolerance_;
   std::vector<std::size_t> by_y_;  ///< objects by increasing y
@@ -422,9 +426,8 @@ class Chooser {
 
 }  // namespace
 
-Selection select_stars(const Band& band, const Options& options,
+Selection select_stars(const Band& band, const objects::Objects& objects, const Options& options,
                        std::vector<std::string>& warnings) {
-  const Objects objects = find_objects(band, options);
   return Chooser(band, options, objects).run(warnings);
 }
 

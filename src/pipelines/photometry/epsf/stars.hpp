@@ -7,7 +7,7 @@
 
 #include "pipelines/photometry/epsf/frame.hpp"
 #include "pipelines/photometry/epsf/kernel.hpp"
-#include "pipelines/photometry/epsf/objects.hpp"
+#include "pipelines/photometry/objects/kernel.hpp"
 
 namespace skyloom::photometry::epsf {
 
@@ -54,8 +54,8 @@ struct Selection {
   NearPixels near{Box{}};  ///< covers stamps, cut-outs and the cores of neighbours
 };
 
-[[nodiscard]] Selection select_stars(const Band& band, const Options& options,
-                                     std::vector<std::string>& warnings);
+[[nodiscard]] Selection select_stars(const Band& band, const objects::Objects& objects,
+                                     const Options& options, std::vector<std::string>& warnings);
 
 /// Cell that holds a position; -1 = none.
 [[nodiscard]] int cell_of(const std::vector<Cell>& cells, double x, double y);

@@ -1,0 +1,34 @@
+#include <fmt/format.h>
+
+#include "pipelines/photometry/epsf/stage.hpp"
+#include "pipelines/photometry/objects/stage.hpp"
+
+namespace skyloom::photometry {
+
+engine::Plan ObjectsStage::plan(const Config& config, const engine::Products& before) {
+  const Survey survey = survey_from_product(config, before);
+  const epsf::Options options = effective_options(config);
+  engine::Plan plan;
+  plan.schema = objects_schema();
+  if (options.method == "anderson-king") {
+    return plan;  // its cells look for their own
+  }
+  for (const Field& field : survey.fields) {
+    for (const std::size_t i : frames_to_measure(config, survey, before, field)) {
+      const Box used = field.used_box(i);
+      const std::vector<Box> tiles = objects::tiles(used.width(), used.height(), options);
+      for (std::size_t k = 0; k < tiles.size(); ++k) {
+        const Box reach = objects::reach(tiles[k], used.width(), used.height());
+        plan.add(survey.key(field, fmt::format("{}/{:04d}", frame_key(field, i), k)),
+                 static_cast<double>(reach.width()) * reach.height(),
+                 fmt::format("{} {}", field.first_frame + i, k));
+      }
+    }
+  }
+  if (!plan.units.empty()) {
+    require_images(survey);
+  }
+  return plan;
+}
+
+}  // namespace skyloom::photometry
