@@ -33,7 +33,7 @@ struct OpenFrame {
 std::vector<std::size_t> frames_to_measure(const Config& config, const Survey& survey,
                                            const engine::Products& before, const Field& field);
 
-/// Row of /frames and number of the strip or tile of a unit, which its source says.
+/// Row of /frames and number of the tile of a unit, which its source says.
 std::pair<std::size_t, std::size_t> frame_and_part(const engine::Unit& unit);
 
 /// Rows [first, second) of a table, which is not read, that belong to a row of /frames: found by

@@ -14,15 +14,13 @@
 namespace skyloom::photometry::background {
 namespace {
 
-constexpr double kStripPixels = 4e6;
+constexpr int kMaxTile = 1536;  // pixels: detection in it and its overlap takes about 100 MB
 
-/// Part of an image with all of its columns, as an image.
-template <class T>
-Image<T> rows_of(const Image<T>& image, int y0, int y1) {
-  Image<T> out(image.width(), y1 - y0);
-  const auto from = image.pixels().begin() + static_cast<std::ptrdiff_t>(y0) * image.width();
-  std::copy(from, from + static_cast<std::ptrdiff_t>(out.pixels().size()), out.pixels().begin());
-  return out;
+/// Sides of tiles along one axis: equal multiples of the mesh's boxes, the last may be smaller.
+int tile_side(int size, int box) {
+  const int tiles = (size + kMaxTile - 1) / kMaxTile;
+  const int side = (size + tiles - 1) / tiles;
+  return (side + box - 1) / box * box;
 }
 
 }  // namespace
@@ -31,22 +29,20 @@ int box_size(const epsf::Options& options) {
   return std::max(8, options.background_boxsize);
 }
 
-std::vector<Box> strips(int width, int height, const epsf::Options& options) {
-  const int box = box_size(options);
-  const int boxes = (height + box - 1) / box;
-  const int most = std::max(1, static_cast<int>(kStripPixels / (static_cast<double>(width) * box)));
-  const int count = (boxes + most - 1) / most;
-  const int rows = (boxes + count - 1) / count * box;
+std::vector<Box> tiles(int width, int height, const epsf::Options& options) {
+  const int step_x = tile_side(width, box_size(options));
+  const int step_y = tile_side(height, box_size(options));
   std::vector<Box> out;
-  for (int y = 0; y < height; y += rows) {
-    out.push_back({0, width, y, std::min(y + rows, height)});
+  for (int y = 0; y < height; y += step_y) {
+    for (int x = 0; x < width; x += step_x) {
+      out.push_back(Box{x, x + step_x, y, y + step_y}.intersect({0, width, 0, height}));
+    }
   }
   return out;
 }
 
-Box reach(const Box& strip, int height, const epsf::Options& options) {
-  const int growth = options.background_mask_dilate;
-  return {strip.x0, strip.x1, std::max(0, strip.y0 - growth), std::min(height, strip.y1 + growth)};
+Box reach(const Box& tile, int width, int height, const epsf::Options& options) {
+  return tile.grown(options.background_mask_dilate).intersect({0, width, 0, height});
 }
 
 Image<std::uint8_t> source_mask(const Image<float>& data, const Image<std::uint8_t>& bad,
@@ -75,34 +71,31 @@ Image<std::uint8_t> source_mask(const Image<float>& data, const Image<std::uint8
   return mask;
 }
 
-std::vector<Node> measure(epsf::Pixels pixels, const Box& strip, int height,
+std::vector<Node> measure(epsf::Pixels pixels, const Box& tile, const Box& reach,
                           const epsf::Options& options) {
-  const Box box = reach(strip, height, options);
-  const epsf::Frame frame = epsf::as_frame(std::move(pixels), box, 0.0F);
+  const epsf::Frame frame = epsf::as_frame(std::move(pixels), reach, 0.0F);
   const double sigma = epsf::median_of_good(frame.sigma, frame.mask);
   if (std::isnan(sigma)) {
     return {};
   }
-  const int low = strip.y0 - box.y0;
-  const int high = strip.y1 - box.y0;
-  const Image<float> data = rows_of(frame.data, low, high);
-  const Image<std::uint8_t> mask =
-      rows_of(source_mask(frame.data, frame.mask, sigma, options), low, high);
+  const Image<std::uint8_t> grown = source_mask(frame.data, frame.mask, sigma, options);
+  const Box inner{tile.x0 - reach.x0, tile.x1 - reach.x0, tile.y0 - reach.y0, tile.y1 - reach.y0};
+  const auto mask = grown.view().sub(inner);
   const int side = box_size(options);
-  const sky::MeshNodes mesh = sky::mesh_nodes(data.view(), mask.view(), side);
+  const sky::MeshNodes mesh = sky::mesh_nodes(frame.data.view().sub(inner), mask, side);
   std::vector<Node> nodes;
   for (int j = 0; j < mesh.level.height(); ++j) {
     for (int i = 0; i < mesh.level.width(); ++i) {
-      const Box area = Box{i * side, (i + 1) * side, j * side, (j + 1) * side}.intersect(
-          {0, data.width(), 0, data.height()});
+      const Box area = Box{i * side, (i + 1) * side, j * side, (j + 1) * side}.intersect(mask.box());
       int masked = 0;
       for (int y = area.y0; y < area.y1; ++y) {
-        const auto row = mask.view().row(y);
+        const auto row = mask.row(y);
         masked += std::accumulate(row.begin() + area.x0, row.begin() + area.x1, 0);
       }
-      nodes.push_back(
-          {strip.y0 / side + j, i, mesh.level(j, i), mesh.rms(j, i), static_cast<float>(sigma),
-           static_cast<float>(masked) / static_cast<float>(area.width() * area.height())});
+      nodes.push_back({tile.y0 / side + j, tile.x0 / side + i, mesh.level(j, i), mesh.rms(j, i),
+                       static_cast<float>(sigma),
+                       static_cast<float>(masked) /
+                           static_cast<float>(area.width() * area.height())});
     }
   }
   return nodes;

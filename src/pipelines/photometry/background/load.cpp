@@ -13,15 +13,17 @@ std::unique_ptr<BackgroundStage::Context> BackgroundStage::open(const Config& co
 
 BackgroundStage::Input BackgroundStage::load(const Config& config, Context& context,
                                              const engine::Unit& unit) {
-  const auto [row, strip] = frame_and_part(unit);
+  const auto [row, number] = frame_and_part(unit);
   OpenFrame& open = context.open.get(
       row, [&, &of = row] { return std::make_unique<OpenFrame>(context.survey, of); });
+  const int width = open.used.width();
+  const int height = open.used.height();
   Input input;
   input.frame = static_cast<int>(row);
-  input.height = open.used.height();
   input.options = effective_options(config);
-  input.strip = background::strips(open.used.width(), open.used.height(), input.options).at(strip);
-  input.pixels = open.read(background::reach(input.strip, input.height, input.options));
+  input.tile = background::tiles(width, height, input.options).at(number);
+  input.reach = background::reach(input.tile, width, height, input.options);
+  input.pixels = open.read(input.reach);
   return input;
 }
 

@@ -11,14 +11,14 @@ Schema background_schema() {
         {"column", Type::int32, "", "column of the box"},
         {"level", Type::float32, "", "scaled flux per pixel; NaN where most pixels are masked"},
         {"rms", Type::float32, "", "noise of one pixel as measured, scaled flux"},
-        {"sigma_sky", Type::float32, "", "median of the given noise of its strip, scaled flux"},
+        {"sigma_sky", Type::float32, "", "median of the given noise of its tile, scaled flux"},
         {"masked", Type::float32, "", "part of the box that is bad or belongs to sources"}}}};
   return schema;
 }
 
 BackgroundStage::Result BackgroundStage::compute(const Config& /*config*/, const Input& input,
                                                  const Rng& /*rng*/) {
-  return {input.frame, background::measure(input.pixels, input.strip, input.height, input.options)};
+  return {input.frame, background::measure(input.pixels, input.tile, input.reach, input.options)};
 }
 
 void BackgroundStage::append(const Config& /*config*/, const Result& result, engine::Rows& rows) {

@@ -16,10 +16,10 @@ engine::Plan BackgroundStage::plan(const Config& config, const engine::Products&
   for (const Field& field : survey.fields) {
     for (const std::size_t i : frames_to_measure(config, survey, before, field)) {
       const Box used = field.used_box(i);
-      const std::vector<Box> strips = background::strips(used.width(), used.height(), options);
-      for (std::size_t k = 0; k < strips.size(); ++k) {
+      const std::vector<Box> tiles = background::tiles(used.width(), used.height(), options);
+      for (std::size_t k = 0; k < tiles.size(); ++k) {
         plan.add(survey.key(field, fmt::format("{}/{:04d}", frame_key(field, i), k)),
-                 static_cast<double>(strips[k].width()) * strips[k].height(),
+                 static_cast<double>(tiles[k].width()) * tiles[k].height(),
                  fmt::format("{} {}", field.first_frame + i, k));
       }
     }

@@ -1,7 +1,7 @@
 #pragma once
 // Stage `background`: the mesh of the sky background of every frame whose PSF is measured, on the
-// pixels that are used. Unit: a strip of a frame; its source is the row of /frames and the number
-// of the strip.
+// pixels that are used. Unit: a tile of a frame; its source is the row of /frames and the number
+// of the tile.
 
 #include <memory>
 #include <string>
@@ -24,11 +24,11 @@ struct BackgroundStage {
     RecentFields<OpenFrame, 8> open;
   };
   struct Input {
-    int frame = 0;   ///< row of /frames
-    int height = 0;  ///< of the frame
-    Box strip;
+    int frame = 0;  ///< row of /frames
+    Box tile;
+    Box reach;
     epsf::Options options;
-    epsf::Pixels pixels;  ///< of background::reach()
+    epsf::Pixels pixels;  ///< of `reach`
   };
   struct Result {
     int frame = 0;

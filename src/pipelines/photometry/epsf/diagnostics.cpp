@@ -222,15 +222,52 @@ double root_mean_square(const std::vector<double>& values) {
   return std::sqrt(square / static_cast<double>(values.size()));
 }
 
+/// Values of stars at the pixels of a square, and their medians.
+class Stack {
+ public:
+  Stack(int side, std::size_t most)
+      : side_(side),
+        most_(most),
+        values_(static_cast<std::size_t>(side) * static_cast<std::size_t>(side) * most),
+        count_(static_cast<std::size_t>(side) * static_cast<std::size_t>(side), 0) {}
+
+  void add(std::size_t pixel, double value) {
+    values_[pixel * most_ + count_[pixel]++] = value;
+  }
+  /// Of every pixel, NaN without a value.
+  [[nodiscard]] std::vector<double> medians() const {
+    std::vector<double> out(count_.size(), kNaN);
+    for (std::size_t k = 0; k < out.size(); ++k) {
+      if (count_[k] > 0) {
+        const auto first = values_.begin() + static_cast<std::ptrdiff_t>(k * most_);
+        out[k] = median_of({first, first + static_cast<std::ptrdiff_t>(count_[k])});
+      }
+    }
+    return out;
+  }
+  [[nodiscard]] Image<double> image() const {
+    Image<double> out(side_, side_);
+    const std::vector<double> values = medians();
+    std::copy(values.begin(), values.end(), out.pixels().begin());
+    return out;
+  }
+
+ private:
+  int side_;
+  std::size_t most_;
+  std::vector<double> values_;  // pixel by pixel
+  std::vector<std::size_t> count_;
+};
+
 /// Pixel-wise medians of the cell's stars and of their residuals, at the rounded positions.
 void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars,
                  const Options& options, const NearPixels& near, CellResult& cell) {
   const int side = options.cutout_size;
   const int half = (side - 1) / 2;
   cell.n_resid = static_cast<int>(stars.size());
-  Image<std::vector<double>> values(side, side);
-  Image<std::vector<double>> residuals(side, side);  // relative to the flux
-  Image<std::vector<double>> absolute(side, side);
+  Stack values(side, stars.size());
+  Stack residuals(side, stars.size());  // relative to the flux
+  Stack absolute(side, stars.size());
   std::vector<double> normalised;
   for (const Star* star : stars) {
     const int cx = static_cast<int>(std::lround(star->row.x));
@@ -248,20 +285,17 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
         const double pixel = static_cast<double>(near.data()[static_cast<std::size_t>(k)]);
         const double value = (pixel - star->row.sky) / star->row.flux;
         const double residual = value - model(y, x);
-        values(y, x).push_back(value);
-        residuals(y, x).push_back(residual);
-        absolute(y, x).push_back(residual * star->row.flux);
+        const auto at = static_cast<std::size_t>(y * side + x);
+        values.add(at, value);
+        residuals.add(at, residual);
+        absolute.add(at, residual * star->row.flux);
         const double sigma = static_cast<double>(near.sigma()[static_cast<std::size_t>(k)]);
         normalised.push_back(residual * star->row.flux / sigma);
       }
     }
   }
-  std::vector<double> medians;
-  for (std::vector<double>& pixel : absolute.pixels()) {
-    if (!pixel.empty()) {
-      medians.push_back(median_of(std::move(pixel)));
-    }
-  }
+  std::vector<double> medians = absolute.medians();
+  std::erase_if(medians, [](double value) { return std::isnan(value); });
   if (!medians.empty()) {
     cell.resid_rms = root_mean_square(medians);
     cell.resid_bias = median_of(std::move(medians));
@@ -269,15 +303,8 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
     cell.resid_norm_bias = median_of(std::move(normalised));
   }
   if (options.save_residual_diagnostics) {
-    cell.median_star = Image<double>(side, side, kNaN);
-    cell.median_residual = Image<double>(side, side, kNaN);
-    for (std::size_t k = 0; k < values.pixels().size(); ++k) {
-      if (values.pixels()[k].empty()) {
-        continue;
-      }
-      cell.median_star.pixels()[k] = median_of(std::move(values.pixels()[k]));
-      cell.median_residual.pixels()[k] = median_of(std::move(residuals.pixels()[k]));
-    }
+    cell.median_star = values.image();
+    cell.median_residual = residuals.image();
   }
 }
 

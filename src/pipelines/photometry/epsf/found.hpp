@@ -10,7 +10,7 @@
 namespace skyloom::photometry::epsf {
 
 struct Found {
-  std::vector<background::Node> nodes;  ///< of all strips
+  std::vector<background::Node> nodes;  ///< of all tiles
   objects::Objects objects;
 };
 

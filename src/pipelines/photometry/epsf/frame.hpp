@@ -50,7 +50,7 @@ struct Band {
 /// Median of the values that are not masked; NaN when all are.
 [[nodiscard]] double median_of_good(const Image<float>& values, const Image<std::uint8_t>& mask);
 
-/// The band with the background that was measured. @param nodes of all strips
+/// The band with the background that was measured. @param nodes of all tiles
 /// @throws UnitError (no_good_data) when there are none
 [[nodiscard]] Band make_band(const Input& input, const Options& options,
                              const std::vector<background::Node>& nodes);

@@ -426,15 +426,16 @@ std::string to_string(Rejected reason) {
 
 Found survey(const Input& input, const Options& options) {
   Found found;
-  for (const Box& strip : background::strips(input.width, input.height, options)) {
-    const Box reach = background::reach(strip, input.height, options);
+  const std::vector<Box> tiles = background::tiles(input.width, input.height, options);
+  for (const Box& tile : tiles) {
+    const Box reach = background::reach(tile, input.width, input.height, options);
     const std::vector<background::Node> nodes =
-        background::measure(input.read(reach), strip, input.height, options);
+        background::measure(input.read(reach), tile, reach, options);
     found.nodes.insert(found.nodes.end(), nodes.begin(), nodes.end());
   }
   const Band band = make_band(input, options, found.nodes);
   std::vector<objects::Found> parts;
-  for (const Box& tile : objects::tiles(input.width, input.height, options)) {
+  for (const Box& tile : tiles) {
     const Box reach = objects::reach(tile, input.width, input.height);
     parts.push_back(objects::find(band.read(reach), tile, input.fwhm_guess_pix, options));
   }

@@ -59,8 +59,12 @@ class StarModel {
   /// The rule for a pixel: fine where the profile bends.
   [[nodiscard]] const Rule& rule_at(double u, double v) const {
     const double r2 = u * u + v * v;
-    return r2 < alpha2_ ? fine_ : r2 < 9.0 * alpha2_ ? middle_ : coarse_;
+    return r2 < fine2_ ? fine_ : r2 < middle2_ ? middle_ : r2 < coarse2_ ? coarse_ : centre_;
   }
+  /// Mean over a pixel in units of the value at its centre, where the profile is smooth.
+  /// @param a, b the centre where the PSF is round   @param t of the centre
+  [[nodiscard]] double mean_over_centre(const sky::RadialProfile::Value& value, double a, double b,
+                                        double t) const;
   [[nodiscard]] double first(double u, double v) const {
     return (1.0 - shape_.g1) * u - shape_.g2 * v;
   }
@@ -75,10 +79,13 @@ class StarModel {
   double k2_ = 1.0;
   double inverse_alpha2_ = 1.0;
   double peak_ = 0.0;
-  double alpha2_ = 0.0;
+  double fine2_ = 0.0;  // squared radii where the rules change
+  double middle2_ = 0.0;
+  double coarse2_ = 0.0;
   Rule fine_;
   Rule middle_;
   Rule coarse_;
+  Rule centre_;  // one point; its error of second order is corrected
   double norm_slope_ = 0.0;  // d ln norm / d kappa
   double knot_step_ = 0.0;
 };

@@ -10,18 +10,10 @@ namespace skyloom::photometry::objects {
 namespace {
 
 constexpr int kOverlap = 128;   // pixels: objects up to this radius are seen whole
-constexpr int kMaxTile = 1536;  // pixels: with its overlap about 100 MB at work
 constexpr double kSaturatedSnr = 300.0;
 constexpr double kFragmentRadius = 15.0;  // one saturated star is one object within this
 constexpr double kDropRadius = 12.0;
 constexpr int kAnyBad = 0xFF;
-
-/// Sides of tiles along one axis: equal multiples of the mesh's boxes, the last may be smaller.
-int tile_side(int size, int mesh_box) {
-  const int tiles = (size + kMaxTile - 1) / kMaxTile;
-  const int side = (size + tiles - 1) / tiles;
-  return (side + mesh_box - 1) / mesh_box * mesh_box;
-}
 
 /// Seven bits per byte, the lowest first; the eighth says that more follow.
 void put(std::uint32_t value, std::vector<std::uint8_t>& out) {
@@ -187,19 +179,6 @@ Image<std::int32_t> Segments::at(const Box& box) const {
     }
   }
   return result;
-}
-
-std::vector<Box> tiles(int width, int height, const epsf::Options& options) {
-  const int mesh_box = background::box_size(options);
-  const int step_x = tile_side(width, mesh_box);
-  const int step_y = tile_side(height, mesh_box);
-  std::vector<Box> out;
-  for (int y = 0; y < height; y += step_y) {
-    for (int x = 0; x < width; x += step_x) {
-      out.push_back(Box{x, x + step_x, y, y + step_y}.intersect({0, width, 0, height}));
-    }
-  }
-  return out;
 }
 
 Box reach(const Box& tile, int width, int height) {

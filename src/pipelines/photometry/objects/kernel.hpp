@@ -42,10 +42,7 @@ struct Found {
   std::vector<Run> runs;        ///< row by row; indices of `objects`
 };
 
-/// Tiles that cover an image without overlap, row by row.
-[[nodiscard]] std::vector<Box> tiles(int width, int height, const epsf::Options& options);
-
-/// Pixels that the objects of a tile are looked for in; tiles overlap by so much.
+/// Pixels that the objects of a tile of background::tiles() are looked for in.
 [[nodiscard]] Box reach(const Box& tile, int width, int height);
 
 /// Detects and measures. An object belongs to the tile that holds its barycentre.
@@ -85,7 +82,7 @@ struct Objects {
 };
 
 /// The objects of a whole image; fragments of saturated stars go to the brightest of them.
-/// @param tiles in the order of tiles()
+/// @param tiles in the order of background::tiles()
 [[nodiscard]] Objects join(const std::vector<Found>& tiles, int height);
 
 }  // namespace skyloom::photometry::objects

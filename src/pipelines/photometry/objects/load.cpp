@@ -83,7 +83,7 @@ ObjectsStage::Input ObjectsStage::load(const Config& config, Context& context,
   const Box& used = open.frame.used;
   input.frame = static_cast<int>(row);
   input.number = static_cast<int>(number);
-  input.tile = objects::tiles(used.width(), used.height(), input.options).at(number);
+  input.tile = background::tiles(used.width(), used.height(), input.options).at(number);
   input.reach = objects::reach(input.tile, used.width(), used.height());
   input.fwhm_pix = open.frame.fwhm_pix;
   input.band = &open.band;
@@ -93,7 +93,7 @@ ObjectsStage::Input ObjectsStage::load(const Config& config, Context& context,
 
 objects::Objects objects_of_frame(const engine::Products& before, int frame, const Box& used,
                                   const epsf::Options& options) {
-  const std::vector<Box> tiles = objects::tiles(used.width(), used.height(), options);
+  const std::vector<Box> tiles = background::tiles(used.width(), used.height(), options);
   std::vector<objects::Found> found(tiles.size());
   const auto [first, last] = rows_of_frame(before, "objects", "objects", frame);
   const Table rows = before.rows("objects", "objects", first, last);

@@ -16,7 +16,7 @@ engine::Plan ObjectsStage::plan(const Config& config, const engine::Products& be
   for (const Field& field : survey.fields) {
     for (const std::size_t i : frames_to_measure(config, survey, before, field)) {
       const Box used = field.used_box(i);
-      const std::vector<Box> tiles = objects::tiles(used.width(), used.height(), options);
+      const std::vector<Box> tiles = background::tiles(used.width(), used.height(), options);
       for (std::size_t k = 0; k < tiles.size(); ++k) {
         const Box reach = objects::reach(tiles[k], used.width(), used.height());
         plan.add(survey.key(field, fmt::format("{}/{:04d}", frame_key(field, i), k)),
