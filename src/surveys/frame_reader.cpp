@@ -137,26 +137,23 @@ struct FrameReader::Impl {
     }
   }
 
+  /// Fills a box; of pixels without data the verdicts alone.
+  void fill(const Box& box, FramePixels& out);
+
   void fill_data(const Box& inside, const Box& box, FramePixels& out) {
     const auto values = image.read(inside);
     const double sky = spec.sky_is_fitted ? 0.0 : spec.sky_adu;
-    const Image<float> model = sky_model ? sky_model->at(inside) : Image<float>();
+    const Image<float> model =
+        sky_model && !out.data.empty() ? sky_model->at(inside) : Image<float>();
     for (int y = inside.y0; y < inside.y1; ++y) {
       const std::span<const float> row = values.row(y - inside.y0);
       std::uint8_t* bad = &out.bad(y - box.y0, inside.x0 - box.x0);
-      float* data = &out.data(y - box.y0, inside.x0 - box.x0);
       judge(row, bad);
-      const auto subtract = [&](const auto& under) {
-        for (std::size_t i = 0; i < row.size(); ++i) {
-          data[i] = static_cast<float>((static_cast<double>(row[i]) - under(i)) * info.scale);
-        }
-      };
-      if (sky_model) {
-        const float* light = &model(y - inside.y0, 0);
-        subtract([&](std::size_t i) { return sky + static_cast<double>(light[i]); });
-      } else {
-        subtract([&](std::size_t /*i*/) { return sky; });
+      if (out.data.empty()) {
+        continue;
       }
+      float* data = &out.data(y - box.y0, inside.x0 - box.x0);
+      const float* light = !model.empty() ? &model(y - inside.y0, 0) : nullptr;
       for (std::size_t i = 0; i < row.size(); ++i) {
         data[i] = bad[i] == 0 ? data[i] : 0.0F;
       }
@@ -171,7 +168,9 @@ struct FrameReader::Impl {
         if ((flags(y - inside.y0, x - inside.x0) & bits) != 0) {
           std::uint8_t& bad = out.bad(y - box.y0, x - box.x0);
           bad = static_cast<std::uint8_t>(bad | kBadMasked);
-          out.data(y - box.y0, x - box.x0) = 0.0F;
+          if (!out.data.empty()) {
+            out.data(y - box.y0, x - box.x0) = 0.0F;
+          }
         }
       }
     }
@@ -196,6 +195,9 @@ struct FrameReader::Impl {
         const bool good = std::isfinite(weight) && weight > 0.0 && weight >= *least_weight;
         std::uint8_t& bad = out.bad(y - box.y0, x - box.x0);
         bad = static_cast<std::uint8_t>(bad | (good ? 0 : kBadMasked));
+        if (out.data.empty()) {
+          continue;
+        }
         if (bad == 0) {
           const double scaled = std::min(weight / (info.scale * info.scale), 1.0 / kLeastVariance);
           out.invvar(y - box.y0, x - box.x0) =
@@ -208,6 +210,22 @@ struct FrameReader::Impl {
   }
 };
 
+void FrameReader::Impl::fill(const Box& box, FramePixels& out) {
+  const Box inside = box.intersect({0, info.width, 0, info.height});
+  if (inside.empty()) {
+    return;
+  }
+  fill_data(inside, box, out);
+  if (mask) {
+    fill_mask(inside, box, out);
+  }
+  if (weights) {
+    fill_weights(inside, box, out);
+  } else if (!out.data.empty()) {
+    fill_constant_weight(out);
+  }
+}
+
 FrameReader::FrameReader(FrameSpec spec, FrameInfo info)
     : impl_(std::make_unique<Impl>(std::move(spec), std::move(info))) {}
 FrameReader::~FrameReader() = default;
@@ -218,20 +236,14 @@ FramePixels FrameReader::read(const Box& box) {
   FramePixels out{Image<float>(box.width(), box.height(), 0.0F),
                   Image<float>(box.width(), box.height(), 0.0F),
                   Image<std::uint8_t>(box.width(), box.height(), kBadNotFinite)};
-  const Box inside = box.intersect({0, impl_->info.width, 0, impl_->info.height});
-  if (inside.empty()) {
-    return out;
-  }
-  impl_->fill_data(inside, box, out);
-  if (impl_->mask) {
-    impl_->fill_mask(inside, box, out);
-  }
-  if (impl_->weights) {
-    impl_->fill_weights(inside, box, out);
-  } else {
-    impl_->fill_constant_weight(out);
-  }
+  impl_->fill(box, out);
   return out;
+}
+
+Image<std::uint8_t> FrameReader::read_bad(const Box& box) {
+  FramePixels out{{}, {}, Image<std::uint8_t>(box.width(), box.height(), kBadNotFinite)};
+  impl_->fill(box, out);
+  return std::move(out.bad);
 }
 
 }  // namespace skyloom::surveys

@@ -130,6 +130,8 @@ class FrameReader {
   /// the image's median (of positive values in up to 256 evenly spaced rows) are masked.
   /// @throws ConfigError naming a file that cannot be read
   FramePixels read(const Box& box);
+  /// The bits `bad` of read() alone.
+  Image<std::uint8_t> read_bad(const Box& box);
 
  private:
   struct Impl;

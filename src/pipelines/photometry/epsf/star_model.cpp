@@ -110,9 +110,11 @@ double StarModel::mean_over_centre(const sky::RadialProfile::Value& value, doubl
   const double tu = 2.0 * scale * (a * (1.0 - g1) - b * g2);
   const double tv = 2.0 * scale * (b * (1.0 + g1) - a * g2);
   // Locally a power of 1 + t.
-  const double slope = value.df_dt / value.f;
-  const double bend = slope * (slope - 1.0 / (1.0 + t));
-  return 1.0 + (slope * 4.0 * scale * (1.0 + g1 * g1 + g2 * g2) + bend * (tu * tu + tv * tv)) / 24.0;
+  const double slope = value.df_dt;
+  const double bend = slope * (slope / value.f - 1.0 / (1.0 + t));
+  return 1.0 +
+         (slope * 4.0 * scale * (1.0 + g1 * g1 + g2 * g2) + bend * (tu * tu + tv * tv)) /
+             (24.0 * value.f);
 }
 
 template <bool Slopes>

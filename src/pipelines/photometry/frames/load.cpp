@@ -1,8 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <type_traits>
+#include <utility>
 
 #include "pipelines/photometry/frames/kernel.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
@@ -13,37 +14,78 @@ namespace {
 
 constexpr int kStripRows = 128;
 
-/// Whether every frame of a band that holds a position is saturated there: 1 + that, 0 = none holds
-/// it. Positions are visited from bottom to top, so that compressed images are decompressed once.
-void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std::size_t frame,
-                        const std::vector<double>& ra_deg, const std::vector<double>& dec_deg,
-                        std::vector<std::uint8_t>& state) {
+/// A position in a frame and what is looked at around it.
+struct Disc {
+  std::size_t source = 0;
+  int x = 0;  ///< its pixel
+  int y = 0;
+  Box box;  ///< inside the used part
+};
+
+/// The positions that a frame holds, from bottom to top, so that it is read once.
+std::vector<Disc> discs_in_frame(const sky::Wcs& wcs, const Box& used, int reach,
+                                 const std::vector<double>& ra_deg,
+                                 const std::vector<double>& dec_deg) {
   std::vector<double> x_pix(ra_deg.size());
   std::vector<double> y_pix(ra_deg.size());
-  open.wcs[frame]->to_pixel(ra_deg, dec_deg, x_pix, y_pix);
-  std::vector<std::size_t> order(ra_deg.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return y_pix[a] < y_pix[b]; });
-  const Box used = open.field.used_box(frame);
-  const double radius = config.saturation_cut.radius_pix;
-  const int reach = static_cast<int>(std::floor(radius));
-  for (const std::size_t i : order) {
+  wcs.to_pixel(ra_deg, dec_deg, x_pix, y_pix);
+  std::vector<Disc> discs;
+  for (std::size_t i = 0; i < x_pix.size(); ++i) {
     if (!std::isfinite(x_pix[i]) || !std::isfinite(y_pix[i]) || std::abs(x_pix[i]) > 1e9 ||
         std::abs(y_pix[i]) > 1e9) {
       continue;
     }
     const int x = static_cast<int>(std::nearbyint(x_pix[i]));
     const int y = static_cast<int>(std::nearbyint(y_pix[i]));
-    const Box all{0, used.width(), 0, used.height()};
-    const Box disc = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(all);
-    if (disc.empty()) {
-      continue;
+    const Box box = Box{x - reach, x + reach + 1, y - reach, y + reach + 1}.intersect(
+        {0, used.width(), 0, used.height()});
+    if (!box.empty()) {
+      discs.push_back({i, x, y, box});
     }
-    const auto pixels = open.readers[frame]->read(
-        {disc.x0 + used.x0, disc.x1 + used.x0, disc.y0 + used.y0, disc.y1 + used.y0});
-    const bool hit = frames::saturated_within(pixels.bad.view(), disc.x0, disc.y0, x, y, radius);
-    state[i] = state[i] == 1 || !hit ? 1 : 2;
+  }
+  std::stable_sort(discs.begin(), discs.end(),
+                   [](const Disc& a, const Disc& b) { return a.y < b.y; });
+  return discs;
+}
+
+/// Whether every frame of a band that holds a position is saturated there: 1 + that, 0 = none holds
+/// it. Where positions are dense, whole rows are read for all that lie there.
+void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std::size_t frame,
+                        const std::vector<double>& ra_deg, const std::vector<double>& dec_deg,
+                        std::vector<std::uint8_t>& state) {
+  constexpr double kRowInPixels = 1000.0;  // reading a few pixels of a row costs as much as so many
+  const Box used = open.field.used_box(frame);
+  const double radius = config.saturation_cut.radius_pix;
+  const int reach = static_cast<int>(std::floor(radius));
+  const std::vector<Disc> discs =
+      discs_in_frame(*open.wcs[frame], used, reach, ra_deg, dec_deg);
+  const auto read = [&](const Box& box) {
+    return open.readers[frame]->read_bad(
+        {box.x0 + used.x0, box.x1 + used.x0, box.y0 + used.y0, box.y1 + used.y0});
+  };
+  for (std::size_t first = 0; first < discs.size();) {
+    Box all = discs[first].box;
+    double rows = 0.0;
+    std::size_t last = first;
+    for (; last < discs.size() && discs[last].y < discs[first].y + kStripRows; ++last) {
+      const Box& box = discs[last].box;
+      all = {std::min(all.x0, box.x0), std::max(all.x1, box.x1), std::min(all.y0, box.y0),
+             std::max(all.y1, box.y1)};
+      rows += box.height();
+    }
+    const bool dense = kRowInPixels * rows > static_cast<double>(all.width()) * all.height();
+    Image<std::uint8_t> bad = dense ? read(all) : Image<std::uint8_t>();
+    for (; first < last; ++first) {
+      const Disc& disc = discs[first];
+      const Box& from = dense ? all : disc.box;
+      if (!dense) {
+        bad = read(disc.box);
+      }
+      const bool hit = frames::saturated_within(std::as_const(bad).view(), from.x0, from.y0, disc.x,
+                                                disc.y, radius);
+      std::uint8_t& of = state[disc.source];
+      of = of == 1 || !hit ? 1 : 2;
+    }
   }
 }
 
@@ -75,7 +117,7 @@ std::vector<int> saturated_bands(const Config& config, FramesStage::OpenField& o
   return hits;
 }
 
-/// Stars of the Gaia table within the magnitude limits.
+/// Stars of the Gaia table within the magnitude limits; `saturated` stays empty.
 frames::GaiaStars load_gaia(const Config& config, FramesStage::OpenField& open,
                             const sky::Wcs& wcs) {
   const std::string& path = open.field.entry.gaiaxp_synphot_csv;
@@ -108,12 +150,6 @@ frames::GaiaStars load_gaia(const Config& config, FramesStage::OpenField& open,
   stars.x_pix.resize(rows.size());
   stars.y_pix.resize(rows.size());
   wcs.to_pixel(stars.ra_deg, stars.dec_deg, stars.x_pix, stars.y_pix);
-  const std::vector<int> hits = saturated_bands(config, open, stars.ra_deg, stars.dec_deg);
-  const int needed =
-      config.saturation_cut.require_all_bands ? static_cast<int>(open.field.bands.size()) : 1;
-  for (const int bands : hits) {
-    stars.saturated.push_back(bands >= needed ? 1 : 0);
-  }
   return stars;
 }
 
@@ -135,10 +171,22 @@ FramesStage::Input::Sources load_sources(const Config& config, FramesStage::Open
   out.n_bands = static_cast<int>(field.bands.size());
   out.box = field.box();
   out.bands = field.bands;
-  out.bands_hit = saturated_bands(config, open, ra, dec);
-  if (field.calibrates(config)) {
-    out.gaia = load_gaia(config, open, *open.wcs.front());
+  if (!field.calibrates(config)) {
+    out.bands_hit = saturated_bands(config, open, ra, dec);
+    return out;
   }
+  // Sources and stars together, so that the images are read once.
+  frames::GaiaStars& stars = out.gaia.emplace(load_gaia(config, open, *open.wcs.front()));
+  std::vector<double> all_ra = ra;
+  std::vector<double> all_dec = dec;
+  all_ra.insert(all_ra.end(), stars.ra_deg.begin(), stars.ra_deg.end());
+  all_dec.insert(all_dec.end(), stars.dec_deg.begin(), stars.dec_deg.end());
+  out.bands_hit = saturated_bands(config, open, all_ra, all_dec);
+  const int needed = config.saturation_cut.require_all_bands ? out.n_bands : 1;
+  for (std::size_t i = n; i < out.bands_hit.size(); ++i) {
+    stars.saturated.push_back(out.bands_hit[i] >= needed ? 1 : 0);
+  }
+  out.bands_hit.resize(n);
   return out;
 }
 
@@ -150,12 +198,17 @@ FramesStage::Input::Frame load_frame(FramesStage::OpenField& open, std::size_t i
   out.used = open.field.used_box(index);
   for (int y0 = out.used.y0; y0 < out.used.y1; y0 += kStripRows) {
     const int y1 = std::min(y0 + kStripRows, out.used.y1);
-    const auto pixels = open.readers[index]->read({out.used.x0, out.used.x1, y0, y1});
-    for (const std::uint8_t bad : pixels.bad.pixels()) {
-      out.n_good += bad == 0 ? 1 : 0;
-      out.n_not_finite += (bad & frames::kNotFinite) != 0 ? 1 : 0;
-      out.n_saturated += (bad & frames::kSaturated) != 0 ? 1 : 0;
-      out.n_masked += (bad & frames::kMasked) != 0 ? 1 : 0;
+    const Image<std::uint8_t> verdicts =
+        open.readers[index]->read_bad({out.used.x0, out.used.x1, y0, y1});
+    std::array<std::int64_t, 256> count{};
+    for (const std::uint8_t bad : verdicts.pixels()) {
+      ++count[bad];
+    }
+    out.n_good += count[0];
+    for (std::size_t bits = 1; bits < count.size(); ++bits) {
+      out.n_not_finite += (bits & frames::kNotFinite) != 0 ? count[bits] : 0;
+      out.n_saturated += (bits & frames::kSaturated) != 0 ? count[bits] : 0;
+      out.n_masked += (bits & frames::kMasked) != 0 ? count[bits] : 0;
     }
   }
   return out;
