@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-STAGES = ("frames", "epsf", "patches", "fit", "catalogue", "zeropoint")
+STAGES = ("frames", "background", "objects", "epsf", "patches", "fit", "catalogue", "zeropoint")
 
 
 def run(stage, folder, ranks):

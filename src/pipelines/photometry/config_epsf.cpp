@@ -288,6 +288,10 @@ void declare_epsf_pictures(ConfigSpec& spec, Config& c) {
   spec.add(
       "epsf.save_star_montage_max", &k.save_star_montage_max,
       Key{.help = "stars per cell whose pixels are kept; 0 = none", .min = 0, .stages = kEpsf});
+  spec.add("epsf.save_star_montage_max_image", &k.save_star_montage_max_image,
+           only_field(Key{.help = "the same of an image; where cells have more, each keeps fewer",
+                          .min = 1,
+                          .stages = kEpsf}));
   spec.add("epsf.save_patch_background_diagnostics", &k.save_patch_background_diagnostics,
            only_classic(Key{.help = "keep binned images of every cell and its background",
                             .stages = kEpsf}));

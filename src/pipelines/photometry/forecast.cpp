@@ -20,8 +20,10 @@ struct Cost {
   double memory_bytes_per_source;  ///< and for every source of the survey,
   double most_source_mb = 1e12;    ///< in all at most so many
 };
-constexpr Cost kFrames{"frames", 6.5e-9, 58.0, 3.3, 0.0};
-constexpr Cost kEpsf{"epsf", 4e-7, 98.0, 11.2, 0.0};
+constexpr Cost kFrames{"frames", 1.6e-9, 58.0, 3.3, 0.0};
+constexpr Cost kBackground{"background", 2.0e-8, 55.0, 0.0, 0.0};
+constexpr Cost kObjects{"objects", 4.0e-8, 55.0, 0.0, 0.0};
+constexpr Cost kEpsf{"epsf", 2.8e-7, 98.0, 11.2, 0.0};
 constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0, 10.0};
 constexpr Cost kSavedPatches{"patches", 1e-3, 63.0, 4.3, 500.0};
 constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};

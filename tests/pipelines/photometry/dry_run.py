@@ -42,7 +42,7 @@ def estimates_hold(program, folder):
         require(1 / factor < found / expected < factor, f"{what}: {expected} {found}: measure the "
                 "costs again (docs/pipelines/photometry.md)")
     said = program.run("photometry", "run", config, "--dry-run")
-    require(said.count("finished earlier") == 6, said)
+    require(said.count("finished earlier") == 8, said)
 
 
 def written_mb(run):
@@ -72,10 +72,10 @@ def what_is_left_is_planned(program, folder):
     config = folder / "s" / "photometry.toml"
     foreseen = program.run("photometry", "run", config, "--dry-run")
     require("stage fit: about 4 units, planned after its predecessors" in foreseen, foreseen)
-    for stage in ("frames", "epsf", "patches"):
+    for stage in ("frames", "background", "objects", "epsf", "patches"):
         program.run("photometry", stage, config)
     said = program.run("photometry", "run", config, "--dry-run")
-    require(said.count("finished earlier") == 3 and "stage fit: 4 units, the largest" in said, said)
+    require(said.count("finished earlier") == 5 and "stage fit: 4 units, the largest" in said, said)
     said = program.run("photometry", "fit", config, "--dry-run")
     require("stage fit: 4 units" in said and "stage catalogue" not in said, said)
     said = program.run("photometry", "run", config, "--dry-run", "--fresh")

@@ -23,6 +23,29 @@ double growth_radius(const std::vector<double>& growth, double fraction) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+/// Used stars whose pixels are kept: the first of every cell, then the second of every cell, ...
+std::vector<std::size_t> pictured(const Input& input, const Options& options,
+                                  const std::vector<StarRow>& stars) {
+  std::vector<int> taken(input.cells.size() + 1, 0);
+  std::vector<std::pair<int, std::size_t>> turns;
+  for (std::size_t s = 0; s < stars.size(); ++s) {
+    if (stars[s].used && !stars[s].wing) {
+      const int turn = taken[static_cast<std::size_t>(stars[s].cell + 1)]++;
+      if (turn < options.save_star_montage_max) {
+        turns.emplace_back(turn, s);
+      }
+    }
+  }
+  std::sort(turns.begin(), turns.end());
+  turns.resize(std::min(turns.size(), static_cast<std::size_t>(options.save_star_montage_max_image)));
+  std::vector<std::size_t> out;
+  for (const auto& [turn, s] : turns) {
+    out.push_back(s);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 }  // namespace
 
 void describe_array(const Options& options, CellResult& cell) {
@@ -56,15 +79,9 @@ std::vector<StarCutout> star_cutouts(const Band& band, const Options& options,
                                      const std::vector<StarRow>& stars) {
   const Input& input = *band.input;
   const int size = options.cutout_size;
-  std::vector<int> taken(input.cells.size() + 1, 0);
   std::vector<StarCutout> out;
-  for (std::size_t s = 0; s < stars.size(); ++s) {
+  for (const std::size_t s : pictured(input, options, stars)) {
     const StarRow& star = stars[s];
-    int& count = taken[static_cast<std::size_t>(star.cell + 1)];
-    if (!star.used || star.wing || count >= options.save_star_montage_max) {
-      continue;
-    }
-    ++count;
     StarCutout cutout;
     cutout.star = static_cast<int>(s);
     cutout.x0 = static_cast<int>(std::lround(star.x)) - size / 2;

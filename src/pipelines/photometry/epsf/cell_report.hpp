@@ -15,7 +15,8 @@ void describe_array(const Options& options, CellResult& cell);
                                        ImageView<const std::uint8_t> mask,
                                        ImageView<const float> background);
 
-/// Unsubtracted pixels of the first used stars of every cell, cutout_size on a side; NaN where bad
+/// Unsubtracted pixels of the first used stars of every cell, so many that the image does not give
+/// more than save_star_montage_max_image; cutout_size on a side, NaN where bad
 /// or outside the image. The background is the mesh at the star and the sky fitted with it.
 /// @param stars in the order of the product
 [[nodiscard]] std::vector<StarCutout> star_cutouts(const Band& band, const Options& options,

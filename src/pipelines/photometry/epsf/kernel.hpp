@@ -94,7 +94,8 @@ struct Options {
   bool save_patch_background_diagnostics = true;
   bool save_growth_curve = true;
   bool save_residual_diagnostics = true;
-  int save_star_montage_max = 100;  ///< stars per cell whose pixels are kept
+  int save_star_montage_max = 100;        ///< stars per cell whose pixels are kept
+  int save_star_montage_max_image = 150;  ///< of the image, evenly from its cells
   double moffat_beta = 3.5;         ///< fixed when there is a single star
 
   // Method anderson-king alone.

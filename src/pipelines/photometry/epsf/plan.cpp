@@ -29,6 +29,11 @@ std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,
   return cells;
 }
 
+double epsf_cost(const Box& used) {
+  constexpr double kManyStars = 1e7;  // pixels that usually have max_stars_image stars
+  return std::min(static_cast<double>(used.width()) * used.height(), kManyStars);
+}
+
 std::vector<std::string> EpsfStage::inputs(const Config& config) {
   std::vector<std::string> files;
   for (const FieldEntry& entry : config.field_entries()) {
@@ -46,8 +51,7 @@ engine::Plan EpsfStage::plan(const Config& config, const engine::Products& befor
   for (const Field& field : survey.fields) {
     for (const std::size_t i : frames_to_measure(config, survey, before, field)) {
       const Box used = field.used_box(i);
-      plan.add(survey.key(field, frame_key(field, i)),
-               static_cast<double>(used.width()) * used.height(),
+      plan.add(survey.key(field, frame_key(field, i)), epsf_cost(used),
                std::to_string(field.first_frame + i));
     }
   }

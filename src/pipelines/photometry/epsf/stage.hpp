@@ -61,6 +61,10 @@ struct EpsfStage {
 /// The kernel's options as the configuration means them: "auto" and 0 resolved.
 epsf::Options effective_options(const Config& config);
 
+/// Cost of a frame: its stars are what counts, and those of a large one are limited.
+/// @param used its pixels that are used
+double epsf_cost(const Box& used);
+
 /// Cells of a frame that hold at least one active source (or all, as configured).
 /// @param x, y positions of the active sources in pixels of the frame that are used
 std::vector<epsf::Cell> active_cells(const Config& config, const Box& frame,

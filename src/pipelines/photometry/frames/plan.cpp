@@ -112,14 +112,18 @@ void unite(TableSchema& all, const std::vector<Column>& columns) {
 void add_units(const Config& config, const Survey& survey, const Field& field, std::size_t sources,
                engine::Plan& plan) {
   const auto frames = static_cast<double>(field.size());
-  plan.add(survey.key(field, "sources"), static_cast<double>(sources) * 1e4 * frames);
+  double pixels = 0.0;
+  for (const surveys::FrameInfo& info : field.infos) {
+    pixels += static_cast<double>(info.width) * info.height;
+  }
+  plan.add(survey.key(field, "sources"), pixels + static_cast<double>(sources) * 2e3 * frames);
   for (std::size_t i = 0; i < field.size(); ++i) {
     plan.add(survey.key(field, fmt::format("frame/{:05d}", i)),
              static_cast<double>(field.infos[i].width) * field.infos[i].height);
   }
   for (const auto& [first, last] : white_chunks(config, field)) {
     plan.add(survey.key(field, fmt::format("white/{:06d}", first)),
-             2.0 * static_cast<double>(field.width) * (last - first) * frames);
+             4.0 * static_cast<double>(field.width) * (last - first) * frames);
   }
 }
 
