@@ -3,7 +3,8 @@
 //   scheduler_simulation [largest]      comma-separated table on standard output
 //   scheduler_simulation RUN CORE_SECONDS FIELDS
 // The second form takes the units of all stages from a finished run of one field, as many times as
-// there are fields; its wall times are scaled to the sum that the run took on an idle processor.
+// there are fields; their wall times are scaled to the processor seconds of the run, or to those of
+// every stage: frames=9.8,epsf=34 (stages that are left out stay as they are).
 // Costs of the engine are those of engine_overhead; what a cluster adds is assumed (Machine).
 // docs/scaling.md explains model and results.
 
@@ -12,12 +13,15 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <queue>
 #include <span>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "skyloom/core/errors.hpp"
 #include "skyloom/core/random.hpp"
 #include "skyloom/engine/assemble.hpp"
 #include "skyloom/engine/manifest.hpp"
@@ -183,14 +187,38 @@ Case stage_of_run(const std::filesystem::path& run, const std::string& name, std
   return {name, costs.actual.size(), {}, 0.0, bytes / static_cast<double>(seconds.size())};
 }
 
-void simulate_run(const std::filesystem::path& run, double core_s, std::size_t fields) {
-  const std::vector<std::string> names = engine::read_manifest(run).value().stage_order;
-  double wall_s = 0.0;
+/// Processor over wall seconds of every stage.
+std::map<std::string, double> scales(const std::filesystem::path& run,
+                                     const std::vector<std::string>& names,
+                                     const std::string& core_s) {
+  std::map<std::string, double> wall_s;
+  double all_s = 0.0;
   for (const std::string& name : names) {
     Costs costs;
     stage_of_run(run, name, 1, costs);
-    wall_s += std::accumulate(costs.actual.begin(), costs.actual.end(), 0.0);
+    wall_s[name] = std::accumulate(costs.actual.begin(), costs.actual.end(), 0.0);
+    all_s += wall_s[name];
   }
+  std::map<std::string, double> out;
+  for (const std::string& name : names) {
+    out[name] = core_s.find('=') == std::string::npos ? std::stod(core_s) / all_s : 1.0;
+  }
+  std::istringstream list(core_s.find('=') == std::string::npos ? "" : core_s);
+  for (std::string entry; std::getline(list, entry, ',');) {
+    const std::size_t equals = entry.find('=');
+    const std::string name = entry.substr(0, equals);
+    if (equals == std::string::npos || !wall_s.contains(name)) {
+      throw ConfigError("CORE_SECONDS", entry, "STAGE=SECONDS of a stage of the run");
+    }
+    out[name] = wall_s[name] > 0.0 ? std::stod(entry.substr(equals + 1)) / wall_s[name] : 1.0;
+  }
+  return out;
+}
+
+void simulate_run(const std::filesystem::path& run, const std::string& core_s,
+                  std::size_t fields) {
+  const std::vector<std::string> names = engine::read_manifest(run).value().stage_order;
+  const std::map<std::string, double> scale = scales(run, names, core_s);
   std::puts("stage,units,ranks,work_s,loop_s,idle,replicated_s,assembly_s,efficiency");
   for (int ranks = 256; ranks <= 16384; ranks *= 2) {
     double work_s = 0.0;
@@ -198,10 +226,8 @@ void simulate_run(const std::filesystem::path& run, double core_s, std::size_t f
     for (const std::string& name : names) {
       Costs costs;
       const Case kind = stage_of_run(run, name, fields, costs);
-      const double faster = core_s / wall_s;
-      for (std::size_t i = 0; i < kind.units; ++i) {
-        costs.actual[i] *= faster;
-        costs.estimated[i] = static_cast<float>(costs.actual[i]);
+      for (std::vector<double>* list : {&costs.actual, &costs.estimated}) {
+        std::for_each(list->begin(), list->end(), [&](double& s) { s *= scale.at(name); });
       }
       const Prediction p = simulate(kind, costs, ranks, engine::kChunksPerRank, Machine{});
       std::printf("%s,%zu,%d,%.4g,%.4g,%.4f,%.3g,%.3g,%.4f\n", name.c_str(), kind.units, ranks,
@@ -217,7 +243,7 @@ void simulate_run(const std::filesystem::path& run, double core_s, std::size_t f
 
 int main(int argc, char** argv) {
   if (argc == 4) {
-    simulate_run(argv[1], std::stod(argv[2]), std::stoul(argv[3]));
+    simulate_run(argv[1], argv[2], std::stoul(argv[3]));
     return 0;
   }
   const bool largest = argc > 1 && std::string(argv[1]) == "largest";

@@ -57,6 +57,19 @@ bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, 
   return false;
 }
 
+std::vector<std::uint8_t> saturated_columns(ImageView<const std::uint8_t> bad) {
+  const auto width = static_cast<std::size_t>(bad.width());
+  std::vector<std::uint8_t> any(width, 0);
+  std::uint8_t* found = any.data();
+  for (int y = 0; y < bad.height(); ++y) {
+    const std::uint8_t* row = bad.row(y).data();
+    for (std::size_t x = 0; x < width; ++x) {
+      found[x] = static_cast<std::uint8_t>(found[x] | (row[x] & kSaturated));
+    }
+  }
+  return any;
+}
+
 Image<float> block_means(ImageView<const float> image, int k) {
   Image<float> out((image.width() + k - 1) / k, (image.height() + k - 1) / k,
                    std::numeric_limits<float>::quiet_NaN());

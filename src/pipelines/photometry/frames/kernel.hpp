@@ -3,6 +3,7 @@
 // for saturated pixels. Pure.
 
 #include <cstdint>
+#include <vector>
 
 #include "skyloom/core/image.hpp"
 
@@ -37,6 +38,9 @@ Image<float> block_means(ImageView<const float> image, int k);
 /// (x, y). `bad` begins at image pixel (x0, y0); offsets outside of it do not count.
 bool saturated_within(ImageView<const std::uint8_t> bad, int x0, int y0, int x, int y,
                       double radius);
+
+/// Columns of an image that hold a saturated pixel: not 0.
+std::vector<std::uint8_t> saturated_columns(ImageView<const std::uint8_t> bad);
 
 /// Side of the blocks that pictures of a large image average: `wanted` unless the image is small
 /// enough for less, or so large that the picture would have more than 2400 pixels per side.

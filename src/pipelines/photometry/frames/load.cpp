@@ -75,14 +75,19 @@ void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std:
     }
     const bool dense = kRowInPixels * rows > static_cast<double>(all.width()) * all.height();
     Image<std::uint8_t> bad = dense ? read(all) : Image<std::uint8_t>();
+    const std::vector<std::uint8_t> columns = frames::saturated_columns(std::as_const(bad).view());
     for (; first < last; ++first) {
       const Disc& disc = discs[first];
       const Box& from = dense ? all : disc.box;
       if (!dense) {
         bad = read(disc.box);
       }
-      const bool hit = frames::saturated_within(std::as_const(bad).view(), from.x0, from.y0, disc.x,
-                                                disc.y, radius);
+      const bool near =
+          !dense || std::any_of(columns.begin() + (disc.box.x0 - all.x0),
+                                columns.begin() + (disc.box.x1 - all.x0),
+                                [](std::uint8_t any) { return any != 0; });
+      const bool hit = near && frames::saturated_within(std::as_const(bad).view(), from.x0, from.y0,
+                                                        disc.x, disc.y, radius);
       std::uint8_t& of = state[disc.source];
       of = of == 1 || !hit ? 1 : 2;
     }

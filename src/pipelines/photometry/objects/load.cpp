@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "pipelines/photometry/background/stage.hpp"
 #include "pipelines/photometry/epsf/stage.hpp"
@@ -56,11 +57,12 @@ objects::Object object_at(const Table& table, std::size_t i) {
     return static_cast<double>(table.get<float>(column)[i]);
   };
   objects::Object object;
+  // The isophotal flux is not kept.
   object.detection = {table.get<double>("x")[i],
                       table.get<double>("y")[i],
                       number("a"),
                       number("b"),
-                      number("flux_iso"),
+                      std::numeric_limits<double>::quiet_NaN(),
                       number("peak")};
   object.flux = number("flux");
   object.snr = number("snr");

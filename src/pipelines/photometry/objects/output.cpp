@@ -14,7 +14,6 @@ Schema objects_schema() {
         {"y", Type::float64, "pix", "barycentre in the cropped frame, 0-based"},
         {"a", Type::float32, "pix", "isophotal semi-axis"},
         {"b", Type::float32, "pix", "the smaller one"},
-        {"flux_iso", Type::float32, "", "isophotal scaled flux"},
         {"peak", Type::float32, "", "brightest pixel, scaled flux"},
         {"flux", Type::float32, "", "aperture flux, scaled"},
         {"snr", Type::float32, "", "its signal-to-noise"},
@@ -70,7 +69,6 @@ void append_objects(const ObjectsStage::Result& result, Table& table) {
   }
   put("a", [](const objects::Object& o) { return o.detection.a; });
   put("b", [](const objects::Object& o) { return o.detection.b; });
-  put("flux_iso", [](const objects::Object& o) { return o.detection.flux; });
   put("peak", [](const objects::Object& o) { return o.detection.peak; });
   put("flux", [](const objects::Object& o) { return o.flux; });
   put("snr", [](const objects::Object& o) { return o.snr; });
