@@ -24,12 +24,6 @@ constexpr double kNine = 0.25;
 constexpr double kFour = 2.15;
 constexpr double kOne = 3.5;
 
-std::array<double, 4> bspline_slopes(double t) {
-  const double f = t - std::floor(t);
-  const double g = 1.0 - f;
-  return {-0.5 * g * g, 0.5 * f * (3.0 * f - 4.0), -0.5 * g * (3.0 * g - 4.0), 0.5 * f * f};
-}
-
 }  // namespace
 
 std::array<double, 4> bspline_weights(double t) {
@@ -37,6 +31,12 @@ std::array<double, 4> bspline_weights(double t) {
   const double g = 1.0 - f;
   return {g * g * g / 6.0, 2.0 / 3.0 - 0.5 * f * f * (2.0 - f), 2.0 / 3.0 - 0.5 * g * g * (2.0 - g),
           f * f * f / 6.0};
+}
+
+std::array<double, 4> bspline_slopes(double t) {
+  const double f = t - std::floor(t);
+  const double g = 1.0 - f;
+  return {-0.5 * g * g, 0.5 * f * (3.0 * f - 4.0), -0.5 * g * (3.0 * g - 4.0), 0.5 * f * f};
 }
 
 double norm_kappa_slope(const sky::FieldPsf& psf) {
@@ -244,20 +244,6 @@ double StarModel::p(double u, double v) const {
   out.p = peak_ / psf_.norm() * light;
   add_residual<false>(u, v, out);
   return out.p;
-}
-
-double StarModel::p_far(double u, double v) const {
-  const double a = first(u, v);
-  const double b = second(u, v);
-  return peak_ / psf_.norm() * psf_.profile().f(k2_ * inverse_alpha2_ * (a * a + b * b));
-}
-
-double StarModel::useful_radius(double flux, double sigma) const {
-  constexpr double kBelowNoise = 0.05;
-  const double contrast = std::max(flux * peak_ / (kBelowNoise * sigma), 1.0);
-  const double exact = std::sqrt(std::pow(contrast, 1.0 / psf_.profile().beta()) - 1.0);
-  // A wing above the Moffat reaches farther, an elongated PSF too.
-  return std::max(1.5 * exact, 6.0) / std::sqrt(inverse_alpha2_);
 }
 
 WingValues StarModel::wing(double u, double v, double* hats) const {

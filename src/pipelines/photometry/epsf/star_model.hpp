@@ -3,8 +3,11 @@
 // and the finished model does not.
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
+#include "pipelines/photometry/epsf/star_lanes.hpp"
+#include "skyloom/core/image.hpp"
 #include "skyloom/sky/field_psf.hpp"
 
 namespace skyloom::photometry::epsf {
@@ -27,6 +30,19 @@ struct WingValues {
   double dv = 0.0;
 };
 
+/// The values of all pixels of a stamp, row by row; arrays may be longer than the stamp.
+struct StampValues {
+  std::vector<float> p, pu, pv;
+  std::vector<float> lambda, g1, g2, kappa;  ///< unless asked for: as they were
+
+ private:
+  friend class StarModel;
+  std::vector<float> a, b;        // centres of the pixels where the PSF is round
+  std::vector<float> part_a, part_b;
+  std::vector<std::size_t> part;  // pixels of one rule
+  std::array<std::vector<float>, 7> sums, part_sums;
+};
+
 class StarModel {
  public:
   /// @param norm_slope norm_kappa_slope(psf); needed for the derivative with respect to kappa only
@@ -36,10 +52,9 @@ class StarModel {
   template <bool Shape>
   [[nodiscard]] PixelValues at(double u, double v) const;
   [[nodiscard]] double p(double u, double v) const;
-  /// P far out: the profile at the pixel's centre, without the residual.
-  [[nodiscard]] double p_far(double u, double v) const;
-  /// Radius beyond which a star of this flux stays well below the noise.
-  [[nodiscard]] double useful_radius(double flux, double sigma) const;
+  /// The same of all pixels of a box for a star at (x, y), to some 1e-6 of the peak.
+  template <bool Shape>
+  void fill(const Box& box, double x, double y, StampValues& out) const;
   /// <m e^q> without norm and residual; adds <m e^q hat_k> to hats[k], which the caller zeroes.
   [[nodiscard]] WingValues wing(double u, double v, double* hats) const;
   /// P and its position derivatives from what wing() returned for the pixel.
@@ -52,6 +67,8 @@ class StarModel {
     std::array<double, 16> first{};
     std::array<double, 16> second{};
     std::array<double, 16> weight{};
+
+    [[nodiscard]] LaneRule lanes() const;
   };
   template <std::size_t N>
   [[nodiscard]] Rule make_rule(const std::array<double, N>& point,
@@ -73,6 +90,9 @@ class StarModel {
   }
   template <bool Slopes>
   void add_residual(double u, double v, PixelValues& values) const;
+  void sum_stamp(const Box& box, double x, double y, StampValues& out) const;
+  void add_residual(const Box& box, double x, double y, StampValues& out) const;
+  [[nodiscard]] LaneProfile lane_profile() const;
 
   const sky::FieldPsf& psf_;
   sky::PsfShape shape_;
@@ -96,7 +116,8 @@ class StarModel {
 /// d norm / d q_k of a profile by central differences.
 [[nodiscard]] std::vector<double> norm_gradient(const sky::RadialProfile& profile);
 
-/// Weights of the four cubic B-splines that touch t, the first of them at floor(t) - 1.
+/// Weights of the four cubic B-splines that touch t, the first of them at floor(t) - 1; their slopes.
 [[nodiscard]] std::array<double, 4> bspline_weights(double t);
+[[nodiscard]] std::array<double, 4> bspline_slopes(double t);
 
 }  // namespace skyloom::photometry::epsf
