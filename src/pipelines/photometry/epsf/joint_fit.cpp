@@ -110,6 +110,21 @@ Sums sum_products(const Star& star, const StarModel& model, const Weighting& wei
   put(kFlux + 2, work.values.pv, -flux);
   std::fill_n(column(kSky), count, 1.0F);
   constexpr std::size_t kFirst = Shape ? 0 : kFlux;
+  // Far from a faint star only flux and sky are at stake: what a wrong model would have there says
+  // nothing about shape and place.
+  const double reach = model.useful_radius(star.row.flux, star.sigma_sky);
+  std::size_t k = 0;
+  for (int y = star.box.y0; y < star.box.y1; ++y) {
+    for (int x = star.box.x0; x < star.box.x1; ++x, ++k) {
+      const double u = x - star.row.x;
+      const double v = y - star.row.y;
+      if (u * u + v * v >= reach * reach) {
+        for (const std::size_t c : {0, 1, 2, 3, 5, 6}) {
+          column(c)[k] = 0.0F;
+        }
+      }
+    }
+  }
   for (std::size_t c = kFirst; c < 9; ++c) {
     std::transform(column(c), column(c) + count, work.weight.begin(),
                    work.weighted.begin() + static_cast<std::ptrdiff_t>(c * count),

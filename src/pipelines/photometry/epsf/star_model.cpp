@@ -24,6 +24,17 @@ constexpr double kNine = 0.25;
 constexpr double kFour = 2.15;
 constexpr double kOne = 3.5;
 
+/// The steepest local power of the radius that the profile falls with.
+double steepest_power(const sky::RadialProfile& profile) {
+  const std::vector<double>& knots = profile.knots();
+  const std::vector<double>& q = profile.q_values();
+  double slope = knots.empty() ? 0.0 : profile.end_slope();
+  for (std::size_t k = 0; k + 1 < knots.size(); ++k) {
+    slope = std::min(slope, (q[k + 1] - q[k]) / (knots[k + 1] - knots[k]));
+  }
+  return 2.0 * profile.beta() - std::min(slope, 0.0);
+}
+
 }  // namespace
 
 std::array<double, 4> bspline_weights(double t) {
@@ -73,7 +84,7 @@ StarModel::StarModel(const sky::FieldPsf& psf, const sky::PsfShape& shape, doubl
   k2_ = 1.0 / (1.0 - shape.g1 * shape.g1 - shape.g2 * shape.g2);
   inverse_alpha2_ = 1.0 / (alpha * alpha);
   peak_ = (psf.profile().beta() - 1.0) / (std::numbers::pi * alpha * alpha);
-  const double power = 2.0 * psf.profile().beta();
+  const double power = steepest_power(psf.profile());
   const double bend = std::sqrt(power * (power + 1.0) * (power + 2.0) * (power + 3.0));
   fine2_ = kNine * bend - alpha * alpha;
   middle2_ = kFour * bend - alpha * alpha;
@@ -244,6 +255,14 @@ double StarModel::p(double u, double v) const {
   out.p = peak_ / psf_.norm() * light;
   add_residual<false>(u, v, out);
   return out.p;
+}
+
+double StarModel::useful_radius(double flux, double sigma) const {
+  constexpr double kBelowNoise = 0.05;
+  const double contrast = std::max(flux * peak_ / (kBelowNoise * sigma), 1.0);
+  const double exact = std::sqrt(std::pow(contrast, 1.0 / psf_.profile().beta()) - 1.0);
+  // A wing above the Moffat reaches farther, an elongated PSF too.
+  return std::max(1.5 * exact, 6.0) / std::sqrt(inverse_alpha2_);
 }
 
 WingValues StarModel::wing(double u, double v, double* hats) const {

@@ -55,6 +55,8 @@ class StarModel {
   /// The same of all pixels of a box for a star at (x, y), to some 1e-6 of the peak.
   template <bool Shape>
   void fill(const Box& box, double x, double y, StampValues& out) const;
+  /// Radius beyond which a star of this flux stays well below the noise.
+  [[nodiscard]] double useful_radius(double flux, double sigma) const;
   /// <m e^q> without norm and residual; adds <m e^q hat_k> to hats[k], which the caller zeroes.
   [[nodiscard]] WingValues wing(double u, double v, double* hats) const;
   /// P and its position derivatives from what wing() returned for the pixel.
