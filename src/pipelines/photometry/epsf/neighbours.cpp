@@ -126,14 +126,15 @@ void each_good_pixel(const Star& star, Visit&& visit) {
 
 /// Mean square of the residual in units of its noise over an annulus.
 double mean_chi2(const sky::FieldPsf& psf, const Star& star, const Weighting& weighting,
-                 double inner, double outer) {
+                 double inner, double outer, StampValues& values) {
   const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+  model.fill<false>(star.box, star.row.x, star.row.y, values);
   double sum = 0.0;
   int count = 0;
   each_good_pixel(star, [&](std::size_t k, double u, double v) {
-    const double r = std::hypot(u, v);
-    if (star.clipped[k] == 0 && r >= inner && r < outer) {
-      const double light = star.row.flux * model.p(u, v);
+    const double r2 = u * u + v * v;
+    if (star.clipped[k] == 0 && r2 >= inner * inner && r2 < outer * outer) {
+      const double light = star.row.flux * static_cast<double>(values.p[k]);
       const double residual = star.light(k) - light;
       sum += residual * residual /
              pixel_variance(weighting, static_cast<double>(star.variance[k]), light);
@@ -201,20 +202,24 @@ double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
   const double fwhm = effective_fwhm_pix(psf.model());
   double clipped = 0.0;
   double total = 0.0;
+  StampValues values;
   for (Star& star : stars) {
     if (!star.row.used) {
       continue;
     }
     const StarModel model(psf, psf.shape(star.row.x, star.row.y));
+    model.fill<false>(star.box, star.row.x, star.row.y, values);
     each_good_pixel(star, [&](std::size_t k, double u, double v) {
-      const double r = std::hypot(u, v);
-      const double light = star.row.flux * model.p(u, v);
-      const Weighting weighting{gain, r < 1.5 * fwhm ? kInnerError : outer_error};
+      const double r2 = u * u + v * v;
+      const double light = star.row.flux * static_cast<double>(values.p[k]);
+      const Weighting weighting{gain, r2 < 2.25 * fwhm * fwhm ? kInnerError : outer_error};
       const double residual = star.light(k) - light;
-      const double z =
-          std::abs(residual) /
-          std::sqrt(pixel_variance(weighting, static_cast<double>(star.variance[k]), light));
-      star.clipped[k] = z <= (r < fwhm ? 8.0 : 5.0) ? 0 : 1;
+      const double limit = r2 < fwhm * fwhm ? 8.0 : 5.0;
+      const bool fits =
+          residual * residual <=
+          limit * limit *
+              pixel_variance(weighting, static_cast<double>(star.variance[k]), light);
+      star.clipped[k] = fits ? 0 : 1;
       clipped += star.clipped[k];
       total += 1.0;
     });
@@ -224,9 +229,10 @@ double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
 
 void measure_core_chi2(const sky::FieldPsf& psf, std::vector<Star>& stars, double gain) {
   const double radius = 1.5 * effective_fwhm_pix(psf.model());
+  StampValues values;
   for (Star& star : stars) {
     if (star.row.used && !star.row.wing) {
-      star.row.chi2_core = mean_chi2(psf, star, {gain, kChi2Error}, 0.0, radius);
+      star.row.chi2_core = mean_chi2(psf, star, {gain, kChi2Error}, 0.0, radius, values);
     }
   }
 }
@@ -245,13 +251,14 @@ int reject_by_chi2(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
   const double wing_start = 2.0 * effective_fwhm_pix(psf.model());
   auto left = static_cast<int>(values.size());
   int count = 0;
+  StampValues stamp;
   for (Star& star : stars) {
     if (!star.row.used) {
       continue;
     }
     // A saturated star with ghosts or trails shows far from its centre.
     const bool bad = star.row.wing
-                         ? mean_chi2(psf, star, {gain, kChi2Error}, wing_start, 1e9) > 25.0
+                         ? mean_chi2(psf, star, {gain, kChi2Error}, wing_start, 1e9, stamp) > 25.0
                          : star.row.chi2_core > limit && left > 4;
     if (bad) {
       star.row.used = false;
