@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "pipelines/photometry/catalogue/stage.hpp"
+#include "pipelines/photometry/epsf/stage.hpp"
 #include "pipelines/photometry/field.hpp"
 #include "pipelines/photometry/frames/stage.hpp"
 #include "pipelines/photometry/patches/stage.hpp"
@@ -23,7 +24,7 @@ struct Cost {
 constexpr Cost kFrames{"frames", 1.6e-9, 58.0, 3.3, 0.0};
 constexpr Cost kBackground{"background", 2.0e-8, 55.0, 0.0, 0.0};
 constexpr Cost kObjects{"objects", 4.0e-8, 55.0, 0.0, 0.0};
-constexpr Cost kEpsf{"epsf", 2.8e-7, 98.0, 11.2, 0.0};
+constexpr Cost kEpsf{"epsf", 1.6e-7, 65.0, 0.0, 0.0};
 constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0, 10.0};
 constexpr Cost kSavedPatches{"patches", 1e-3, 63.0, 4.3, 500.0};
 constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};
@@ -39,10 +40,13 @@ constexpr double kBytesPerPackedPixel = 4.7;
 /// Of a source on one frame in /forced.
 constexpr double kBytesPerForced = 85.0;
 
-/// Images larger than this are read in tiles of one size, and for their pixels beyond it `epsf`
-/// needs so many bytes.
-constexpr double kTiledPixels = 4096.0 * 4096.0;
-constexpr double kBytesPerTiledPixel = 1.7;
+/// Memory for a pixel of a tile, and of a tile with its overlap; of a frame up to its many stars.
+constexpr double kBytesPerTilePixel = 41.0;
+constexpr double kBytesPerReachPixel = 86.0;
+constexpr double kBytesPerStarsPixel = 16.0;
+/// Of the products of these stages for a pixel of a frame.
+constexpr double kBytesPerMeshPixel = 0.0035;
+constexpr double kBytesPerObjectPixel = 0.025;
 
 /// Bytes of a row of the products that hold sources: so many, and so many for every band.
 constexpr double kBytesPerSource = 400.0;
@@ -66,7 +70,12 @@ struct Totals {
   double largest_frame = 0.0;  ///< pixels
   double psf_frames = 0.0;     ///< frames whose ePSF is measured
   double psf_pixels = 0.0;
-  double largest_psf = 0.0;
+  double psf_cost = 0.0;
+  double largest_psf_cost = 0.0;
+  double tiles = 0.0;  ///< of these frames
+  double largest_tile = 0.0;
+  double reach_pixels = 0.0;  ///< of tiles with their overlap
+  double largest_reach = 0.0;
   double sources = 0.0;
   double source_frames = 0.0;
   double largest_patch = 0.0;  ///< sources times frames
@@ -79,6 +88,22 @@ struct Totals {
   double calibrated_bands = 0.0;
   double blocks = 0.0;  ///< of catalogue rows
 };
+
+void add_tiles(const Config& config, const Box& used, Totals& totals) {
+  if (config.epsf.kernel.method == "anderson-king") {
+    return;
+  }
+  for (const Box& tile :
+       background::tiles(used.width(), used.height(), effective_options(config))) {
+    const Box reach = objects::reach(tile, used.width(), used.height());
+    const double pixels = static_cast<double>(reach.width()) * reach.height();
+    totals.tiles += 1.0;
+    totals.largest_tile =
+        std::max(totals.largest_tile, static_cast<double>(tile.width()) * tile.height());
+    totals.reach_pixels += pixels;
+    totals.largest_reach = std::max(totals.largest_reach, pixels);
+  }
+}
 
 void add_field(const Config& config, const Field& field, Totals& totals) {
   const auto sources = static_cast<double>(base_catalogue(config, field).rows());
@@ -94,7 +119,9 @@ void add_field(const Config& config, const Field& field, Totals& totals) {
       const double area = static_cast<double>(used.width()) * used.height();
       totals.psf_frames += 1.0;
       totals.psf_pixels += area;
-      totals.largest_psf = std::max(totals.largest_psf, area);
+      totals.psf_cost += epsf_cost(used);
+      totals.largest_psf_cost = std::max(totals.largest_psf_cost, epsf_cost(used));
+      add_tiles(config, used, totals);
     }
   }
   const double cells = static_cast<double>(config.epsf.epsf_ngrid) * config.epsf.epsf_ngrid;
@@ -163,10 +190,12 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
 
   // The first stage is always planned itself.
   engine::StageForecast frames = stage(kFrames, totals, 0.0, 0.0, 0.0);
+  engine::StageForecast background =
+      stage(kBackground, totals, totals.tiles, totals.psf_pixels, totals.largest_tile);
+  engine::StageForecast objects = stage(kObjects, totals, totals.tiles, totals.reach_pixels,
+                                        totals.largest_reach);
   engine::StageForecast epsf =
-      stage(kEpsf, totals, totals.psf_frames, totals.psf_pixels, totals.largest_psf);
-  const double tiled = std::max(0.0, totals.largest_frame - kTiledPixels);
-  epsf.memory_mb -= (kEpsf.memory_bytes_per_pix - kBytesPerTiledPixel) * tiled / 1e6;
+      stage(kEpsf, totals, totals.psf_frames, totals.psf_cost, totals.largest_psf_cost);
   engine::StageForecast patches = patches_stage(config, totals);
   engine::StageForecast fit = stage(kFit, totals, totals.patches,
                                     totals.patches + totals.source_frames, totals.largest_patch);
@@ -174,6 +203,11 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
       stage(kCatalogue, totals, totals.blocks, totals.sources, rows_of_block);
   engine::StageForecast zeropoint = stage(kZeropoint, totals, 0.0, 0.0, 0.0);
   frames.output_mb = kFrameSlabs * image_mb + kShareOfInput * source_mb;
+  background.memory_mb += kBytesPerTilePixel * totals.largest_tile / 1e6;
+  objects.memory_mb += kBytesPerReachPixel * totals.largest_reach / 1e6;
+  background.output_mb = kBytesPerMeshPixel * totals.psf_pixels / 1e6;
+  objects.output_mb = kBytesPerObjectPixel * totals.psf_pixels / 1e6;
+  epsf.memory_mb += kBytesPerStarsPixel * totals.largest_psf_cost / 1e6;
   epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
   fit.seconds_per_cost *= config.patch_run.forced ? kForcedFit : 1.0;
   fit.seconds_per_cost *= config.patch_inputs.save_patch_inputs ? kFitOfSaved : 1.0;
@@ -186,7 +220,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   }
   // With the last stage photometry.h5, the exports and the report are written.
   zeropoint.output_mb += epsf.output_mb + kCopies * source_mb + 2.0 * forced_mb + kReport_mb;
-  return {frames, epsf, patches, fit, catalogue, zeropoint};
+  return {frames, background, objects, epsf, patches, fit, catalogue, zeropoint};
 }
 
 }  // namespace skyloom::photometry
