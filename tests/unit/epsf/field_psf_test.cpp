@@ -197,6 +197,36 @@ TEST_CASE("derivatives agree with differences", "[field_psf]") {
   }
 }
 
+TEST_CASE("all pixels of a stamp at once are those one by one", "[field_psf]") {
+  using photometry::epsf::PixelValues;
+  using photometry::epsf::StampValues;
+  using photometry::epsf::StarModel;
+  for (const bool rich : {false, true}) {
+    const FieldPsf psf(rich ? rich_model() : moffat(4.4, 3.5), 1, 1);
+    const StarModel star(psf, psf.shape(400.0, 300.0), photometry::epsf::norm_kappa_slope(psf));
+    const Box box{373, 428, 273, 328};
+    const double x = 400.3;
+    const double y = 299.6;
+    StampValues values;
+    star.fill<true>(box, x, y, values);
+    const double peak = star.p(0.0, 0.0);
+    std::size_t k = 0;
+    for (int j = box.y0; j < box.y1; ++j) {
+      for (int i = box.x0; i < box.x1; ++i, ++k) {
+        const PixelValues one = star.at<true>(i - x, j - y);
+        // Of the table of derivatives that one pixel uses, 1e-4 is known.
+        REQUIRE(double(values.p[k]) == Approx(one.p).margin(3e-6 * peak));
+        REQUIRE(double(values.pu[k]) == Approx(one.pu).margin(1e-4 * peak));
+        REQUIRE(double(values.pv[k]) == Approx(one.pv).margin(1e-4 * peak));
+        REQUIRE(double(values.lambda[k]) == Approx(one.lambda).margin(2e-4 * peak));
+        REQUIRE(double(values.g1[k]) == Approx(one.g1).margin(2e-4 * peak));
+        REQUIRE(double(values.g2[k]) == Approx(one.g2).margin(2e-4 * peak));
+        REQUIRE(double(values.kappa[k]) == Approx(one.kappa).margin(2e-5 * peak));
+      }
+    }
+  }
+}
+
 TEST_CASE("a varying PSF is a sum of a few planes", "[field_psf]") {
   const FieldPsf psf(rich_model(), 41, 1);
   const auto planes = psf.planes();

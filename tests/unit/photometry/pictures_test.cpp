@@ -18,6 +18,14 @@ namespace {
 using namespace skyloom;
 using namespace skyloom::photometry;
 
+TEST_CASE("columns with saturated pixels are found", "[frames]") {
+  Image<std::uint8_t> bad(5, 3);
+  bad(1, 2) = frames::kSaturated | frames::kMasked;
+  bad(2, 4) = frames::kMasked;
+  const std::vector<std::uint8_t> columns = frames::saturated_columns(std::as_const(bad).view());
+  CHECK((columns[2] != 0 && columns[0] + columns[1] + columns[3] + columns[4] == 0));
+}
+
 TEST_CASE("blocks average what is finite, smaller ones at the far edges") {
   Image<float> image(5, 3, 1.0F);
   image(0, 0) = 5.0F;

@@ -285,6 +285,8 @@ TEST_CASE("A compressed frame gives the same pixels whatever the order of the bo
     const auto part = surveys::FrameReader(spec, info).read(box);
     const auto cached = reader.read(box);
     const auto expected = whole.data.view().sub(box);
+    const Image<std::uint8_t> bad = reader.read_bad(box);
+    CHECK(std::equal(bad.pixels().begin(), bad.pixels().end(), part.bad.pixels().begin()));
     for (int y = 0; y < box.height(); ++y) {
       CHECK(std::equal(expected.row(y).begin(), expected.row(y).end(),
                        part.data.view().row(y).begin()));
@@ -315,6 +317,8 @@ TEST_CASE("An inverse-variance image replaces the noise and masks") {
     CHECK(part.invvar(0, x) == 0.0F);
     CHECK(part.data(0, x) == 0.0F);
   }
+  const Image<std::uint8_t> bad = reader.read_bad({0, 8, 0, 2});
+  CHECK(std::equal(bad.pixels().begin(), bad.pixels().end(), part.bad.pixels().begin()));
   CHECK(part.bad(0, 3) == 0);
   CHECK(part.invvar(0, 3) == Approx(0.41 / 100.0));
   CHECK(part.invvar(1, 7) == Approx(0.04));
