@@ -215,8 +215,7 @@ std::map<std::string, double> scales(const std::filesystem::path& run,
   return out;
 }
 
-void simulate_run(const std::filesystem::path& run, const std::string& core_s,
-                  std::size_t fields) {
+void simulate_run(const std::filesystem::path& run, const std::string& core_s, std::size_t fields) {
   const std::vector<std::string> names = engine::read_manifest(run).value().stage_order;
   const std::map<std::string, double> scale = scales(run, names, core_s);
   std::puts("stage,units,ranks,work_s,loop_s,idle,replicated_s,assembly_s,efficiency");

@@ -192,8 +192,8 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   engine::StageForecast frames = stage(kFrames, totals, 0.0, 0.0, 0.0);
   engine::StageForecast background =
       stage(kBackground, totals, totals.tiles, totals.psf_pixels, totals.largest_tile);
-  engine::StageForecast objects = stage(kObjects, totals, totals.tiles, totals.reach_pixels,
-                                        totals.largest_reach);
+  engine::StageForecast objects =
+      stage(kObjects, totals, totals.tiles, totals.reach_pixels, totals.largest_reach);
   engine::StageForecast epsf =
       stage(kEpsf, totals, totals.psf_frames, totals.psf_cost, totals.largest_psf_cost);
   engine::StageForecast patches = patches_stage(config, totals);

@@ -33,8 +33,8 @@ TrueField large_field() {
 objects::Objects in_one_piece(const epsf::Input& input, const epsf::Options& options) {
   const epsf::Found found = epsf::survey(input, options);
   const epsf::Band band = epsf::make_band(input, options, found.nodes);
-  return objects::join({objects::find(band.read(band.box), band.box, input.fwhm_guess_pix, options)},
-                       input.height);
+  return objects::join(
+      {objects::find(band.read(band.box), band.box, input.fwhm_guess_pix, options)}, input.height);
 }
 
 const objects::Object* same(const objects::Objects& all, const objects::Object& object) {
@@ -81,8 +81,11 @@ TEST_CASE("tiles leave no trace in the objects", "[epsf]") {
 
 TEST_CASE("runs of pixels survive being packed", "[epsf]") {
   const Box reach{100, 5000, 40, 900};
-  const std::vector<objects::Run> runs{{40, 100, 101, 0}, {40, 101, 4000, 200}, {40, 4999, 5000, 3},
-                                       {41, 100, 300, 3}, {899, 2000, 2128, 1}};
+  const std::vector<objects::Run> runs{{40, 100, 101, 0},
+                                       {40, 101, 4000, 200},
+                                       {40, 4999, 5000, 3},
+                                       {41, 100, 300, 3},
+                                       {899, 2000, 2128, 1}};
   const std::vector<std::uint8_t> bytes = objects::packed(runs, reach);
   CHECK(bytes.size() < 6 * runs.size());
   CHECK(objects::unpacked(bytes, reach) == runs);
@@ -110,8 +113,8 @@ TEST_CASE("the median of good pixels is that of a sorted list", "[epsf]") {
     if (n == 0) {
       CHECK(std::isnan(median));
     } else {
-      CHECK(median == 0.5 * (static_cast<double>(good[(n - 1) / 2]) +
-                             static_cast<double>(good[n / 2])));
+      CHECK(median ==
+            0.5 * (static_cast<double>(good[(n - 1) / 2]) + static_cast<double>(good[n / 2])));
     }
   }
 }

@@ -86,16 +86,17 @@ std::vector<Node> measure(epsf::Pixels pixels, const Box& tile, const Box& reach
   std::vector<Node> nodes;
   for (int j = 0; j < mesh.level.height(); ++j) {
     for (int i = 0; i < mesh.level.width(); ++i) {
-      const Box area = Box{i * side, (i + 1) * side, j * side, (j + 1) * side}.intersect(mask.box());
+      const Box area =
+          Box{i * side, (i + 1) * side, j * side, (j + 1) * side}.intersect(mask.box());
       int masked = 0;
       for (int y = area.y0; y < area.y1; ++y) {
         const auto row = mask.row(y);
         masked += std::accumulate(row.begin() + area.x0, row.begin() + area.x1, 0);
       }
-      nodes.push_back({tile.y0 / side + j, tile.x0 / side + i, mesh.level(j, i), mesh.rms(j, i),
-                       static_cast<float>(sigma),
-                       static_cast<float>(masked) /
-                           static_cast<float>(area.width() * area.height())});
+      nodes.push_back(
+          {tile.y0 / side + j, tile.x0 / side + i, mesh.level(j, i), mesh.rms(j, i),
+           static_cast<float>(sigma),
+           static_cast<float>(masked) / static_cast<float>(area.width() * area.height())});
     }
   }
   return nodes;

@@ -37,7 +37,8 @@ std::vector<std::size_t> pictured(const Input& input, const Options& options,
     }
   }
   std::sort(turns.begin(), turns.end());
-  turns.resize(std::min(turns.size(), static_cast<std::size_t>(options.save_star_montage_max_image)));
+  turns.resize(
+      std::min(turns.size(), static_cast<std::size_t>(options.save_star_montage_max_image)));
   std::vector<std::size_t> out;
   for (const auto& [turn, s] : turns) {
     out.push_back(s);

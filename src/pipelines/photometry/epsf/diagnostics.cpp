@@ -231,9 +231,7 @@ class Stack {
         values_(static_cast<std::size_t>(side) * static_cast<std::size_t>(side) * most),
         count_(static_cast<std::size_t>(side) * static_cast<std::size_t>(side), 0) {}
 
-  void add(std::size_t pixel, double value) {
-    values_[pixel * most_ + count_[pixel]++] = value;
-  }
+  void add(std::size_t pixel, double value) { values_[pixel * most_ + count_[pixel]++] = value; }
   /// Of every pixel, NaN without a value.
   [[nodiscard]] std::vector<double> medians() const {
     std::vector<double> out(count_.size(), kNaN);

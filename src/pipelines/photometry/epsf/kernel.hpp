@@ -96,7 +96,7 @@ struct Options {
   bool save_residual_diagnostics = true;
   int save_star_montage_max = 100;        ///< stars per cell whose pixels are kept
   int save_star_montage_max_image = 150;  ///< of the image, evenly from its cells
-  double moffat_beta = 3.5;         ///< fixed when there is a single star
+  double moffat_beta = 3.5;               ///< fixed when there is a single star
 
   // Method anderson-king alone.
   double thresh_sigma = 10.0;  ///< of the detection of candidates

@@ -217,8 +217,7 @@ double clip_pixels(const sky::FieldPsf& psf, std::vector<Star>& stars, double ga
       const double limit = r2 < fwhm * fwhm ? 8.0 : 5.0;
       const bool fits =
           residual * residual <=
-          limit * limit *
-              pixel_variance(weighting, static_cast<double>(star.variance[k]), light);
+          limit * limit * pixel_variance(weighting, static_cast<double>(star.variance[k]), light);
       star.clipped[k] = fits ? 0 : 1;
       clipped += star.clipped[k];
       total += 1.0;

@@ -1,6 +1,6 @@
 #pragma once
-// Means of the wing's profile over many pixels at once, in the widest vectors of the machine. Floats:
-// relative error some 1e-6.
+// Means of the wing's profile over many pixels at once, in the widest vectors of the machine.
+// Floats: relative error some 1e-6.
 
 #include <array>
 #include <cstddef>

@@ -123,9 +123,8 @@ double StarModel::mean_over_centre(const sky::RadialProfile::Value& value, doubl
   // Locally a power of 1 + t.
   const double slope = value.df_dt;
   const double bend = slope * (slope / value.f - 1.0 / (1.0 + t));
-  return 1.0 +
-         (slope * 4.0 * scale * (1.0 + g1 * g1 + g2 * g2) + bend * (tu * tu + tv * tv)) /
-             (24.0 * value.f);
+  return 1.0 + (slope * 4.0 * scale * (1.0 + g1 * g1 + g2 * g2) + bend * (tu * tu + tv * tv)) /
+                   (24.0 * value.f);
 }
 
 template <bool Slopes>
@@ -189,8 +188,7 @@ PixelValues StarModel::at(double u, double v) const {
     const double t = scale * (a * a + b * b);
     [[maybe_unused]] double s = 0.0;
     const sky::RadialProfile::Value value = Shape ? profile.value(t, s) : profile.value(t);
-    const double weight =
-        rule.n == 1 ? mean_over_centre(value, a, b, t) : rule.weight[k];
+    const double weight = rule.n == 1 ? mean_over_centre(value, a, b, t) : rule.weight[k];
     const double f = weight * value.f;
     const double slope = weight * value.df_dt;
     light += f;
@@ -282,8 +280,7 @@ WingValues StarModel::wing(double u, double v, double* hats) const {
     const double t = scale * (a * a + b * b);
     double s = 0.0;
     const sky::RadialProfile::Value value = profile.value(t, s);
-    const double weight =
-        rule.n == 1 ? mean_over_centre(value, a, b, t) : rule.weight[n];
+    const double weight = rule.n == 1 ? mean_over_centre(value, a, b, t) : rule.weight[n];
     const double light = peak_ * weight * value.f;
     const double slope = weight * value.df_dt;
     sum += light;

@@ -37,7 +37,7 @@ struct StampValues {
 
  private:
   friend class StarModel;
-  std::vector<float> a, b;        // centres of the pixels where the PSF is round
+  std::vector<float> a, b;  // centres of the pixels where the PSF is round
   std::vector<float> part_a, part_b;
   std::vector<std::size_t> part;  // pixels of one rule
   std::array<std::vector<float>, 7> sums, part_sums;
@@ -107,7 +107,7 @@ class StarModel {
   Rule fine_;
   Rule middle_;
   Rule coarse_;
-  Rule centre_;  // one point; its error of second order is corrected
+  Rule centre_;              // one point; its error of second order is corrected
   double norm_slope_ = 0.0;  // d ln norm / d kappa
   double knot_step_ = 0.0;
 };
@@ -118,7 +118,8 @@ class StarModel {
 /// d norm / d q_k of a profile by central differences.
 [[nodiscard]] std::vector<double> norm_gradient(const sky::RadialProfile& profile);
 
-/// Weights of the four cubic B-splines that touch t, the first of them at floor(t) - 1; their slopes.
+/// Weights of the four cubic B-splines that touch t, the first of them at floor(t) - 1; their
+/// slopes.
 [[nodiscard]] std::array<double, 4> bspline_weights(double t);
 [[nodiscard]] std::array<double, 4> bspline_slopes(double t);
 

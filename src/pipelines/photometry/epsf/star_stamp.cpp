@@ -36,8 +36,8 @@ std::vector<Column> columns(double start, int pixels, double spacing, int reach)
   for (int i = 0; i < pixels; ++i) {
     const double t = (start + i) / spacing;
     if (std::abs(t) < reach + 2) {
-      out.push_back({i, static_cast<int>(std::floor(t)) - 1 + reach, bspline_weights(t),
-                     bspline_slopes(t)});
+      out.push_back(
+          {i, static_cast<int>(std::floor(t)) - 1 + reach, bspline_weights(t), bspline_slopes(t)});
     }
   }
   return out;
@@ -72,8 +72,7 @@ LaneProfile StarModel::lane_profile() const {
   double before = 0.0;
   for (std::size_t k = 0; k < knots.size(); ++k) {
     const bool last = k + 1 == knots.size();
-    const double slope =
-        last ? profile.end_slope() : (q[k + 1] - q[k]) / (knots[k + 1] - knots[k]);
+    const double slope = last ? profile.end_slope() : (q[k + 1] - q[k]) / (knots[k + 1] - knots[k]);
     if (k == 0) {
       out.q_slope = static_cast<float>(slope);
     } else {
@@ -104,8 +103,7 @@ void StarModel::sum_stamp(const Box& box, double x, double y, StampValues& out) 
   const int reach = static_cast<int>(std::ceil(std::sqrt(std::max(coarse2_, 0.0)))) + 1;
   const int cx = static_cast<int>(std::lround(x));
   const int cy = static_cast<int>(std::lround(y));
-  const Box inner =
-      Box{cx - reach, cx + reach + 1, cy - reach, cy + reach + 1}.intersect(box);
+  const Box inner = Box{cx - reach, cx + reach + 1, cy - reach, cy + reach + 1}.intersect(box);
   for (const Rule* rule : {&fine_, &middle_, &coarse_}) {
     out.part.clear();
     for (int j = inner.y0; j < inner.y1; ++j) {

@@ -57,8 +57,7 @@ void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std:
   const Box used = open.field.used_box(frame);
   const double radius = config.saturation_cut.radius_pix;
   const int reach = static_cast<int>(std::floor(radius));
-  const std::vector<Disc> discs =
-      discs_in_frame(*open.wcs[frame], used, reach, ra_deg, dec_deg);
+  const std::vector<Disc> discs = discs_in_frame(*open.wcs[frame], used, reach, ra_deg, dec_deg);
   const auto read = [&](const Box& box) {
     return open.readers[frame]->read_bad(
         {box.x0 + used.x0, box.x1 + used.x0, box.y0 + used.y0, box.y1 + used.y0});
@@ -82,10 +81,9 @@ void saturated_in_frame(const Config& config, FramesStage::OpenField& open, std:
       if (!dense) {
         bad = read(disc.box);
       }
-      const bool near =
-          !dense || std::any_of(columns.begin() + (disc.box.x0 - all.x0),
-                                columns.begin() + (disc.box.x1 - all.x0),
-                                [](std::uint8_t any) { return any != 0; });
+      const bool near = !dense || std::any_of(columns.begin() + (disc.box.x0 - all.x0),
+                                              columns.begin() + (disc.box.x1 - all.x0),
+                                              [](std::uint8_t any) { return any != 0; });
       const bool hit = near && frames::saturated_within(std::as_const(bad).view(), from.x0, from.y0,
                                                         disc.x, disc.y, radius);
       std::uint8_t& of = state[disc.source];

@@ -9,7 +9,7 @@
 namespace skyloom::photometry::objects {
 namespace {
 
-constexpr int kOverlap = 128;   // pixels: objects up to this radius are seen whole
+constexpr int kOverlap = 128;  // pixels: objects up to this radius are seen whole
 constexpr double kSaturatedSnr = 300.0;
 constexpr double kFragmentRadius = 15.0;  // one saturated star is one object within this
 constexpr double kDropRadius = 12.0;
