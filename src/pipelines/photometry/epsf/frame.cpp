@@ -198,6 +198,7 @@ Band make_band(const Input& input, const Options& options,
     throw UnitError(Reason::no_good_data, "all pixels masked");
   }
   std::vector<double> sigmas;
+  sigmas.reserve(nodes.size());
   for (const background::Node& node : nodes) {
     sigmas.push_back(static_cast<double>(node.sigma));
   }

@@ -35,12 +35,11 @@ struct StampValues {
   std::vector<float> p, pu, pv;
   std::vector<float> lambda, g1, g2, kappa;  ///< unless asked for: as they were
 
- private:
-  friend class StarModel;
-  std::vector<float> a, b;  // centres of the pixels where the PSF is round
-  std::vector<float> part_a, part_b;
-  std::vector<std::size_t> part;  // pixels of one rule
+  // Arrays that StarModel::fill() works in: centres of the pixels where the PSF is round, sums over
+  // the points of every pixel, and the same of the pixels of one rule.
+  std::vector<float> a, b, part_a, part_b;
   std::array<std::vector<float>, 7> sums, part_sums;
+  std::vector<std::size_t> part;
 };
 
 class StarModel {

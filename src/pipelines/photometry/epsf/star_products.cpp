@@ -85,7 +85,7 @@ Sums sum_products(const Star& star, const StarModel& model, const Weighting& wei
       const double u = x - star.row.x;
       const double v = y - star.row.y;
       if (u * u + v * v >= reach * reach) {
-        for (const std::size_t c : {0, 1, 2, 3, 5, 6}) {
+        for (const std::size_t c : {0UL, 1UL, 2UL, 3UL, kFlux + 1, kFlux + 2}) {
           column(c)[k] = 0.0F;
         }
       }
