@@ -267,11 +267,13 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
   Stack residuals(side, stars.size());  // relative to the flux
   Stack absolute(side, stars.size());
   std::vector<double> normalised;
+  StampValues model;
   for (const Star* star : stars) {
     const int cx = static_cast<int>(std::lround(star->row.x));
     const int cy = static_cast<int>(std::lround(star->row.y));
-    const Image<double> model =
-        psf.stamp(star->row.x, star->row.y, star->row.x - cx, star->row.y - cy, side);
+    const Box box{cx - half, cx - half + side, cy - half, cy - half + side};
+    StarModel(psf, psf.shape(star->row.x, star->row.y))
+        .fill<false>(box, star->row.x, star->row.y, model);
     for (int y = 0; y < side; ++y) {
       for (int x = 0; x < side; ++x) {
         const int i = cx - half + x;
@@ -282,8 +284,8 @@ void stack_stars(const sky::FieldPsf& psf, const std::vector<const Star*>& stars
         }
         const double pixel = static_cast<double>(near.data()[static_cast<std::size_t>(k)]);
         const double value = (pixel - star->row.sky) / star->row.flux;
-        const double residual = value - model(y, x);
         const auto at = static_cast<std::size_t>(y * side + x);
+        const double residual = value - static_cast<double>(model.p[at]);
         values.add(at, value);
         residuals.add(at, residual);
         absolute.add(at, residual * star->row.flux);

@@ -40,18 +40,18 @@ class Crowd {
   Crowd(const sky::FieldPsf& psf, double sigma_sky, const NearPixels& near)
       : psf_(psf), sigma_sky_(sigma_sky), near_(near), light_(near.data().size(), 0.0F) {}
 
-  [[nodiscard]] Patch make_patch(double x, double y, double flux) const {
+  [[nodiscard]] Patch make_patch(double x, double y, double flux) {
     const int half = useful_radius(psf_.model(), flux, sigma_sky_);
     const int cx = static_cast<int>(std::lround(x));
     const int cy = static_cast<int>(std::lround(y));
+    const Box whole{cx - half, cx + half + 1, cy - half, cy + half + 1};
     Patch patch;
-    patch.x0 = cx - half;
-    patch.y0 = cy - half;
-    patch.box = Box{cx - half, cx + half + 1, cy - half, cy + half + 1}.intersect(near_.band());
-    const Image<double> stamp = psf_.stamp(x, y, x - cx, y - cy, 2 * half + 1);
-    patch.p = Image<float>(stamp.width(), stamp.height());
-    std::transform(stamp.pixels().begin(), stamp.pixels().end(), patch.p.pixels().begin(),
-                   [](double value) { return static_cast<float>(value); });
+    patch.x0 = whole.x0;
+    patch.y0 = whole.y0;
+    patch.box = whole.intersect(near_.band());
+    StarModel(psf_, psf_.shape(x, y)).fill<false>(whole, x, y, values_);
+    patch.p = Image<float>(whole.width(), whole.height());
+    std::copy_n(values_.p.begin(), patch.p.pixels().size(), patch.p.pixels().begin());
     return patch;
   }
 
@@ -110,6 +110,7 @@ class Crowd {
   double sigma_sky_;
   const NearPixels& near_;
   std::vector<float> light_;
+  StampValues values_;
 };
 
 template <class Visit>
