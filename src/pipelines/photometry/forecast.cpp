@@ -24,7 +24,7 @@ struct Cost {
 constexpr Cost kFrames{"frames", 1.6e-9, 58.0, 3.3, 0.0};
 constexpr Cost kBackground{"background", 2.0e-8, 55.0, 0.0, 0.0};
 constexpr Cost kObjects{"objects", 4.0e-8, 55.0, 0.0, 0.0};
-constexpr Cost kEpsf{"epsf", 1.6e-7, 65.0, 0.0, 0.0};
+constexpr Cost kEpsf{"epsf", 1.6e-7, 65.0, 2.0, 0.0};
 constexpr Cost kPatches{"patches", 1e-3, 50.0, 0.0, 500.0, 10.0};
 constexpr Cost kSavedPatches{"patches", 1e-3, 63.0, 4.3, 500.0};
 constexpr Cost kFit{"fit", 5.5e-4, 106.0, 5.2, 0.0};
@@ -41,8 +41,8 @@ constexpr double kBytesPerPackedPixel = 4.7;
 constexpr double kBytesPerForced = 85.0;
 
 /// Memory for a pixel of a tile, and of a tile with its overlap; of a frame up to its many stars.
-constexpr double kBytesPerTilePixel = 41.0;
-constexpr double kBytesPerReachPixel = 86.0;
+constexpr double kBytesPerTilePixel = 60.0;
+constexpr double kBytesPerReachPixel = 95.0;
 constexpr double kBytesPerStarsPixel = 16.0;
 /// Of the products of these stages for a pixel of a frame.
 constexpr double kBytesPerMeshPixel = 0.0035;
@@ -52,7 +52,10 @@ constexpr double kBytesPerObjectPixel = 0.025;
 constexpr double kBytesPerSource = 400.0;
 constexpr double kBytesPerBand = 80.0;
 constexpr double kBytesPerPatch = 200.0;
-constexpr double kBytesPerCell = 5e4;
+constexpr double kBytesPerCell = 4.5e4;
+/// Pixels of the stars that are kept, for a pixel of a frame, and of a frame at most.
+constexpr double kStampBytesPerPixel = 0.8;
+constexpr double kMostStampBytes = 2.2e6;
 /// Of those bytes, the part that the input catalogue has already.
 constexpr double kShareOfInput = 0.25;
 /// The published catalogue and its CSV file, in these bytes.
@@ -71,6 +74,7 @@ struct Totals {
   double psf_frames = 0.0;     ///< frames whose ePSF is measured
   double psf_pixels = 0.0;
   double psf_cost = 0.0;
+  double stamp_bytes = 0.0;
   double largest_psf_cost = 0.0;
   double tiles = 0.0;  ///< of these frames
   double largest_tile = 0.0;
@@ -120,6 +124,7 @@ void add_field(const Config& config, const Field& field, Totals& totals) {
       totals.psf_frames += 1.0;
       totals.psf_pixels += area;
       totals.psf_cost += epsf_cost(used);
+      totals.stamp_bytes += std::min(kStampBytesPerPixel * area, kMostStampBytes);
       totals.largest_psf_cost = std::max(totals.largest_psf_cost, epsf_cost(used));
       add_tiles(config, used, totals);
     }
@@ -208,7 +213,7 @@ std::vector<engine::StageForecast> forecast(const Config& config) {
   background.output_mb = kBytesPerMeshPixel * totals.psf_pixels / 1e6;
   objects.output_mb = kBytesPerObjectPixel * totals.psf_pixels / 1e6;
   epsf.memory_mb += kBytesPerStarsPixel * totals.largest_psf_cost / 1e6;
-  epsf.output_mb = kBytesPerCell * totals.cell_bands / 1e6;
+  epsf.output_mb = (kBytesPerCell * totals.cell_bands + totals.stamp_bytes) / 1e6;
   fit.seconds_per_cost *= config.patch_run.forced ? kForcedFit : 1.0;
   fit.seconds_per_cost *= config.patch_inputs.save_patch_inputs ? kFitOfSaved : 1.0;
   fit.output_mb = source_mb + (config.patch_run.no_patch_overview ? 0.0 : image_mb);
