@@ -153,7 +153,17 @@ struct FrameReader::Impl {
         continue;
       }
       float* data = &out.data(y - box.y0, inside.x0 - box.x0);
-      const float* light = !model.empty() ? &model(y - inside.y0, 0) : nullptr;
+      const auto subtract = [&](const auto& under) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+          data[i] = static_cast<float>((static_cast<double>(row[i]) - under(i)) * info.scale);
+        }
+      };
+      if (sky_model) {
+        const float* light = &model(y - inside.y0, 0);
+        subtract([&](std::size_t i) { return sky + static_cast<double>(light[i]); });
+      } else {
+        subtract([&](std::size_t /*i*/) { return sky; });
+      }
       for (std::size_t i = 0; i < row.size(); ++i) {
         data[i] = bad[i] == 0 ? data[i] : 0.0F;
       }

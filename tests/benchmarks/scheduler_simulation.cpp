@@ -225,8 +225,9 @@ void simulate_run(const std::filesystem::path& run, const std::string& core_s, s
     for (const std::string& name : names) {
       Costs costs;
       const Case kind = stage_of_run(run, name, fields, costs);
-      for (std::vector<double>* list : {&costs.actual, &costs.estimated}) {
-        std::for_each(list->begin(), list->end(), [&](double& s) { s *= scale.at(name); });
+      for (std::size_t i = 0; i < kind.units; ++i) {
+        costs.actual[i] *= scale.at(name);
+        costs.estimated[i] = static_cast<float>(costs.actual[i]);
       }
       const Prediction p = simulate(kind, costs, ranks, engine::kChunksPerRank, Machine{});
       std::printf("%s,%zu,%d,%.4g,%.4g,%.4f,%.3g,%.3g,%.4f\n", name.c_str(), kind.units, ranks,
