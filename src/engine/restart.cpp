@@ -225,13 +225,34 @@ StageDescription Describer::describe(StageBase& stage, const std::vector<std::st
   return description;
 }
 
+namespace {
+
+/// A stage and those it needs that only prepare for it.
+std::vector<std::string> with_preparation(const Stages& stages, const std::string& name) {
+  std::vector<std::string> out{name};
+  for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
+    const std::vector<std::string> needs = (*stage)->needs();
+    for (const auto& other : stages) {
+      const std::string need(other->name());
+      if (contains(out, (*stage)->name()) && contains(needs, need) && other->prepares() &&
+          !contains(out, need)) {
+        out.push_back(need);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<std::size_t> selected_stages(const Stages& stages, const RunOptions& options,
                                          const Products& products) {
+  const std::vector<std::string> asked = with_preparation(stages, options.stage);
   std::vector<std::size_t> out;
   std::vector<std::string> names;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     names.emplace_back(stages[i]->name());
-    if (options.stage.empty() || stages[i]->name() == options.stage) {
+    if (options.stage.empty() || contains(asked, stages[i]->name())) {
       out.push_back(i);
     }
   }
@@ -274,7 +295,8 @@ void check_restart(const Pipeline& pipeline, const Stages& stages,
     }
     const StageDescription now = describer.describe(*stages[i], finished, record);
     const StageChanges changes = changes_between(record->description, now);
-    const bool redo = name == options.stage && !changes.none();
+    const bool asked = !options.stage.empty() && runs && i != 0;
+    const bool redo = (name == options.stage || asked) && !changes.none();
     if (redo) {
       continue;
     }

@@ -32,6 +32,9 @@ class StageBase {
   }
   /// Stages whose products it reads, by name; part of its hash.
   [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
+  /// True when it only prepares for the stages that need it: the command of such a stage does it on
+  /// the way, and again when its keys or inputs changed.
+  [[nodiscard]] virtual bool prepares() const { return false; }
   /// Where its slab arrays go, relative to the run directory; "" = <stage>.slabs.h5.
   [[nodiscard]] virtual std::string slab_file() const { return {}; }
   /// Called on rank 0 only; the result is broadcast. @throws ConfigError for bad input
@@ -57,6 +60,10 @@ template <class S>
 concept NamesSlabFile = requires(const typename S::Config& config) {
   { S::slab_file(config) } -> std::same_as<std::string>;
 };
+
+/// A stage that is no step of its own to its users.
+template <class S>
+concept Prepares = S::kPrepares;
 
 /// A stage whose units read more input files of their own than Unit::source.
 template <class S>
@@ -99,6 +106,7 @@ class StageAdapter final : public StageBase {
     }
   }
   [[nodiscard]] std::vector<std::string> needs() const override { return S::needs(); }
+  [[nodiscard]] bool prepares() const override { return Prepares<S>; }
   [[nodiscard]] std::string slab_file() const override {
     if constexpr (NamesSlabFile<S>) {
       return S::slab_file(config_);

@@ -63,8 +63,7 @@ def fields_are_independent(program, folder):
 
 def resumed_on_other_ranks(program, folder):
     config = survey(program, folder)
-    for stage in ("background", "objects", "epsf"):
-        program.run("photometry", stage, config, "--out", folder / "steps", ranks=3)
+    program.run("photometry", "epsf", config, "--out", folder / "steps", ranks=3)
     program.run("photometry", "run", config, "--out", folder / "steps", ranks=2)
     program.run("photometry", "run", config, "--out", folder / "whole")
     one = table(folder / "steps" / "photometry.h5", "catalogue")

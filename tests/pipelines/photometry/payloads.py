@@ -55,7 +55,7 @@ def fit_needs_no_images(program, folder):
     program.run("photometry", "run", config, "--out", folder / "images", ranks=2)
     for name, options in (("packed", SAVE), ("plain", SAVE + PLAIN)):
         run = folder / name
-        for stage in ("frames", "background", "objects", "epsf", "patches"):
+        for stage in ("frames", "epsf", "patches"):
             program.run("photometry", stage, config, "--out", run, *options, ranks=2)
     images = list((folder / "s").glob("*_?.fits"))
     images = [p for p in images if not p.name.startswith("psf")]

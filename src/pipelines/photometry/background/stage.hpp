@@ -35,6 +35,7 @@ struct BackgroundStage {
     std::vector<background::Node> nodes;
   };
 
+  static constexpr bool kPrepares = true;
   static std::vector<std::string> inputs(const Config& /*config*/) { return {}; }
   static std::vector<std::string> needs() { return {"frames"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);

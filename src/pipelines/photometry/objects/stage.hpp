@@ -46,6 +46,7 @@ struct ObjectsStage {
     objects::Found found;
   };
 
+  static constexpr bool kPrepares = true;
   static std::vector<std::string> inputs(const Config& /*config*/) { return {}; }
   static std::vector<std::string> needs() { return {"frames", "background"}; }
   static engine::Plan plan(const Config& config, const engine::Products& before);
