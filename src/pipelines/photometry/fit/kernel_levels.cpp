@@ -110,18 +110,8 @@ bool Scene::has_terms_for_mixture(const Source& source, const sky::Mixture& prof
   });
 }
 
-void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
-                          double k_max) const {
-  source.levels.clear();
-  const int period = period_of(half, reach);
-  const auto all = static_cast<int>(k_max * period);
-  const double single = cost_of(half, all);
-  const bool split = has_terms_for_mixture(source, mixture);
-  const bool limited = (source.flags & kFlagBoxLimited) != 0;
-  if (single < kCheap && !split && !limited) {
-    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0});
-    return;
-  }
+std::vector<TermGroup> Scene::term_groups(const Source& source, const sky::Mixture& mixture,
+                                          int half, int reach, double k_max) const {
   const double re = std::exp(source.box_log_re);
   double amplitude = 0.0;
   for (const Frame& frame : frames_) {
@@ -130,71 +120,101 @@ void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half,
                                 source.box_flux[static_cast<std::size_t>(frame.input->band)]);
   }
   std::vector<double> edge = edges_between_terms(mixture);
-  const double wide = sky::kVeryWidePix / re;
-  if (split) {
-    edge.push_back(wide);
+  if (has_terms_for_mixture(source, mixture)) {
+    edge.push_back(sky::kVeryWidePix / re);
     std::sort(edge.begin(), edge.end());
   }
-  edge.insert(edge.begin(), 0.0);
   edge.push_back(kInfinity);
-  const std::size_t n = edge.size() - 1;  // groups of terms [edge[g], edge[g + 1])
-  std::vector<Level> grid(n);             // box of the group, and band of it and all wider ones
-  std::vector<double> band(n);
+  std::vector<TermGroup> groups;
   int needed = kHalfSizes.front();
-  for (std::size_t g = 0; g < n; ++g) {
-    const sky::Mixture narrow = sky::part_of(mixture, 0.0, edge[g + 1]);
-    for (std::size_t f = 0; f < frames_.size() && g + 1 < n; ++f) {
+  for (const double high : edge) {
+    TermGroup group;
+    group.low = groups.empty() ? 0.0 : groups.back().high;
+    group.high = high;
+    const bool widest = high == kInfinity;
+    const sky::Mixture narrow = sky::part_of(mixture, 0.0, high);
+    for (std::size_t f = 0; f < frames_.size() && !widest; ++f) {
       if (frames_[f].n_good > 0) {
         needed = half_size_needed(source, narrow, f, needed, kShareOfLevel);
       }
     }
-    int extent = g + 1 < n ? std::min(needed, reach) : reach;
-    if (limited && extent >= reach) {
-      const double widest =
+    int extent = widest ? reach : std::min(needed, reach);
+    if ((source.flags & kFlagBoxLimited) != 0 && extent >= reach) {
+      const double sigma =
           std::sqrt(*std::max_element(narrow.variance.begin(), narrow.variance.end())) * re;
-      extent = std::clamp(few(static_cast<int>(std::ceil(7.0 * widest)) + 31), reach,
+      extent = std::clamp(few(static_cast<int>(std::ceil(7.0 * sigma)) + 31), reach,
                           std::max(reach, kLongestReach));
     }
-    const int h = g + 1 < n ? std::min(half, extent) : half;
-    grid[g].grid = {h, period_of(h, extent), 0};
-    band[g] = g == 0 ? k_max
-                     : std::min(k_max, band_of(mixture, edge[g], 0.5 * minor_axis_factor(source),
-                                               amplitude, kShareOfLevel * truncation_of(source)));
+    group.half = widest ? half : std::min(half, extent);
+    group.period = period_of(group.half, extent);
+    group.band = group.low > 0.0
+                     ? std::min(k_max, band_of(mixture, group.low, 0.5 * minor_axis_factor(source),
+                                               amplitude, kShareOfLevel * truncation_of(source)))
+                     : k_max;
+    groups.push_back(group);
   }
-  const auto frequencies = [&](std::size_t first, std::size_t last) {
-    const int n_period = grid[last].grid.period;
-    return std::min(static_cast<int>(k_max * n_period),
-                    few(static_cast<int>(std::ceil(band[first] * n_period))));
-  };
-  // Least cost of the groups up to g, and where the last of their levels begins.
-  std::vector<double> least(n, kInfinity);
-  std::vector<std::size_t> begin(n, 0);
+  return groups;
+}
+
+namespace {
+
+/// Grid of neighbouring groups: the box of the widest, the band of the narrowest.
+sky::GridShape grid_of(const TermGroup& narrowest, const TermGroup& widest, double k_max) {
+  const int wanted = few(static_cast<int>(std::ceil(narrowest.band * widest.period)));
+  return {widest.half, widest.period, std::min(static_cast<int>(k_max * widest.period), wanted)};
+}
+
+/// The division of all groups into levels that costs least, the widest level first.
+/// @param edge no level may lie on both sides of it
+std::vector<Level> cheapest_levels(const std::vector<TermGroup>& groups, double k_max, double re,
+                                   double edge, double& cost) {
+  const std::size_t n = groups.size();
+  std::vector<double> least(n, kInfinity);  // of the groups up to this one
+  std::vector<std::size_t> begin(n, 0);     // where the last of their levels begins
   for (std::size_t g = 0; g < n; ++g) {
     for (std::size_t b = 0; b <= g; ++b) {
-      if (split && edge[b] < wide && edge[g + 1] > wide) {
+      if (groups[b].low < edge && groups[g].high > edge) {
         continue;
       }
-      const double cost =
-          (b > 0 ? least[b - 1] : 0.0) + cost_of(grid[g].grid.half, frequencies(b, g));
-      if (cost < least[g]) {
-        least[g] = cost;
+      const sky::GridShape grid = grid_of(groups[b], groups[g], k_max);
+      const double sum = (b > 0 ? least[b - 1] : 0.0) + cost_of(grid.half, grid.k_max);
+      if (sum < least[g]) {
+        least[g] = sum;
         begin[g] = b;
       }
     }
   }
-  if (!split && !limited && least[n - 1] > (1.0 - kWorthIt) * single) {
-    source.levels.push_back({{half, period, all}, 0.0, kInfinity, 0.0});
-    return;
-  }
+  cost = least[n - 1];
+  std::vector<Level> levels;
   for (std::size_t g = n; g > 0; g = begin[g - 1]) {
-    const std::size_t b = begin[g - 1];
-    Level level = grid[g - 1];
-    level.grid.k_max = frequencies(b, g - 1);
-    level.low = edge[b];
-    level.high = edge[g];
-    level.sigma_pix = level.low * re;
-    source.levels.push_back(std::move(level));
+    const TermGroup& narrowest = groups[begin[g - 1]];
+    levels.push_back({grid_of(narrowest, groups[g - 1], k_max), narrowest.low, groups[g - 1].high,
+                      narrowest.low * re});
   }
+  return levels;
+}
+
+}  // namespace
+
+void Scene::choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
+                          double k_max) const {
+  const int period = period_of(half, reach);
+  const sky::GridShape one{half, period, static_cast<int>(k_max * period)};
+  const double cost_of_one = cost_of(half, one.k_max);
+  const bool split = has_terms_for_mixture(source, mixture);
+  const bool must = split || (source.flags & kFlagBoxLimited) != 0;
+  source.levels.clear();
+  if (must || cost_of_one >= kCheap) {
+    const double re = std::exp(source.box_log_re);
+    double cost = 0.0;
+    source.levels = cheapest_levels(term_groups(source, mixture, half, reach, k_max), k_max, re,
+                                    split ? sky::kVeryWidePix / re : kInfinity, cost);
+    if (must || cost <= (1.0 - kWorthIt) * cost_of_one) {
+      return;
+    }
+    source.levels.clear();
+  }
+  source.levels.push_back({one, 0.0, kInfinity, 0.0});
 }
 
 }  // namespace skyloom::photometry::fit

@@ -58,6 +58,16 @@ struct Level {
   double sigma_pix = 0.0;  ///< `low` in pixels when the level was chosen
 };
 
+/// Neighbouring terms of a mixture, sigma in [low, high), units of Re: the box they need with all
+/// narrower ones, and the band with all wider ones.
+struct TermGroup {
+  double low = 0.0;
+  double high = 0.0;
+  int half = 0;
+  int period = 0;
+  double band = 0.0;  ///< cycles per pixel
+};
+
 /// Where the images of a source lie in one frame.
 struct Placement {
   int centre_x = 0;
@@ -200,6 +210,9 @@ class Scene {
                           std::size_t frame, double at_least) const;
   /// True when some terms of the source are convolved with a mixture instead of a stamp.
   static bool has_terms_for_mixture(const Source& source, const sky::Mixture& profile);
+  [[nodiscard]] std::vector<TermGroup> term_groups(const Source& source,
+                                                   const sky::Mixture& mixture, int half, int reach,
+                                                   double k_max) const;
   /// Grids for a box of half size `half`, light as far as `reach` and frequencies to k_max.
   void choose_levels(Source& source, const sky::Mixture& mixture, int half, int reach,
                      double k_max) const;
