@@ -63,6 +63,9 @@ def fields_are_independent(program, folder):
 
 def resumed_on_other_ranks(program, folder):
     config = survey(program, folder)
+    # The stages that prepare for the PSF are done on the way of its command, and again with other settings.
+    program.run("photometry", "epsf", config, "--out", folder / "steps", "--set", "epsf.background_boxsize=64",
+                ranks=2)
     program.run("photometry", "epsf", config, "--out", folder / "steps", ranks=3)
     program.run("photometry", "run", config, "--out", folder / "steps", ranks=2)
     program.run("photometry", "run", config, "--out", folder / "whole")
