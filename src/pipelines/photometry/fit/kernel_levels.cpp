@@ -3,9 +3,7 @@
 // is what costs least.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <vector>
 
